@@ -1,0 +1,138 @@
+//! Where are connections accepted, and what may a client do there?
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::tls::ListenerTls;
+use super::{ByteSize, Spanned, Timespan};
+
+/// An address that accepts connections, with its TLS, protocol and limit settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// A name for logs, metrics and routes.
+    pub name: Spanned<String>,
+    /// `IP:port`, `[IPv6]:port`, `:port` (every address of the machine) or `unix:/path`. Port 0 lets the kernel choose.
+    pub address: Spanned<String>,
+    /// TLS with clients. Default: none, plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
+    /// Whether HTTP/2 is spoken: over TLS by ALPN, else by prior knowledge on the same port (h2c). HTTP/1.1 always is.
+    /// Default: true.
+    #[serde(default = "yes")]
+    pub http2: bool,
+    /// `https`: every request gets 308 to the same host and path over HTTPS; no route is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Redirect>,
+    /// The port `redirect: https` points to. Default: the port of the one listener with TLS, else 443.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_port: Option<u16>,
+    /// Whether a PROXY protocol header (v1 or v2) comes before everything else. Default: off.
+    #[serde(default)]
+    pub proxy_protocol: ProxyProtocol,
+    /// How long a client may take.
+    #[serde(default)]
+    pub timeouts: ListenerTimeouts,
+    /// How much a client may send.
+    #[serde(default)]
+    pub limits: ListenerLimits,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Where a listener sends every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Redirect {
+    /// To the same host and path over HTTPS, with 308 (RFC 9110 §15.4.9).
+    Https,
+}
+
+/// The PROXY protocol on a listener.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// `off`, `optional` or `required`. Default: off.
+    pub mode: ProxyProtocolMode,
+    /// Addresses or networks (CIDR) that may send the header; `unix` for peers on a Unix socket. With `optional`, a
+    /// header from anyone else is refused; with `required`, so is any connection from anyone else. Must be given
+    /// unless the mode is off.
+    pub trusted: Vec<Spanned<String>>,
+}
+
+/// Whether a PROXY protocol header is expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyProtocolMode {
+    /// The header is not known; one that comes is a malformed request.
+    #[default]
+    Off,
+    /// Taken when it comes from a trusted address.
+    Optional,
+    /// A connection without it is closed.
+    Required,
+}
+
+/// How long a client may take. Each ends with 408 where an answer still makes sense, else with the connection's end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerTimeouts {
+    /// PROXY header and TLS handshake together. Default: 10s.
+    pub handshake: Timespan,
+    /// From the open connection to its first byte. Default: 30s.
+    pub first_byte: Timespan,
+    /// From a header's first byte to its last. Default: 10s.
+    pub header: Timespan,
+    /// Between two requests of a connection. Default: 75s.
+    pub idle: Timespan,
+    /// Between two pieces of a request's body. Default: 30s.
+    pub body: Timespan,
+    /// How long a client may take no byte of an answer while some wait for it. Default: 30s.
+    pub write: Timespan,
+}
+
+impl Default for ListenerTimeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Timespan::secs(10),
+            first_byte: Timespan::secs(30),
+            header: Timespan::secs(10),
+            idle: Timespan::secs(75),
+            body: Timespan::secs(30),
+            write: Timespan::secs(30),
+        }
+    }
+}
+
+/// How much a client may send.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerLimits {
+    /// A request's whole header, in bytes (431 beyond). At most 256KiB. Default: 32KiB.
+    pub header: ByteSize,
+    /// Fields of a request's header (431 beyond). At most 255. Default: 100.
+    pub fields: u16,
+    /// A request's target, in bytes (414 beyond). Default: 8KiB.
+    pub uri: ByteSize,
+    /// A request's body, in bytes (413 beyond); a route may set its own. 0 for no limit. Default: 0.
+    pub body: ByteSize,
+    /// Requests of one connection; then it is closed in good order. 0 for no limit. Default: 10000.
+    pub requests: u32,
+    /// HTTP/2 streams open at once on one connection. Default: 100.
+    pub streams: u32,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            header: ByteSize::kib(32),
+            fields: 100,
+            uri: ByteSize::kib(8),
+            body: ByteSize::bytes(0),
+            requests: 10_000,
+            streams: 100,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Which endpoints stand behind a name, and how are they spoken to?
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::tls::PoolTls;
+use super::{Timespan, Spanned};
+
+/// A named set of endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// The name routes use.
+    pub name: Spanned<String>,
+    /// Where the requests go.
+    pub endpoints: Vec<Spanned<Endpoint>>,
+    /// How an endpoint is chosen. Default: round_robin.
+    #[serde(default)]
+    pub balancer: Balancer,
+    /// `http1` or `http2` (over TLS by ALPN, else by prior knowledge). Default: http1.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// TLS with the endpoints. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<PoolTls>,
+    /// The `Host` the endpoints see: `keep` (the client's), `endpoint` (the endpoint's address) or a name.
+    /// Default: keep.
+    #[serde(default = "keep")]
+    pub host: Spanned<String>,
+    /// How long an endpoint may take.
+    #[serde(default)]
+    pub timeouts: PoolTimeouts,
+    /// Connections kept open between requests.
+    #[serde(default)]
+    pub keepalive: Keepalive,
+    /// How often host names among the endpoints are looked up again. Default: 30s.
+    #[serde(default = "resolve_every")]
+    pub resolve: Timespan,
+}
+
+fn keep() -> Spanned<String> {
+    Spanned::new("keep".to_owned())
+}
+
+const fn resolve_every() -> Timespan {
+    Timespan::secs(30)
+}
+
+/// One address in a pool: `host:port`, or a mapping with a weight.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Endpoint {
+    /// `IP:port`, `[IPv6]:port`, `name:port` or `unix:/path`.
+    Address(String),
+    /// The same, with more to say.
+    Full(EndpointSettings),
+}
+
+/// An endpoint with a weight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointSettings {
+    /// `IP:port`, `[IPv6]:port`, `name:port` or `unix:/path`.
+    pub address: String,
+    /// Its share of the requests, against the other weights: 0 (none) to 1000. Default: 1.
+    #[serde(default = "one")]
+    pub weight: u16,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not derived as untagged: that would answer every mistake with "did not match any variant".
+        struct AddressOrSettings;
+
+        impl<'de> Visitor<'de> for AddressOrSettings {
+            type Value = Endpoint;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address such as `10.0.0.1:8080`, or a mapping with `address` and `weight`")
+            }
+
+            fn visit_str<E: de::Error>(self, address: &str) -> Result<Endpoint, E> {
+                Ok(Endpoint::Address(address.to_owned()))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Endpoint, M::Error> {
+                EndpointSettings::deserialize(MapAccessDeserializer::new(map)).map(Endpoint::Full)
+            }
+        }
+
+        deserializer.deserialize_any(AddressOrSettings)
+    }
+}
+
+impl Endpoint {
+    /// The address as it was written.
+    pub fn address(&self) -> &str {
+        match self {
+            Endpoint::Address(address) => address,
+            Endpoint::Full(full) => &full.address,
+        }
+    }
+
+    /// Its share of the requests.
+    pub fn weight(&self) -> u16 {
+        match self {
+            Endpoint::Address(_) => one(),
+            Endpoint::Full(full) => full.weight,
+        }
+    }
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balancer {
+    /// Each in turn, smoothly by weight.
+    #[default]
+    RoundRobin,
+}
+
+/// What is spoken with the endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2; needed for gRPC.
+    Http2,
+}
+
+/// How long an endpoint may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolTimeouts {
+    /// Opening a connection, TLS included. Default: 3s.
+    pub connect: Timespan,
+    /// From the sent request to the response's header. Default: 60s.
+    pub first_byte: Timespan,
+    /// Between two pieces of the response's body. Default: 60s.
+    pub read: Timespan,
+    /// How long the endpoint may take no byte of the request while some wait for it. Default: 30s.
+    pub write: Timespan,
+    /// The whole request, from its header to the last byte of the answer; not for upgraded connections. 0s for no
+    /// limit. Default: 0s.
+    pub total: Timespan,
+}
+
+impl Default for PoolTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Timespan::secs(3),
+            first_byte: Timespan::secs(60),
+            read: Timespan::secs(60),
+            write: Timespan::secs(30),
+            total: Timespan::secs(0),
+        }
+    }
+}
+
+/// Connections kept open between requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keepalive {
+    /// How long an unused connection is kept; keep it below the endpoint's own idle time. 0s to close each connection
+    /// after its request. Default: 55s.
+    pub idle: Timespan,
+    /// Unused connections kept for one endpoint by one worker thread. Default: 256.
+    pub connections: u16,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            idle: Timespan::secs(55),
+            connections: 256,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! How is "so many in a time" written?
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{UnitError, split_digits, text_form};
+use crate::config::diagnostics::quoted;
+
+/// The time that a [`Rate`] counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Per {
+    /// `/s`
+    Second,
+    /// `/m`
+    Minute,
+    /// `/h`
+    Hour,
+}
+
+impl Per {
+    /// The length of that time.
+    pub const fn as_duration(self) -> Duration {
+        Duration::from_secs(match self {
+            Per::Second => 1,
+            Per::Minute => 60,
+            Per::Hour => 3_600,
+        })
+    }
+}
+
+/// So many in a second, minute or hour, at least one: `100/s`, `30/m`, `5/h`.
+///
+/// `60/m` is not the same value as `1/s`, although it is as fast: it is shown as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    count: NonZeroU32,
+    per: Per,
+}
+
+impl Rate {
+    /// `count` in each `per`.
+    pub const fn new(count: NonZeroU32, per: Per) -> Self {
+        Self { count, per }
+    }
+
+    /// How many in each [`Rate::per`].
+    pub const fn count(self) -> NonZeroU32 {
+        self.count
+    }
+
+    /// The time in which they are counted.
+    pub const fn per(self) -> Per {
+        self.per
+    }
+
+    /// The time between two, evenly spread, rounded down to a nanosecond.
+    pub fn interval(self) -> Duration {
+        self.per.as_duration() / self.count.get()
+    }
+}
+
+impl FromStr for Rate {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = |why: &str, hint: Option<String>| {
+            UnitError::new(format!("{} is not a rate: {why}", quoted(text)), hint)
+        };
+        let example = || Some("write a rate as `100/s`, `30/m` or `5/h`".to_owned());
+        if text.starts_with('-') {
+            return Err(wrong("it can't be negative", None));
+        }
+        let (digits, unit) = split_digits(text);
+        if digits.is_empty() {
+            return Err(wrong("it does not start with a number", example()));
+        }
+        let per = match unit {
+            "/s" => Per::Second,
+            "/m" => Per::Minute,
+            "/h" => Per::Hour,
+            "" => {
+                let hint = format!("write `{digits}/s` for so many a second");
+                return Err(wrong("it has no time", hint.into()));
+            }
+            _ => return Err(wrong("it does not end in `/s`, `/m` or `/h`", example())),
+        };
+        let count: u32 = digits
+            .parse()
+            .map_err(|_| wrong(&format!("the most is {}", u32::MAX), None))?;
+        let count = NonZeroU32::new(count).ok_or_else(|| wrong("it must be one at least", None))?;
+        Ok(Self { count, per })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per {
+            Per::Second => 's',
+            Per::Minute => 'm',
+            Per::Hour => 'h',
+        };
+        write!(f, "{}/{unit}", self.count)
+    }
+}
+
+text_form!(Rate, "a rate such as `100/s`", {
+    "type": "string",
+    "description": "So many in a second, minute or hour, such as `100/s`, `30/m` or `5/h`.",
+    "pattern": "^0*[1-9][0-9]*/[smh]$"
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn error(text: &str) -> UnitError {
+        text.parse::<Rate>().expect_err(text)
+    }
+
+    #[test]
+    fn a_rate_is_a_number_in_a_time() {
+        let rate: Rate = "30/m".parse().expect("a rate");
+        assert_eq!((rate.count().get(), rate.per()), (30, Per::Minute));
+        assert_eq!(rate.interval(), Duration::from_secs(2));
+        assert_eq!(rate.to_string(), "30/m");
+    }
+
+    #[test]
+    fn what_is_no_rate_is_refused() {
+        for text in [
+            "",
+            "0/s",
+            "-1/s",
+            "1/d",
+            "1.5/s",
+            "/s",
+            "1/",
+            "4294967296/s",
+            "1 /s",
+        ] {
+            error(text);
+        }
+        assert_eq!(
+            error("100").hint.as_deref(),
+            Some("write `100/s` for so many a second")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(count in 1..=u32::MAX, per in 0..3_usize) {
+            let per = [Per::Second, Per::Minute, Per::Hour][per];
+            let count = NonZeroU32::new(count).expect("one at least");
+            let rate = Rate::new(count, per);
+            prop_assert_eq!(rate.to_string().parse(), Ok(rate));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in any::<String>(), near in "[0-9]{0,12}/?[smhä]?") {
+            let _ = text.parse::<Rate>();
+            let _ = near.parse::<Rate>();
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Each endpoint in turn, smoothly by weight: weights 5, 1, 1 give `a a b a c a a`, not `a a a a a b c`.
+//!
+//! The order of a whole round is computed when the endpoints change, so that a pick is one atomic addition.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::Balancer;
+use crate::pool::{Endpoint, Tried};
+
+/// Smooth weighted round robin.
+#[derive(Debug)]
+pub struct RoundRobin {
+    /// Indexes of endpoints, each as often as its weight says, spread evenly over the round.
+    round: Box<[u32]>,
+    next: AtomicUsize,
+}
+
+/// The longest round: beyond it weights are scaled down, to within this precision.
+const LONGEST_ROUND: u64 = 65_536;
+/// How many places of the round are tried before the endpoints themselves are gone through.
+const LOOK_AHEAD: usize = 16;
+
+impl RoundRobin {
+    /// The round of these endpoints. Those of weight 0 are left out.
+    pub fn new(endpoints: &[Arc<Endpoint>]) -> Self {
+        let weights: Vec<u64> = endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).collect();
+        Self { round: round(&weights), next: AtomicUsize::new(0) }
+    }
+}
+
+impl Balancer for RoundRobin {
+    fn pick(&self, endpoints: &[Arc<Endpoint>], tried: &Tried, now: Instant) -> Option<usize> {
+        if self.round.is_empty() {
+            return None;
+        }
+        let usable = |index: &usize| {
+            let endpoint = &endpoints[*index];
+            endpoint.weight > 0 && endpoint.available(now) && !tried.contains(endpoint)
+        };
+        for _ in 0..self.round.len().min(LOOK_AHEAD) {
+            let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.round.len();
+            let index = self.round[turn] as usize;
+            if usable(&index) {
+                return Some(index);
+            }
+        }
+        // Most are down: go through them once, from where the turn stands, instead of through a long round.
+        let start = self.next.load(Ordering::Relaxed) % endpoints.len();
+        (start..endpoints.len()).chain(0..start).find(usable)
+    }
+}
+
+/// Puts the k-th turn of an endpoint of weight w at (2k+1)/2w of the round and sorts: every endpoint's turns are evenly
+/// spread, and none comes twice in a row unless its weight forces it.
+fn round(weights: &[u64]) -> Box<[u32]> {
+    let divisor = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
+    let sum: u64 = weights.iter().map(|weight| weight / divisor).sum();
+    let scale = sum.div_ceil(LONGEST_ROUND).max(1);
+    let mut turns: Vec<(u64, u32)> = Vec::new();
+    for (index, weight) in (0u32..).zip(weights) {
+        if *weight == 0 {
+            continue;
+        }
+        let weight = (weight / divisor).div_ceil(scale);
+        turns.extend((0..weight).map(|turn| (((2 * turn + 1) << 32) / (2 * weight), index)));
+    }
+    turns.sort_unstable();
+    turns.into_iter().map(|(_, index)| index).collect()
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_spread_smoothly_by_weight() {
+        assert_eq!(&*round(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0].map(u32::from).as_slice().to_vec().as_slice());
+        assert_eq!(&*round(&[1, 1, 1]), &[0, 1, 2]);
+        assert_eq!(&*round(&[2, 2]), &[0, 1], "equal weights are equal turns");
+        assert_eq!(&*round(&[0, 3]), &[1]);
+        assert!(round(&[0, 0]).is_empty());
+    }
+
+    #[test]
+    fn a_thousand_endpoints_of_odd_weights_make_a_bounded_round_that_keeps_the_shares() {
+        let weights: Vec<u64> = (0..1000).map(|n| 1 + (n * 7919) % 1000).collect();
+        let round = round(&weights);
+        assert!(round.len() as u64 <= LONGEST_ROUND + 1000);
+        let total: u64 = weights.iter().sum();
+        for heavy in weights.iter().enumerate().filter(|(_, weight)| **weight > 500).map(|(index, _)| index) {
+            let turns = round.iter().filter(|index| **index as usize == heavy).count() as f64;
+            let share = turns / round.len() as f64 / (weights[heavy] as f64 / total as f64);
+            assert!((0.9..1.1).contains(&share), "endpoint {heavy} has {share} of its share");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Who may use an endpoint, and how is that right given back whatever happens?
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Endpoint, Outcome};
+
+/// The right to use one endpoint for one attempt: a slot among its in-flight requests, a permit of its breaker, a clock.
+/// Given back by drop, so that a panic, a time-out or a lost client gives it back as well.
+#[derive(Debug)]
+pub struct Lease {
+    endpoint: Arc<Endpoint>,
+    taken: Instant,
+    outcome: Option<Outcome>,
+}
+
+impl Lease {
+    /// Takes the right if the breaker still permits it.
+    pub(super) fn take(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
+        if !endpoint.state.breaker.acquire(now) {
+            return None;
+        }
+        endpoint.state.begin();
+        endpoint.metrics.in_flight.inc();
+        Some(Self { endpoint: Arc::clone(endpoint), taken: now, outcome: None })
+    }
+
+    /// The endpoint it is for.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// When it was taken.
+    pub fn taken(&self) -> Instant {
+        self.taken
+    }
+
+    /// Says what the attempt taught; the first word counts. Called at the response's header, before the body: a client
+    /// that reads slowly must not make the endpoint look slow.
+    pub fn settle(&mut self, outcome: Outcome, now: Instant) {
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
+            self.endpoint.state.health.observe(outcome, now);
+            self.endpoint.state.breaker.record(outcome, now);
+            let metrics = &self.endpoint.metrics;
+            match outcome {
+                Outcome::Success => metrics.success.inc(),
+                Outcome::Failure => metrics.failure.inc(),
+                Outcome::Neutral => metrics.neutral.inc(),
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Nobody learnt anything, for instance because the client went away: neutral.
+        self.settle(Outcome::Neutral, Instant::now());
+        self.endpoint.metrics.in_flight.dec();
+        self.endpoint.state.end();
+    }
+}
+
+/// The endpoints a request has tried already.
+#[derive(Debug, Default)]
+pub struct Tried {
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+impl Tried {
+    /// Remembers one.
+    pub fn insert(&mut self, endpoint: &Arc<Endpoint>) {
+        self.endpoints.push(Arc::clone(endpoint));
+    }
+
+    /// Whether it was tried.
+    pub fn contains(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.endpoints.iter().any(|tried| Arc::ptr_eq(tried, endpoint))
+    }
+
+    /// How many were tried.
+    pub fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// Whether none was tried.
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+}

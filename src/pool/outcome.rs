@@ -1,0 +1,53 @@
+//! What did an attempt teach us about the endpoint?
+
+use crate::error::Reason;
+
+/// What an attempt taught us about the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered.
+    Success,
+    /// It refused, broke off, took too long, or said itself that it can't (502, 503, 504).
+    Failure,
+    /// Nothing: the client went away, or the fault was not the endpoint's.
+    Neutral,
+}
+
+impl Outcome {
+    /// What a response's status code teaches.
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            502..=504 => Outcome::Failure,
+            _ => Outcome::Success,
+        }
+    }
+
+    /// What a failed attempt teaches.
+    pub const fn of_reason(reason: Reason) -> Self {
+        match reason {
+            Reason::ConnectRefused
+            | Reason::ConnectFailed
+            | Reason::ConnectTimeout
+            | Reason::UpstreamTls
+            | Reason::UpstreamReset
+            | Reason::UpstreamBadResponse
+            | Reason::UpstreamIncomplete
+            | Reason::UpstreamFirstByteTimeout
+            | Reason::UpstreamReadTimeout
+            | Reason::UpstreamWriteTimeout
+            | Reason::TotalTimeout => Outcome::Failure,
+            Reason::BadRequest
+            | Reason::AmbiguousPath
+            | Reason::MethodNotAllowed
+            | Reason::HeaderTimeout
+            | Reason::BodyTimeout
+            | Reason::BodyTooLarge
+            | Reason::UriTooLong
+            | Reason::HeaderTooLarge
+            | Reason::ClientGone
+            | Reason::NoRoute
+            | Reason::NoEndpoint
+            | Reason::Internal => Outcome::Neutral,
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! What is a client's connection, once PROXY header and TLS handshake are done?
+//!
+//! One struct that Pingora's sessions read from and write to. It differs from Pingora's own stream in what it adds:
+//! a read-ahead buffer that is given back while the connection is idle, bounds on what a session may read (so that a
+//! pipelined request stays where it is), a write buffer that lets header and body leave in one system call, and a limit
+//! on how long a client may leave an answer unread.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::socket::Socket;
+
+/// What a session may read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// This many bytes of a body, and then as `Nothing`.
+    Body(u64),
+    /// Whatever comes: a chunked body, an upgraded connection, HTTP/2.
+    Stream,
+    /// No byte belongs to the session; it only learns when the client goes away. What the client sends meanwhile, a
+    /// pipelined request, waits in the read-ahead buffer.
+    Nothing,
+}
+
+/// How many bytes of an answer wait for company before they are sent.
+const WRITE_BUFFER: usize = 16 * 1024;
+/// How much is read at once into the read-ahead buffer.
+const READ_AHEAD: usize = 8 * 1024;
+/// How many bytes of pipelined requests are taken from the kernel while an earlier one is answered.
+const PIPELINE: usize = 16 * 1024;
+/// How long, and for how many bytes, a closed connection still listens (see [`Shutdown`] below).
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// The two ways bytes travel.
+pub enum Wire {
+    /// As they are.
+    Plain(Socket),
+    /// Through TLS.
+    Tls(Box<tokio_rustls::server::TlsStream<Socket>>),
+}
+
+impl Wire {
+    fn socket(&self) -> &Socket {
+        match self {
+            Wire::Plain(socket) => socket,
+            Wire::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Wire::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Wire::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Wire::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Wire::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// A client's connection.
+pub struct Connection {
+    wire: Wire,
+    input: BytesMut,
+    output: BytesMut,
+    expect: Expect,
+    /// HTTP/2 gathers its frames itself.
+    buffers_writes: bool,
+    write_limit: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+    about: Arc<ProxyDigest>,
+}
+
+impl Connection {
+    /// A connection whose first bytes, if any were read already, are `input`. `about` travels to the proxy's hooks, and
+    /// `write_limit` bounds how long the client may leave an answer unread.
+    pub fn new(wire: Wire, input: BytesMut, write_limit: Duration, about: Arc<ProxyDigest>) -> Self {
+        Self {
+            wire,
+            input,
+            output: BytesMut::new(),
+            expect: Expect::Nothing,
+            buffers_writes: true,
+            write_limit,
+            stalled: None,
+            about,
+        }
+    }
+
+    /// What was read ahead and belongs to no session yet.
+    pub fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// Takes the first `length` bytes of what was read ahead.
+    pub fn take_input(&mut self, length: usize) -> BytesMut {
+        if length == self.input.len() {
+            // The usual case: the read-ahead was exactly one header, and its memory goes with it.
+            return std::mem::take(&mut self.input);
+        }
+        self.input.split_to(length)
+    }
+
+    /// Says what the next session may read.
+    pub fn expect(&mut self, expect: Expect) {
+        self.expect = expect;
+    }
+
+    /// Hands everything to an HTTP/2 session, which frames and gathers by itself.
+    pub fn become_http2(&mut self) {
+        self.expect = Expect::Stream;
+        self.buffers_writes = false;
+    }
+
+    /// Waits for bytes and puts them into the read-ahead buffer; 0 means that the client has closed.
+    ///
+    /// Nothing is allocated until bytes are there, so an idle connection holds no buffer.
+    ///
+    /// # Errors
+    ///
+    /// The socket's or the TLS session's.
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut scratch = [MaybeUninit::<u8>::uninit(); READ_AHEAD];
+        let mut buf = ReadBuf::uninit(&mut scratch);
+        ready!(self.wire.poll_read(cx, &mut buf))?;
+        self.input.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Sends bytes past any session: Portcullis' own answer to a header that never became a request.
+    ///
+    /// # Errors
+    ///
+    /// The socket's or the TLS session's, or `TimedOut` past the write limit.
+    pub async fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let sent = poll_fn(|cx| Pin::new(&mut *self).poll_write(cx, bytes)).await?;
+            bytes = &bytes[sent..];
+        }
+        poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await
+    }
+
+    fn poll_session_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        if !self.input.is_empty() {
+            let length = self.input.len().min(buf.remaining()).min(most);
+            buf.put_slice(&self.input[..length]);
+            self.input.advance(length);
+            return Poll::Ready(Ok(length));
+        }
+        if most >= buf.remaining() {
+            let before = buf.filled().len();
+            ready!(self.wire.poll_read(cx, buf))?;
+            return Poll::Ready(Ok(buf.filled().len() - before));
+        }
+        // A smaller window of the caller's buffer, so that no byte past the body is taken.
+        let mut window = ReadBuf::new(buf.initialize_unfilled_to(most));
+        ready!(self.wire.poll_read(cx, &mut window))?;
+        let length = window.filled().len();
+        buf.advance(length);
+        Poll::Ready(Ok(length))
+    }
+
+    /// Tells only whether the client is still there.
+    fn poll_presence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.input.len() >= PIPELINE {
+                // It sent plenty and will be heard when its turn comes; its going away shows when we write.
+                return Poll::Pending;
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn poll_drain_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            match self.wire.poll_write(cx, &self.output) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(sent)) => {
+                    self.stalled = None;
+                    self.output.advance(sent);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.poll_stalled(cx),
+            }
+        }
+        // An emptied buffer keeps no memory: an idle connection must be cheap.
+        self.output = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+
+    /// The client takes nothing; how long has that been so?
+    fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let limit = self.write_limit;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client does not read its answer",
+        )))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // A session that turns to the client is about to wait: what was written so far should not wait with it.
+        if !this.output.is_empty()
+            && let Poll::Ready(Err(error)) = this.poll_drain_output(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
+        match this.expect {
+            Expect::Nothing => this.poll_presence(cx),
+            Expect::Stream => this.poll_session_read(cx, buf, usize::MAX).map_ok(|_| ()),
+            Expect::Body(left) => {
+                let most = usize::try_from(left).unwrap_or(usize::MAX);
+                let length = ready!(this.poll_session_read(cx, buf, most))?;
+                let left = left.saturating_sub(length as u64);
+                this.expect = if left == 0 { Expect::Nothing } else { Expect::Body(left) };
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.buffers_writes {
+            if this.output.len() + bytes.len() <= WRITE_BUFFER {
+                this.output.extend_from_slice(bytes);
+                return Poll::Ready(Ok(bytes.len()));
+            }
+            if !this.output.is_empty() {
+                // Fill the buffer up before it is sent: one system call less for a header and the start of its body.
+                let fits = WRITE_BUFFER.saturating_sub(this.output.len()).min(bytes.len());
+                if fits > 0 {
+                    this.output.extend_from_slice(&bytes[..fits]);
+                    return Poll::Ready(Ok(fits));
+                }
+                ready!(this.poll_drain_output(cx))?;
+            }
+        }
+        match this.wire.poll_write(cx, bytes) {
+            Poll::Pending => this.poll_stalled(cx),
+            written => {
+                this.stalled = None;
+                written
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_drain_output(cx))?;
+        this.wire.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_drain_output(cx))?;
+        this.wire.poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    /// Closes in good order: our side first, and then what the client still sends is read and forgotten for a moment.
+    /// Closing with unread bytes would make the kernel reset the connection, and the client could lose an answer that
+    /// is still on its way (a 413 in the middle of an upload).
+    async fn shutdown(&mut self) {
+        let closed = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await;
+        if closed.is_err() || self.expect == Expect::Nothing {
+            return;
+        }
+        let linger = async {
+            let mut heard = 0;
+            while heard < LINGER_BYTES {
+                self.input.clear();
+                match self.fill().await {
+                    Ok(0) | Err(_) => break,
+                    Ok(length) => heard += length,
+                }
+            }
+        };
+        // Either end of it will do.
+        let _ = tokio::time::timeout(LINGER, linger).await;
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        self.wire.socket().fd()
+    }
+}
+
+impl Ssl for Connection {
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        match &self.wire {
+            Wire::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => Some(ALPN::H2),
+            _ => None,
+        }
+    }
+}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(Arc::clone(&self.about))
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for Connection {}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("fd", &self.wire.socket().fd())
+            .field("expect", &self.expect)
+            .finish_non_exhaustive()
+    }
+}

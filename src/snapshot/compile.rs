@@ -1,0 +1,131 @@
+//! How does a configuration become a generation?
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+
+use super::{Forwarding, Listener, Snapshot, listeners, names, pools, routes};
+use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
+use crate::pool::Address;
+use crate::pool::address::{self, WrittenAddress};
+use crate::proxy::forward::{AddedFields, TrustedProxies};
+use crate::state::State;
+use crate::telemetry::metrics::NO_ROUTE;
+
+/// A compiled configuration, with what is worth a look although it can run.
+pub struct Compiled {
+    /// The generation; `None` if there are errors.
+    pub snapshot: Option<Snapshot>,
+    /// Everything that was found.
+    pub diagnostics: Diagnostics,
+}
+
+/// Resolves names, loads files, compiles patterns and finds metrics. `unread` are names of pools and listeners that
+/// stand in the files but could not be read: a route that uses one is not told that it does not exist.
+pub fn compile(config: &Config, state: &State, unread: &names::Unread, now: SystemTime) -> Compiled {
+    let mut diagnostics = Diagnostics::default();
+    names::check_unique(config, &mut diagnostics);
+    let (pools, lookups) = pools::compile(config, state, &mut diagnostics);
+    let routes = routes::compile(config, state, &pools, unread, &mut diagnostics);
+    let listeners = listeners::compile(config, state, &routes, now, &mut diagnostics);
+    routes::check_overlaps(config, &listeners, &mut diagnostics);
+    let forwarding = forwarding(config, &mut diagnostics);
+    let admin = admin(config, &mut diagnostics);
+    listeners::check_addresses(config, &listeners, admin.as_ref(), &mut diagnostics);
+    if config.listeners.is_empty() && unread.is_empty() && !diagnostics.has_errors() {
+        diagnostics.push(
+            Diagnostic::error("listeners", "there is no listener, so no connection could be accepted")
+                .hint("add one: `listeners: [{ name: http, address: \":8080\" }]`".to_owned()),
+        );
+    }
+    if diagnostics.has_errors() {
+        return Compiled { snapshot: None, diagnostics };
+    }
+    let by_name: FxHashMap<Arc<str>, Arc<Listener>> =
+        listeners.iter().map(|listener| (Arc::clone(&listener.listener.name), Arc::clone(&listener.listener))).collect();
+    let snapshot = Snapshot {
+        generation: state.generation.fetch_add(1, Ordering::Relaxed) + 1,
+        listeners: listeners.into_iter().map(|listener| listener.listener).collect(),
+        by_name,
+        pools: pools.into_values().collect(),
+        lookups: lookups.into(),
+        forwarding,
+        carrier: config.runtime.carrier,
+        admin,
+        metrics: Arc::clone(&state.metrics),
+        unrouted: state.metrics.route(NO_ROUTE),
+        access_log: None,
+    };
+    Compiled { snapshot: Some(snapshot), diagnostics }
+}
+
+fn forwarding(config: &Config, diagnostics: &mut Diagnostics) -> Forwarding {
+    let (trusted, trust_unix) = networks("forwarding.trusted_proxies", &config.forwarding.trusted_proxies, diagnostics);
+    Forwarding {
+        trusted,
+        trust_unix,
+        added: AddedFields {
+            forwarded: config.forwarding.forwarded,
+            via: config.forwarding.via,
+            ..AddedFields::default()
+        },
+    }
+}
+
+/// Reads addresses and networks; the flag says whether `unix` is among them.
+pub(super) fn networks(
+    key: &str,
+    written: &[Spanned<String>],
+    diagnostics: &mut Diagnostics,
+) -> (TrustedProxies, bool) {
+    let mut networks = Vec::new();
+    let mut unix = false;
+    for (index, network) in written.iter().enumerate() {
+        if network.value == "unix" {
+            unix = true;
+        } else if let Ok(network) = network.value.parse::<IpNet>() {
+            networks.push(network);
+        } else if let Ok(address) = network.value.parse::<std::net::IpAddr>() {
+            networks.push(IpNet::from(address));
+        } else {
+            diagnostics.push(
+                Diagnostic::error(
+                    format!("{key}[{index}]"),
+                    format!("`{}` is not an address or a network", network.value.escape_debug()),
+                )
+                .at(network.position.clone())
+                .hint("write an address, a network as `10.0.0.0/8`, or `unix`".to_owned()),
+            );
+        }
+    }
+    (TrustedProxies::new(networks), unix)
+}
+
+fn admin(config: &Config, diagnostics: &mut Diagnostics) -> Option<Address> {
+    let written = &config.admin.address;
+    if written.value == "off" {
+        return None;
+    }
+    match address::parse(&written.value) {
+        Ok(WrittenAddress::Known(address)) => Some(address),
+        Ok(WrittenAddress::Named { .. }) => {
+            diagnostics.push(
+                Diagnostic::error("admin.address", "a listener needs an IP address, not a name")
+                    .at(written.position.clone())
+                    .hint("write `127.0.0.1:9901`, or `off` for none".to_owned()),
+            );
+            None
+        }
+        Err(error) => {
+            diagnostics.push(
+                Diagnostic::error("admin.address", error.to_string())
+                    .at(written.position.clone())
+                    .hint("write `127.0.0.1:9901`, `unix:/path`, or `off` for none".to_owned()),
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! How does a written listener become one that accepts?
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::compile::networks;
+use super::routes::{CompiledRoute, table};
+use super::{Listener, ListenerTimeouts, ProxyProtocol, Routes};
+use crate::config::listener::{Listener as Written, ProxyProtocolMode, Redirect};
+use crate::config::tls::{ListenerTls, TlsVersion, UnknownName};
+use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned};
+use crate::policy::https::strict_transport_security;
+use crate::pool::Address;
+use crate::pool::address::{self, WrittenAddress};
+use crate::server::head::HeadLimits;
+use crate::state::State;
+use crate::tls::{
+    AcceptSettings, CertificateSet, ClientAuth, Entry, Finding, LoadedCertificate, MinVersion, SessionState, UnknownSni,
+    server_config,
+};
+
+/// Routes, and their places in the configuration.
+#[derive(Clone)]
+pub(super) struct WithRoutes {
+    pub(super) routes: Arc<Routes>,
+    pub(super) indexes: Arc<[usize]>,
+}
+
+/// A listener, with its place in the configuration for what is checked across listeners.
+pub(super) struct CompiledListener {
+    pub(super) listener: Arc<Listener>,
+    pub(super) table: WithRoutes,
+    position: Option<Position>,
+}
+
+/// The largest header: Pingora's parser takes no more than 256 fields, and everything is held in memory.
+const MOST_FIELDS: u16 = 255;
+const LARGEST_HEADER: u64 = 256 * 1024;
+
+/// Compiles every listener; those with errors are left out.
+pub(super) fn compile(
+    config: &Config,
+    state: &State,
+    routes: &[CompiledRoute],
+    now: SystemTime,
+    diagnostics: &mut Diagnostics,
+) -> Vec<CompiledListener> {
+    let https_port = https_port(config);
+    let mut tables = HashMap::new();
+    config
+        .listeners
+        .iter()
+        .filter_map(|written| {
+            let mut one = One { written, diagnostics };
+            let address = one.address()?;
+            let table = table(routes, &written.name.value, &mut tables);
+            one.check_limits();
+            let tls = written.tls.as_ref().map(|tls| one.tls(tls, state, now));
+            if written.redirect.is_some() && written.tls.is_some() {
+                one.error("redirect", None, "a listener with TLS can't send its requests to HTTPS: they came by it", None);
+            }
+            if written.redirect.is_none() && written.redirect_port.is_some() {
+                one.error("redirect_port", None, "has no effect without `redirect: https`", None);
+            }
+            let (trusted, trust_unix) = one.proxy_protocol();
+            let limits = &written.limits;
+            let name: Arc<str> = Arc::from(written.name.value.as_str());
+            let listener = Listener {
+                metrics: state.metrics.listener(&name),
+                name,
+                address,
+                tls: tls.flatten(),
+                hsts: written.tls.as_ref().and_then(|tls| tls.hsts.as_ref()).map(strict_transport_security),
+                http2: written.http2,
+                redirect_https: match written.redirect {
+                    Some(Redirect::Https) => Some(written.redirect_port.unwrap_or(https_port)),
+                    None => None,
+                },
+                https_port,
+                proxy_protocol: ProxyProtocol { mode: written.proxy_protocol.mode, trusted, trust_unix },
+                timeouts: ListenerTimeouts {
+                    handshake: written.timeouts.handshake.as_duration(),
+                    first_byte: written.timeouts.first_byte.as_duration(),
+                    header: written.timeouts.header.as_duration(),
+                    idle: written.timeouts.idle.as_duration(),
+                    body: written.timeouts.body.as_duration(),
+                    write: written.timeouts.write.as_duration(),
+                },
+                head: HeadLimits {
+                    header: limits.header.as_usize(),
+                    fields: usize::from(limits.fields),
+                    uri: limits.uri.as_usize(),
+                },
+                max_body: Some(limits.body.as_u64()).filter(|size| *size > 0),
+                requests: Some(limits.requests).filter(|requests| *requests > 0),
+                streams: limits.streams,
+                routes: Arc::clone(&table.routes),
+            };
+            Some(CompiledListener { listener: Arc::new(listener), table, position: written.address.position.clone() })
+        })
+        .collect()
+}
+
+/// The port of the one listener with TLS; 443 if there is none, or several to choose from.
+fn https_port(config: &Config) -> u16 {
+    let mut ports = config.listeners.iter().filter(|listener| listener.tls.is_some()).filter_map(|listener| {
+        match address::parse(&listener.address.value) {
+            Ok(WrittenAddress::Known(Address::Inet(address))) if address.port() != 0 => Some(address.port()),
+            _ => None,
+        }
+    });
+    match (ports.next(), ports.next()) {
+        (Some(port), None) => port,
+        _ => 443,
+    }
+}
+
+/// A path as the file means it: relative to the directory that file is in.
+pub(super) fn beside(path: &Spanned<String>) -> PathBuf {
+    let directory = path.position.as_ref().and_then(|position| position.file.parent()).unwrap_or(Path::new(""));
+    directory.join(&path.value)
+}
+
+/// The compilation of one listener.
+struct One<'a> {
+    written: &'a Written,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl One<'_> {
+    fn error(&mut self, key: &str, position: Option<Position>, message: impl Into<String>, hint: Option<&str>) {
+        let position = position.or_else(|| self.written.name.position.clone());
+        self.diagnostics.push(
+            Diagnostic::error(format!("listeners[{}].{key}", self.written.name.value), message)
+                .at(position)
+                .hint(hint.map(str::to_owned)),
+        );
+    }
+
+    fn warn(&mut self, key: &str, position: Option<Position>, message: impl Into<String>) {
+        self.diagnostics.push(
+            Diagnostic::warning(format!("listeners[{}].{key}", self.written.name.value), message).at(position),
+        );
+    }
+
+    fn address(&mut self) -> Option<Address> {
+        let written = &self.written.address;
+        let hint = "write `IP:port`, `[IPv6]:port`, `:port` or `unix:/path`";
+        match address::parse(&written.value) {
+            Ok(WrittenAddress::Known(address)) => Some(address),
+            Ok(WrittenAddress::Named { host, .. }) => {
+                let message = format!("`{host}` is a name; a listener needs an IP address");
+                self.error("address", written.position.clone(), message, Some(hint));
+                None
+            }
+            Err(error) => {
+                self.error("address", written.position.clone(), error.to_string(), Some(hint));
+                None
+            }
+        }
+    }
+
+    fn check_limits(&mut self) {
+        let limits = &self.written.limits;
+        if !(1024..=LARGEST_HEADER).contains(&limits.header.as_u64()) {
+            self.error("limits.header", None, "must be from 1KiB to 256KiB", None);
+        }
+        if !(8..=MOST_FIELDS).contains(&limits.fields) {
+            self.error("limits.fields", None, "must be from 8 to 255", None);
+        }
+        if limits.uri.as_u64() < 64 || limits.uri.as_u64() > limits.header.as_u64() {
+            self.error("limits.uri", None, "must be from 64 bytes to the limit of the whole header", None);
+        }
+        if limits.streams == 0 {
+            self.error("limits.streams", None, "0 streams would refuse every request; set `http2: false` instead", None);
+        }
+        let times = &self.written.timeouts;
+        for (key, time) in [
+            ("handshake", times.handshake),
+            ("first_byte", times.first_byte),
+            ("header", times.header),
+            ("idle", times.idle),
+            ("body", times.body),
+            ("write", times.write),
+        ] {
+            if time.is_zero() {
+                self.error(
+                    &format!("timeouts.{key}"),
+                    None,
+                    "a time of 0 would end every connection",
+                    Some("give a time as `30s`"),
+                );
+            }
+        }
+    }
+
+    fn proxy_protocol(&mut self) -> (crate::proxy::forward::TrustedProxies, bool) {
+        let written = &self.written.proxy_protocol;
+        match (written.mode, written.trusted.is_empty()) {
+            (ProxyProtocolMode::Off, false) => {
+                self.error("proxy_protocol.trusted", None, "has no effect while `mode` is `off`", None);
+            }
+            (ProxyProtocolMode::Optional | ProxyProtocolMode::Required, true) => self.error(
+                "proxy_protocol.trusted",
+                None,
+                "nobody may send the PROXY header",
+                Some("name the addresses or networks of the balancers in front"),
+            ),
+            _ => {}
+        }
+        let key = format!("listeners[{}].proxy_protocol.trusted", self.written.name.value);
+        networks(&key, &written.trusted, self.diagnostics)
+    }
+
+    fn tls(&mut self, tls: &ListenerTls, state: &State, now: SystemTime) -> Option<Arc<rustls::ServerConfig>> {
+        if tls.certificates.is_empty() {
+            self.error("tls.certificates", None, "TLS needs a certificate", Some("add one with `certificate` and `key`"));
+            return None;
+        }
+        let entries = self.certificates(tls, now);
+        if entries.len() < tls.certificates.len() {
+            return None;
+        }
+        let unknown_sni = match tls.unknown_name {
+            UnknownName::Default => UnknownSni::Default,
+            UnknownName::Reject => UnknownSni::Reject,
+        };
+        let set = CertificateSet::build(entries, unknown_sni);
+        let at = |entry: usize| tls.certificates[entry].certificate.position.clone();
+        for finding in set.findings() {
+            match finding {
+                Finding::Conflict { second, .. } => {
+                    self.error(&format!("tls.certificates[{second}]"), at(*second), finding.to_string(), None);
+                }
+                Finding::InvalidName { entry, .. } => {
+                    self.error(&format!("tls.certificates[{entry}].names"), at(*entry), finding.to_string(), None);
+                }
+                Finding::NotCovered { entry, .. } => {
+                    self.warn(&format!("tls.certificates[{entry}].names"), at(*entry), finding.to_string());
+                }
+                Finding::SeveralDefaults { .. } => {
+                    self.error("tls.certificates", None, finding.to_string(), None);
+                }
+            }
+        }
+        let settings = AcceptSettings {
+            min_version: match tls.min_version {
+                TlsVersion::V1_2 => MinVersion::Tls12,
+                TlsVersion::V1_3 => MinVersion::Tls13,
+            },
+            h2: self.written.http2,
+            http1: true,
+            client_auth: ClientAuth::None,
+        };
+        let sessions =
+            state.tls_sessions.get_or_create(Arc::from(self.written.name.value.as_str()), SessionState::new);
+        match server_config(Arc::new(set), &settings, &sessions) {
+            Ok(config) => Some(config),
+            Err(error) => {
+                self.error("tls", None, error.to_string(), None);
+                None
+            }
+        }
+    }
+
+    fn certificates(&mut self, tls: &ListenerTls, now: SystemTime) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(tls.certificates.len());
+        for (index, written) in tls.certificates.iter().enumerate() {
+            let key = format!("tls.certificates[{index}]");
+            match LoadedCertificate::load(&beside(&written.certificate), &beside(&written.key)) {
+                Ok(loaded) => {
+                    for warning in loaded.warnings(now) {
+                        self.warn(&key, written.certificate.position.clone(), warning.to_string());
+                    }
+                    let names = written.names.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
+                    entries.push(Entry {
+                        certificate: Arc::new(loaded),
+                        names: Some(names).filter(|names| !names.is_empty()),
+                        default: written.default,
+                    });
+                }
+                Err(error) => {
+                    self.error(&key, written.certificate.position.clone(), error.to_string(), None);
+                }
+            }
+        }
+        entries
+    }
+}
+
+/// Reports addresses that could not be bound beside each other.
+pub(super) fn check_addresses(
+    config: &Config,
+    listeners: &[CompiledListener],
+    admin: Option<&Address>,
+    diagnostics: &mut Diagnostics,
+) {
+    let mut taken: Vec<(String, Option<Position>, &Address)> = Vec::new();
+    let own = listeners.iter().map(|listener| {
+        let name = &listener.listener.name;
+        (format!("listeners[{name}].address"), listener.position.clone(), &listener.listener.address)
+    });
+    let admin = admin.map(|address| ("admin.address".to_owned(), config.admin.address.position.clone(), address));
+    for (key, position, address) in own.chain(admin) {
+        if let Some((other, place, _)) = taken.iter().find(|(_, _, other)| overlap(address, other)) {
+            let place = place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+            diagnostics.push(
+                Diagnostic::error(&*key, format!("`{address}` is taken by {other}{place}")).at(position.clone()),
+            );
+        }
+        taken.push((key, position, address));
+    }
+}
+
+fn overlap(a: &Address, b: &Address) -> bool {
+    let covers = |a: &SocketAddr, b: &SocketAddr| match (a.ip(), b.ip()) {
+        // A socket for every IPv6 address takes IPv4 as well.
+        (IpAddr::V6(any), _) if any.is_unspecified() => true,
+        (IpAddr::V4(any), IpAddr::V4(_)) if any.is_unspecified() => true,
+        (a, b) => a == b,
+    };
+    match (a, b) {
+        (Address::Inet(a), Address::Inet(b)) => a.port() != 0 && a.port() == b.port() && (covers(a, b) || covers(b, a)),
+        (Address::Unix(a), Address::Unix(b)) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,173 @@
+//! What may a request read? One immutable generation: names resolved, patterns compiled, files loaded, metrics found.
+//!
+//! [`compile`] makes it out of the configuration and the state, or reports every problem at once.
+
+mod compile;
+mod listeners;
+mod names;
+mod pools;
+mod routes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use rustc_hash::FxHashMap;
+
+use crate::config::listener::ProxyProtocolMode;
+use crate::config::runtime::Carrier;
+use crate::policy::{HeaderEdits, Redirect, Respond, Rewrite};
+use crate::pool::{Address, Pool, Timeouts};
+use crate::proxy::forward::{AddedFields, TrustedProxies};
+use crate::route::{Request, RouteMatch, RouteTable};
+use crate::server::head::HeadLimits;
+use crate::telemetry::AccessLog;
+use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
+pub use compile::{Compiled, compile};
+
+/// One generation.
+pub struct Snapshot {
+    /// Its number, from 1.
+    pub generation: u64,
+    /// The listeners, in the order of the configuration.
+    pub listeners: Box<[Arc<Listener>]>,
+    by_name: FxHashMap<Arc<str>, Arc<Listener>>,
+    /// The pools, in the order of the configuration.
+    pub pools: Box<[Arc<Pool>]>,
+    /// Host names that endpoints are looked up by.
+    pub lookups: Box<[crate::pool::discovery::Lookup]>,
+    /// Whom to believe about the client, and what the endpoints are told.
+    pub forwarding: Forwarding,
+    /// Which carrier moves the bytes.
+    pub carrier: Carrier,
+    /// Where the admin listener is.
+    pub admin: Option<Address>,
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// The metrics of requests no route takes.
+    pub unrouted: RouteMetrics,
+    /// One line a request; opened by whoever runs this generation.
+    pub access_log: Option<Arc<AccessLog>>,
+}
+
+impl Snapshot {
+    /// The listener of this name, as this generation knows it.
+    pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
+        self.by_name.get(name)
+    }
+}
+
+/// Whom to believe about the client, and what the endpoints are told.
+pub struct Forwarding {
+    /// Proxies in front of Portcullis.
+    pub trusted: TrustedProxies,
+    /// Whether peers on Unix sockets are such.
+    pub trust_unix: bool,
+    /// Which fields are added.
+    pub added: AddedFields,
+}
+
+/// An address that accepts connections.
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub address: Address,
+    /// TLS with clients.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The value of `Strict-Transport-Security`.
+    pub hsts: Option<HeaderValue>,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// The HTTPS port every request is sent to.
+    pub redirect_https: Option<u16>,
+    /// The HTTPS port that a route's `https_redirect` points to.
+    pub https_port: u16,
+    /// Whether a PROXY protocol header is expected, and from whom.
+    pub proxy_protocol: ProxyProtocol,
+    /// How long a client may take.
+    pub timeouts: ListenerTimeouts,
+    /// How large a header may be.
+    pub head: HeadLimits,
+    /// How large a body may be, unless the route says otherwise.
+    pub max_body: Option<u64>,
+    /// Requests of one connection; `None` for no limit.
+    pub requests: Option<u32>,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams: u32,
+    /// Its metrics.
+    pub metrics: ListenerMetrics,
+    /// Its routes; listeners with the same routes share them.
+    pub routes: Arc<Routes>,
+}
+
+/// Whether a PROXY protocol header is expected, and from whom.
+pub struct ProxyProtocol {
+    /// Off, optional or required.
+    pub mode: ProxyProtocolMode,
+    /// Who may send it.
+    pub trusted: TrustedProxies,
+    /// Whether peers on Unix sockets may.
+    pub trust_unix: bool,
+}
+
+/// How long a client may take; see [`crate::config::listener::ListenerTimeouts`].
+#[derive(Clone, Copy, Debug)]
+pub struct ListenerTimeouts {
+    /// PROXY header and TLS handshake together.
+    pub handshake: Duration,
+    /// To the first byte.
+    pub first_byte: Duration,
+    /// From a header's first byte to its last.
+    pub header: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// Between two pieces of a body.
+    pub body: Duration,
+    /// Without taking a byte of the answer.
+    pub write: Duration,
+}
+
+/// The routes of a listener.
+pub struct Routes {
+    table: RouteTable,
+    routes: Box<[Arc<Route>]>,
+}
+
+impl Routes {
+    /// The route a request goes to.
+    pub fn find(&self, request: &Request<'_>) -> Option<(&Arc<Route>, RouteMatch)> {
+        let found = self.table.find(request)?;
+        Some((&self.routes[found.index], found))
+    }
+}
+
+/// Which policies and which end a request gets.
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether plain HTTP is sent to HTTPS.
+    pub https_redirect: bool,
+    /// How large a body may be: `None` as the listener says, `Some(None)` without limit.
+    pub max_body: Option<Option<u64>>,
+    /// What the endpoint sees instead of path or host.
+    pub rewrite: Option<Rewrite>,
+    /// Changes to the request's fields.
+    pub request_headers: HeaderEdits,
+    /// Changes to the response's fields.
+    pub response_headers: HeaderEdits,
+    /// Where the request ends.
+    pub end: End,
+    /// Its metrics.
+    pub metrics: RouteMetrics,
+}
+
+/// Where a request ends.
+pub enum End {
+    /// At an endpoint of this pool, with these times.
+    Pool(Arc<Pool>, Timeouts),
+    /// With a redirect.
+    Redirect(Redirect),
+    /// With a fixed response.
+    Respond(Respond),
+}

@@ -1,0 +1,95 @@
+//! Does every name stand for one thing?
+
+use std::collections::{HashMap, HashSet};
+
+use crate::config::document::{Kind, Node};
+use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
+
+/// Names that stand in the files, whether or not their sections could be read.
+#[derive(Debug, Default)]
+pub struct Unread {
+    pools: HashSet<String>,
+    listeners: HashSet<String>,
+}
+
+impl Unread {
+    /// The names in a document of which not all could be read into `config`.
+    pub fn of(root: &Node, config: &Config) -> Self {
+        let mut pools = written_names(root, "pools");
+        let mut listeners = written_names(root, "listeners");
+        for pool in &config.pools {
+            pools.remove(&pool.name.value);
+        }
+        for listener in &config.listeners {
+            listeners.remove(&listener.name.value);
+        }
+        Self { pools, listeners }
+    }
+
+    /// Whether a pool of this name is there but could not be read.
+    pub fn has_pool(&self, name: &str) -> bool {
+        self.pools.contains(name)
+    }
+
+    /// Whether a listener of this name is there but could not be read.
+    pub fn has_listener(&self, name: &str) -> bool {
+        self.listeners.contains(name)
+    }
+
+    /// Whether everything could be read.
+    pub fn is_empty(&self) -> bool {
+        self.pools.is_empty() && self.listeners.is_empty()
+    }
+}
+
+fn written_names(root: &Node, section: &str) -> HashSet<String> {
+    let mut names = HashSet::new();
+    if let Some(Kind::Sequence(items)) = entry(root, section).map(|node| &node.kind) {
+        for item in items {
+            if let Some(Kind::Scalar { text, .. }) = entry(item, "name").map(|node| &node.kind) {
+                names.insert(text.to_string());
+            }
+        }
+    }
+    names
+}
+
+fn entry<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+    match &node.kind {
+        Kind::Mapping(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value),
+        _ => None,
+    }
+}
+
+/// Reports names that are given twice, empty, or would not make a good label.
+pub(super) fn check_unique(config: &Config, diagnostics: &mut Diagnostics) {
+    check("listeners", config.listeners.iter().map(|listener| &listener.name), diagnostics);
+    check("routes", config.routes.iter().map(|route| &route.name), diagnostics);
+    check("pools", config.pools.iter().map(|pool| &pool.name), diagnostics);
+}
+
+/// The longest name.
+const LONGEST: usize = 128;
+
+fn check<'c>(section: &str, names: impl Iterator<Item = &'c Spanned<String>>, diagnostics: &mut Diagnostics) {
+    let mut first: HashMap<&str, &Spanned<String>> = HashMap::new();
+    for name in names {
+        let text = name.value.as_str();
+        let key = format!("{section}[{}].name", text.escape_debug());
+        let is_label = |character: char| character.is_ascii_alphanumeric() || "-_.:/@".contains(character);
+        if text.is_empty() || text.len() > LONGEST || text.starts_with('_') || !text.chars().all(is_label) {
+            diagnostics.push(
+                Diagnostic::error(key, format!("`{}` is not a name", text.escape_debug()))
+                    .at(name.position.clone())
+                    .hint(format!("use 1 to {LONGEST} letters, digits and `-_.:/@`, not starting with `_`")),
+            );
+        } else if let Some(earlier) = first.get(text) {
+            let place = earlier.position.as_ref().map(|place| format!(", first at {place}")).unwrap_or_default();
+            diagnostics.push(
+                Diagnostic::error(key, format!("the name `{text}` is given twice{place}")).at(name.position.clone()),
+            );
+        } else {
+            first.insert(text, name);
+        }
+    }
+}

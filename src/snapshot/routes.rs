@@ -1,0 +1,343 @@
+//! How do written routes become tables that find one of them?
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+
+use super::listeners::WithRoutes;
+use super::names::Unread;
+use super::pools::{Pools, unlimited_if_zero};
+use super::{End, Route, Routes};
+use crate::config::diagnostics::suggestion;
+use crate::config::route::{FieldMatch, PathMatch, Route as Written};
+use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned};
+use crate::policy::{HeaderEdits, Redirect, Respond, Rewrite};
+use crate::pool::Timeouts;
+use crate::route::{HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex};
+use crate::state::State;
+
+/// One compiled route, with what the tables are built from.
+pub(super) struct CompiledRoute {
+    route: Arc<Route>,
+    matcher: Matcher,
+    /// Listener names; empty for all.
+    listeners: Vec<String>,
+    /// Its place in the configuration.
+    index: usize,
+}
+
+/// Compiles every route. One with errors is left out, after all of its errors were reported.
+pub(super) fn compile(
+    config: &Config,
+    state: &State,
+    pools: &Pools,
+    unread: &Unread,
+    diagnostics: &mut Diagnostics,
+) -> Vec<CompiledRoute> {
+    let listeners: Vec<&str> = config.listeners.iter().map(|listener| listener.name.value.as_str()).collect();
+    let known = Known { pools, unread, listeners: &listeners };
+    let mut used = vec![false; pools.len()];
+    let mut compiled = Vec::with_capacity(config.routes.len());
+    for (index, written) in config.routes.iter().enumerate() {
+        if let Some(pool) = written.pool.as_ref().and_then(|pool| pools.get_index_of(&pool.value)) {
+            used[pool] = true;
+        }
+        let mut one = One { written, diagnostics, valid: true };
+        let matcher = one.matcher();
+        let end = one.end(&known);
+        let listeners = one.listeners(&known);
+        let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
+            Rewrite::compile(&rewrite.value, |message| one.error("rewrite", rewrite.position.clone(), message))
+        });
+        let request_headers = HeaderEdits::compile(&written.request_headers, |position, message| {
+            one.error("request_headers", position, message);
+        });
+        let response_headers = HeaderEdits::compile(&written.response_headers, |position, message| {
+            one.error("response_headers", position, message);
+        });
+        one.unused_policies();
+        let valid = one.valid;
+        if let (true, Some(end)) = (valid, end) {
+            let route = Route {
+                name: Arc::from(written.name.value.as_str()),
+                https_redirect: written.https_redirect,
+                max_body: written.max_body.map(|size| Some(size.as_u64()).filter(|size| *size > 0)),
+                rewrite,
+                request_headers,
+                response_headers,
+                end,
+                metrics: state.metrics.route(&written.name.value),
+            };
+            compiled.push(CompiledRoute { route: Arc::new(route), matcher, listeners, index });
+        }
+    }
+    for (pool, used) in config.pools.iter().zip(used) {
+        if !used {
+            diagnostics.push(
+                Diagnostic::warning(format!("pools[{}]", pool.name.value), "no route uses this pool")
+                    .at(pool.name.position.clone()),
+            );
+        }
+    }
+    compiled
+}
+
+struct Known<'a> {
+    pools: &'a Pools,
+    unread: &'a Unread,
+    listeners: &'a [&'a str],
+}
+
+/// The compilation of one route.
+struct One<'a> {
+    written: &'a Written,
+    diagnostics: &'a mut Diagnostics,
+    valid: bool,
+}
+
+impl One<'_> {
+    fn error(&mut self, key: &str, position: Option<Position>, message: impl Into<String>) {
+        self.error_with(key, position, message, None);
+    }
+
+    fn error_with(&mut self, key: &str, position: Option<Position>, message: impl Into<String>, hint: Option<String>) {
+        self.valid = false;
+        let position = position.or_else(|| self.written.name.position.clone());
+        self.diagnostics.push(
+            Diagnostic::error(format!("routes[{}].{key}", self.written.name.value), message).at(position).hint(hint),
+        );
+    }
+
+    fn matcher(&mut self) -> Matcher {
+        let written = &self.written.r#match;
+        let mut matcher = Matcher::default();
+        for (index, host) in written.hosts.iter().enumerate() {
+            match HostPattern::parse(&host.value) {
+                Ok(host) => matcher.hosts.push(host),
+                Err(error) => self.error(&format!("match.hosts[{index}]"), host.position.clone(), error.to_string()),
+            }
+        }
+        for (index, path) in written.paths.iter().enumerate() {
+            let pattern = match &path.value {
+                PathMatch::Exact(path) => PathPattern::exact(path),
+                PathMatch::Prefix(path) => PathPattern::prefix(path),
+                PathMatch::Regex(pattern) => PathPattern::regex(pattern),
+            };
+            match pattern {
+                Ok(pattern) => matcher.paths.push(pattern),
+                Err(error) => self.error(&format!("match.paths[{index}]"), path.position.clone(), error.to_string()),
+            }
+        }
+        for (index, method) in written.methods.iter().enumerate() {
+            let known = Method::from_bytes(method.value.as_bytes())
+                .ok()
+                .filter(|_| !method.value.bytes().any(|byte| byte.is_ascii_lowercase()));
+            match known {
+                Some(method) => matcher.methods.push(method),
+                None => {
+                    let upper = method.value.to_ascii_uppercase();
+                    self.error_with(
+                        &format!("match.methods[{index}]"),
+                        method.position.clone(),
+                        format!("`{}` is not a method", method.value.escape_debug()),
+                        Some(format!("methods are written in capitals, as `{}`", upper.escape_debug())),
+                    );
+                }
+            }
+        }
+        for (index, field) in written.headers.iter().enumerate() {
+            let key = format!("match.headers[{index}]");
+            let value = self.value_match(&key, field);
+            match HeaderName::try_from(field.value.name.as_str()) {
+                Ok(name) => matcher.headers.extend(value.map(|value| HeaderMatch { name, value })),
+                Err(_) => {
+                    let message = format!("`{}` is not the name of a header field", field.value.name.escape_debug());
+                    self.error(&key, field.position.clone(), message);
+                }
+            }
+        }
+        for (index, parameter) in written.query.iter().enumerate() {
+            let value = self.value_match(&format!("match.query[{index}]"), parameter);
+            matcher.queries.extend(value.map(|value| QueryMatch { name: parameter.value.name.clone(), value }));
+        }
+        matcher
+    }
+
+    fn value_match(&mut self, key: &str, field: &Spanned<FieldMatch>) -> Option<ValueMatch> {
+        let written = &field.value;
+        match (&written.exact, &written.regex, written.present) {
+            (Some(text), None, None) => Some(ValueMatch::Exact(text.clone())),
+            (None, Some(pattern), None) => match WholeRegex::new(pattern) {
+                Ok(regex) => Some(ValueMatch::Regex(regex)),
+                Err(error) => {
+                    self.error(&format!("{key}.regex"), field.position.clone(), error.to_string());
+                    None
+                }
+            },
+            (None, None, Some(true)) => Some(ValueMatch::Present),
+            _ => {
+                self.error(key, field.position.clone(), "give exactly one of `exact`, `regex` and `present: true`");
+                None
+            }
+        }
+    }
+
+    fn end(&mut self, known: &Known<'_>) -> Option<End> {
+        let written = self.written;
+        match (&written.pool, &written.redirect, &written.respond) {
+            (Some(pool), None, None) => self.pool(pool, known),
+            (None, Some(redirect), None) => {
+                let compiled = Redirect::compile(&redirect.value, |message| {
+                    self.error("redirect", redirect.position.clone(), message);
+                });
+                compiled.map(End::Redirect)
+            }
+            (None, None, Some(respond)) => {
+                let compiled = Respond::compile(&respond.value, |message| {
+                    self.error("respond", respond.position.clone(), message);
+                });
+                compiled.map(End::Respond)
+            }
+            (None, None, None) => {
+                self.error_with(
+                    "pool",
+                    None,
+                    "the route ends nowhere",
+                    Some("give one of `pool`, `redirect` and `respond`".to_owned()),
+                );
+                None
+            }
+            _ => {
+                self.error("pool", None, "`pool`, `redirect` and `respond` exclude each other; give one of them");
+                None
+            }
+        }
+    }
+
+    fn pool(&mut self, pool: &Spanned<String>, known: &Known<'_>) -> Option<End> {
+        let Some(found) = known.pools.get(&pool.value) else {
+            if known.unread.has_pool(&pool.value) {
+                // Its own errors are reported where it stands.
+                self.valid = false;
+                return None;
+            }
+            let name = pool.value.escape_debug();
+            let meant = suggestion(&pool.value, known.pools.keys().map(String::as_str));
+            self.error("pool", pool.position.clone(), format!("the pool `{name}` does not exist{meant}"));
+            return None;
+        };
+        let own = &self.written.timeouts;
+        for (key, time) in [("timeouts.first_byte", own.first_byte), ("timeouts.read", own.read)] {
+            if time.is_some_and(crate::config::Timespan::is_zero) {
+                self.error(key, None, "a time of 0 would end every request");
+            }
+        }
+        let timeouts = Timeouts {
+            first_byte: own.first_byte.map_or(found.timeouts.first_byte, crate::config::Timespan::as_duration),
+            read: own.read.map_or(found.timeouts.read, crate::config::Timespan::as_duration),
+            total: own.total.map_or(found.timeouts.total, unlimited_if_zero),
+            ..found.timeouts
+        };
+        Some(End::Pool(Arc::clone(found), timeouts))
+    }
+
+    fn listeners(&mut self, known: &Known<'_>) -> Vec<String> {
+        for (index, listener) in self.written.listeners.iter().enumerate() {
+            let name = listener.value.as_str();
+            if known.unread.has_listener(name) {
+                self.valid = false;
+            } else if !known.listeners.contains(&name) {
+                let meant = suggestion(name, known.listeners.iter().copied());
+                self.error(
+                    &format!("listeners[{index}]"),
+                    listener.position.clone(),
+                    format!("the listener `{}` does not exist{meant}", name.escape_debug()),
+                );
+            }
+        }
+        self.written.listeners.iter().map(|name| name.value.clone()).collect()
+    }
+
+    /// What only has a meaning on the way to a pool is an error elsewhere: a key that does nothing is a mistake.
+    fn unused_policies(&mut self) {
+        if self.written.pool.is_some() {
+            return;
+        }
+        for (key, given) in [
+            ("rewrite", self.written.rewrite.is_some()),
+            ("request_headers", !self.written.request_headers.is_empty()),
+            ("timeouts", !self.written.timeouts.is_empty()),
+            ("max_body", self.written.max_body.is_some()),
+        ] {
+            if given {
+                self.error(key, None, format!("`{key}` has no effect on a route without a pool"));
+            }
+        }
+    }
+}
+
+/// The table of the routes that are for this listener. Listeners with the same routes share it.
+pub(super) fn table(
+    compiled: &[CompiledRoute],
+    listener: &str,
+    shared: &mut HashMap<Vec<usize>, WithRoutes>,
+) -> WithRoutes {
+    let own: Vec<&CompiledRoute> = compiled
+        .iter()
+        .filter(|route| route.listeners.is_empty() || route.listeners.iter().any(|name| name == listener))
+        .collect();
+    let indexes: Vec<usize> = own.iter().map(|route| route.index).collect();
+    if let Some(table) = shared.get(&indexes) {
+        return table.clone();
+    }
+    let matchers: Vec<Matcher> = own.iter().map(|route| route.matcher.clone()).collect();
+    let routes = Routes {
+        table: RouteTable::build(&matchers),
+        routes: own.iter().map(|route| Arc::clone(&route.route)).collect(),
+    };
+    let table = WithRoutes { routes: Arc::new(routes), indexes: indexes.clone().into() };
+    shared.insert(indexes, table.clone());
+    table
+}
+
+/// Reports routes that match the same requests (errors) and routes no request reaches (warnings).
+pub(super) fn check_overlaps(config: &Config, tables: &[super::listeners::CompiledListener], diagnostics: &mut Diagnostics) {
+    let mut checked: Vec<&Arc<[usize]>> = Vec::new();
+    for table in tables.iter().map(|listener| &listener.table) {
+        if checked.iter().any(|seen| Arc::ptr_eq(seen, &table.indexes)) {
+            continue;
+        }
+        checked.push(&table.indexes);
+        let route = |index: usize| &config.routes[table.indexes[index]];
+        let place = |position: &Option<Position>| position.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
+        for (earlier, later) in table.routes.table.conflicts() {
+            let (earlier, later) = (route(earlier), route(later));
+            diagnostics.push(
+                Diagnostic::error(
+                    format!("routes[{}].match", later.name.value),
+                    format!(
+                        "matches exactly the same requests as the route `{}`{}, so it is never used",
+                        earlier.name.value,
+                        place(&earlier.name.position)
+                    ),
+                )
+                .at(later.name.position.clone()),
+            );
+        }
+        for (hidden, by) in table.routes.table.unreachable() {
+            let (hidden, by) = (route(hidden), route(by));
+            diagnostics.push(
+                Diagnostic::warning(
+                    format!("routes[{}].match", hidden.name.value),
+                    format!(
+                        "no request gets here: the route `{}`{} takes them all",
+                        by.name.value,
+                        place(&by.name.position)
+                    ),
+                )
+                .at(hidden.name.position.clone()),
+            );
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What outlives a reload? Memory that is found by its key, made when it is first asked for, and forgotten when nobody
+//! holds it any more. Parameters never live here: they stand in the snapshot and come as arguments.
+
+mod registry;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::pool::EndpointState;
+use crate::pool::endpoint::EndpointKey;
+use crate::telemetry::metrics::Metrics;
+use crate::tls::{Roots, SessionState};
+pub use registry::Registry;
+
+/// Everything that outlives a reload.
+pub struct State {
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// What is remembered about each endpoint.
+    pub endpoints: Registry<EndpointKey, EndpointState>,
+    /// TLS sessions that clients may resume, by listener.
+    pub tls_sessions: Registry<Arc<str>, SessionState>,
+    /// The system's certificate authorities, loaded when first needed.
+    pub roots: Roots,
+    /// The number of the newest generation.
+    pub generation: AtomicU64,
+}
+
+impl State {
+    /// An empty memory.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            endpoints: Registry::default(),
+            tls_sessions: Registry::default(),
+            roots: Roots::system(),
+            generation: AtomicU64::new(0),
+        }
+    }
+}

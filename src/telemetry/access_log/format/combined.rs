@@ -1,0 +1,126 @@
+//! What does a request look like in the `combined` format that nginx made known?
+
+use crate::telemetry::plain::{all_plain, is_plain};
+use crate::telemetry::{Record, address, digits, timestamp};
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Appends the line of `record`.
+pub(super) fn append(out: &mut Vec<u8>, record: &Record<'_>) {
+    match record.client {
+        Some(client) => address::ip(out, client),
+        None => out.push(b'-'),
+    }
+    out.extend_from_slice(b" - - [");
+    timestamp::common_log(out, record.time);
+    out.extend_from_slice(b"] \"");
+    append_request(out, record);
+    out.extend_from_slice(b"\" ");
+    digits::padded::<3>(out, record.status.into());
+    out.push(b' ');
+    digits::decimal(out, record.bytes_sent);
+    for field in [record.referer, record.user_agent] {
+        out.extend_from_slice(b" \"");
+        escape(out, field.filter(|value| !value.is_empty()).unwrap_or(b"-"));
+        out.push(b'"');
+    }
+    out.push(b'\n');
+}
+
+/// The request line, or `-` if the request ended before there was one.
+fn append_request(out: &mut Vec<u8>, record: &Record<'_>) {
+    if record.method.is_empty() {
+        out.push(b'-');
+        return;
+    }
+    // Parsers of this format expect the minor version that HTTP/2 no longer has.
+    let protocol = match record.protocol {
+        "HTTP/2" => "HTTP/2.0",
+        other => other,
+    };
+    escape(out, record.method.as_bytes());
+    out.push(b' ');
+    escape(out, record.target.as_bytes());
+    out.push(b' ');
+    escape(out, protocol.as_bytes());
+}
+
+/// Appends `value` as nginx does: what is not printable ASCII, and what could end the field, as `\xHH`.
+fn escape(out: &mut Vec<u8>, value: &[u8]) {
+    if all_plain(value) {
+        out.extend_from_slice(value);
+        return;
+    }
+    for &byte in value {
+        if is_plain(byte) {
+            out.push(byte);
+        } else {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 0xf));
+            out.extend_from_slice(&[b'\\', b'x', HEX[high], HEX[low]]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::record::tests::{bare, full};
+    use proptest::prelude::*;
+
+    fn line(record: &Record<'_>) -> String {
+        let mut out = Vec::new();
+        append(&mut out, record);
+        String::from_utf8(out).expect("a line of this format is ASCII")
+    }
+
+    #[test]
+    fn a_full_record_is_the_line_nginx_would_write() {
+        let expected = "203.0.113.9 - - [02/Jan/2025:03:04:05 +0000] \"POST /v2/items?page=2 HTTP/2.0\" 502 12345 \
+                        \"https://example.org/\" \"curl/8.5.0\"\n";
+        assert_eq!(line(&full()), expected);
+    }
+
+    #[test]
+    fn a_value_that_is_missing_is_a_dash() {
+        let record = Record {
+            method: "",
+            target: "",
+            status: 0,
+            bytes_sent: 0,
+            ..bare()
+        };
+        let expected = "- - - [02/Jan/2025:03:04:05 +0000] \"-\" 000 0 \"-\" \"-\"\n";
+        assert_eq!(line(&record), expected);
+    }
+
+    #[test]
+    fn bytes_that_could_end_a_field_are_hexadecimal() {
+        let record = Record {
+            user_agent: Some(b"a\"\\\n\x7f\xff"),
+            ..full()
+        };
+        assert!(line(&record).ends_with("\"a\\x22\\x5C\\x0A\\x7F\\xFF\"\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_client_sends_stays_three_quoted_fields_in_one_line(
+            method in any::<String>(),
+            target in any::<String>(),
+            user_agent in any::<Option<Vec<u8>>>(),
+            referer in any::<Option<Vec<u8>>>(),
+        ) {
+            let record = Record {
+                method: &method,
+                target: &target,
+                user_agent: user_agent.as_deref(),
+                referer: referer.as_deref(),
+                ..full()
+            };
+            let text = line(&record);
+            prop_assert_eq!(text.find('\n'), Some(text.len() - 1));
+            prop_assert_eq!(text.matches('"').count(), 6);
+            prop_assert!(text.trim_end_matches('\n').bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        }
+    }
+}

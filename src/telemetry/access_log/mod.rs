@@ -1,0 +1,146 @@
+//! How does a finished request become a line in the access log without ever waiting for a disk?
+//!
+//! The request's thread formats its line into a buffer it keeps, then copies it into a bounded queue under a short lock.
+//! One thread of the log takes what has gathered and writes it. If it can't keep up, lines are dropped and counted: a log
+//! must not slow down what it logs.
+
+mod format;
+mod queue;
+mod sink;
+
+use std::cell::Cell;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::Record;
+use super::metrics::AccessLogMetrics;
+use queue::{Batch, Queue};
+use sink::Sink;
+
+pub use format::Format;
+
+/// A line that needed a larger buffer than this gives it back: one huge request shall not hold memory for ever.
+const KEPT_LINE_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Where the lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The end of this file, created with mode 0640 if it is missing.
+    File(PathBuf),
+    /// The process's standard output.
+    Stdout,
+    /// The process's standard error.
+    Stderr,
+}
+
+/// What an access log is opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the lines go.
+    pub destination: Destination,
+    /// How a request becomes a line.
+    pub format: Format,
+    /// How many bytes of lines may wait to be written; a line that would exceed them is dropped.
+    /// The log takes at most twice this memory.
+    pub queue_bytes: usize,
+}
+
+impl Settings {
+    /// The default of [`Settings::queue_bytes`]: 8 MiB.
+    pub const QUEUE_BYTES: usize = 8 * 1024 * 1024;
+}
+
+/// An open access log.
+///
+/// Dropping it never waits: its thread writes what is queued and then closes the file. To change settings, open another
+/// log and drop this one; before the process exits, [`flush`](Self::flush) it.
+#[derive(Debug)]
+pub struct AccessLog {
+    format: Format,
+    queue: Arc<Queue>,
+    metrics: AccessLogMetrics,
+}
+
+impl AccessLog {
+    /// Opens the destination and starts the thread that writes to it.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be opened, or the system gives no memory or no thread.
+    pub fn open(settings: &Settings, metrics: AccessLogMetrics) -> io::Result<Self> {
+        let sink = Sink::open(settings.destination.clone())?;
+        Self::start(sink, settings, metrics)
+    }
+
+    fn start(sink: Sink, settings: &Settings, metrics: AccessLogMetrics) -> io::Result<Self> {
+        let (queue, first) = Queue::new(settings.queue_bytes)?;
+        let queue = Arc::new(queue);
+        let (thread_queue, thread_metrics) = (Arc::clone(&queue), metrics.clone());
+        thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || write_batches(&thread_queue, first, sink, &thread_metrics))?;
+        Ok(Self {
+            format: settings.format,
+            queue,
+            metrics,
+        })
+    }
+
+    /// Queues the line of `record`, or drops and counts it if the queue is full.
+    pub fn write(&self, record: &Record<'_>) {
+        let mut line = LINE.take();
+        line.clear();
+        self.format.append(&mut line, record);
+        if !self.queue.push(&line) {
+            self.metrics.dropped.inc();
+        }
+        if line.capacity() <= KEPT_LINE_BYTES {
+            LINE.set(line);
+        }
+    }
+
+    /// Asks the log's thread to open its file anew by name, because it was moved away. Does not wait for it.
+    ///
+    /// If that fails, the failure is logged and the file that is open stays in use. The other destinations ignore this.
+    pub fn reopen(&self) {
+        self.queue.ask_to_reopen();
+    }
+
+    /// Waits until the lines queued so far are written (or lost to a write error), at most for `patience`.
+    ///
+    /// Returns false if the time was not enough.
+    pub fn flush(&self, patience: Duration) -> bool {
+        self.queue.wait_until_written(patience)
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// The log's thread: writes batch after batch until the log is closed and its queue empty.
+fn write_batches(queue: &Queue, mut batch: Batch, mut sink: Sink, metrics: &AccessLogMetrics) {
+    while queue.next(&mut batch) {
+        if batch.reopen {
+            sink.reopen();
+        }
+        let lost = sink.write(&batch.bytes, || queue.is_closed());
+        if lost > 0 {
+            metrics.write_errors.inc();
+            metrics.dropped.inc_by(lost);
+        }
+        metrics.written.inc_by(batch.lines.saturating_sub(lost));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! How does the rest of Portcullis reach its metrics, and how does a scraper?
+//!
+//! Every name, label and help text is in [`catalogue`]. Handles are looked up when a configuration is compiled or a set of endpoints changes; a request only adds to the
+//! atomic numbers behind them. How long a series with names from the configuration lives is told in [`live`].
+
+mod catalogue;
+mod families;
+mod labels;
+mod live;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
+
+use crate::error::Reason;
+use catalogue::Catalogue;
+use families::{Endpoints, Listeners, Pools, Routes};
+use live::Live;
+
+pub use families::{
+    Counted, EndpointMetrics, EndpointSeries, ListenerMetrics, ListenerSeries, PoolMetrics,
+    PoolSeries, RouteMetrics, RouteSeries,
+};
+pub use labels::{RefusedReason, TlsVersion};
+pub use live::{Family, Handle};
+
+/// The media type of what [`Metrics::render`] writes.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// The route of requests that match none.
+pub const NO_ROUTE: &str = "_none";
+
+/// How many routes, listeners or pools have series of their own at a time.
+const NAME_LIMIT: usize = 2_000;
+/// How many endpoints have series of their own at a time.
+const ENDPOINT_LIMIT: usize = 5_000;
+
+/// The metrics of one process, with a registry of their own.
+pub struct Metrics {
+    registry: Registry,
+    routes: Arc<Live<Routes>>,
+    listeners: Arc<Live<Listeners>>,
+    pools: Arc<Live<Pools>>,
+    endpoints: Arc<Live<Endpoints>>,
+    failures: [IntCounter; Reason::ALL.len()],
+    reload: ReloadMetrics,
+    /// The counters of the access log.
+    pub access_log: AccessLogMetrics,
+}
+
+/// Counts what happens to the lines of the access log.
+#[derive(Clone, Debug)]
+pub struct AccessLogMetrics {
+    /// Lines written.
+    pub written: IntCounter,
+    /// Lines lost because the queue was full or a write failed.
+    pub dropped: IntCounter,
+    /// Writes that failed.
+    pub write_errors: IntCounter,
+}
+
+struct ReloadMetrics {
+    succeeded: IntCounter,
+    failed: IntCounter,
+    generation: IntGauge,
+    last_successful: IntGauge,
+    last_success_timestamp: IntGauge,
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    ///
+    /// Two metrics have one name, or a name is not valid: no input leads there.
+    pub fn new() -> Result<Self, Error> {
+        let new = Catalogue::new();
+        new.build_info()?;
+        new.process()?;
+        Ok(Self {
+            routes: Live::new(new.routes()?, NAME_LIMIT),
+            listeners: Live::new(new.listeners()?, NAME_LIMIT),
+            pools: Live::new(new.pools()?, NAME_LIMIT),
+            endpoints: Live::new(new.endpoints()?, ENDPOINT_LIMIT),
+            failures: new.failures()?,
+            reload: new.reload()?,
+            access_log: new.access_log()?,
+            registry: new.into_registry(),
+        })
+    }
+
+    /// The metrics of the route `name`; [`NO_ROUTE`] for requests that match none.
+    pub fn route(&self, name: &str) -> RouteMetrics {
+        self.routes.hold(&[name])
+    }
+
+    /// The metrics of the listener `name`.
+    pub fn listener(&self, name: &str) -> ListenerMetrics {
+        self.listeners.hold(&[name])
+    }
+
+    /// The metrics of the pool `name`.
+    pub fn pool(&self, name: &str) -> PoolMetrics {
+        self.pools.hold(&[name])
+    }
+
+    /// The metrics of one endpoint of a pool.
+    pub fn endpoint(&self, pool: &str, endpoint: &str) -> EndpointMetrics {
+        self.endpoints.hold(&[pool, endpoint])
+    }
+
+    /// Counts a request that failed.
+    pub fn failed(&self, reason: Reason) {
+        self.failures[reason as usize].inc();
+    }
+
+    /// Tells that the configuration of this generation is in force since `time`: at the start and after a reload.
+    pub fn configured(&self, generation: u64, time: SystemTime) {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.reload.generation.set(signed(generation));
+        self.reload.last_successful.set(1);
+        self.reload
+            .last_success_timestamp
+            .set(signed(since.as_secs()));
+    }
+
+    /// Counts a reload that led to this generation.
+    pub fn reload_succeeded(&self, generation: u64, time: SystemTime) {
+        self.reload.succeeded.inc();
+        self.configured(generation, time);
+    }
+
+    /// Counts a reload that failed: the generation in force stays.
+    pub fn reload_failed(&self) {
+        self.reload.failed.inc();
+        self.reload.last_successful.set(0);
+    }
+
+    /// Appends every metric in the Prometheus text format 0.0.4.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), out) {
+            log::error!("the metrics can't be rendered: {error}");
+        }
+    }
+}
+
+/// Gauges are signed; no generation and no date comes near the limit.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! Which metrics does Portcullis have? Every name, label and help text is in this file.
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use super::families::{Endpoints, Listeners, Pools, Routes};
+use super::{AccessLogMetrics, ReloadMetrics};
+use crate::error::Reason;
+
+/// Upper bounds in seconds of what a whole request or an endpoint's answer may take.
+const ANSWER_BUCKETS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+/// Upper bounds in seconds of what opening a connection may take: much less if the endpoint is near.
+const CONNECT_BUCKETS: [f64; 12] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
+];
+
+/// Makes each metric once and registers it.
+pub(super) struct Catalogue(Registry);
+
+impl Catalogue {
+    pub(super) fn new() -> Self {
+        Self(Registry::new())
+    }
+
+    /// The registry with every metric that was made.
+    pub(super) fn into_registry(self) -> Registry {
+        self.0
+    }
+
+    pub(super) fn routes(&self) -> Result<Routes, Error> {
+        Ok(Routes {
+            requests: self.counters(
+                "portcullis_requests_total",
+                "Finished requests, by the class of the status code sent; none if the client left before one was.",
+                &["route", "code"],
+            )?,
+            duration: self.histograms(
+                "portcullis_request_duration_seconds",
+                "From the first byte of a request to the end of its response.",
+                &["route"],
+                &ANSWER_BUCKETS,
+            )?,
+            bytes_received: self.counters(
+                "portcullis_request_body_bytes_total",
+                "Bytes of request bodies received from clients.",
+                &["route"],
+            )?,
+            bytes_sent: self.counters(
+                "portcullis_response_body_bytes_total",
+                "Bytes of response bodies sent to clients.",
+                &["route"],
+            )?,
+        })
+    }
+
+    pub(super) fn listeners(&self) -> Result<Listeners, Error> {
+        Ok(Listeners {
+            connections: self.gauges(
+                "portcullis_connections",
+                "Open connections from clients.",
+                &["listener"],
+            )?,
+            accepted: self.counters(
+                "portcullis_connections_total",
+                "Connections accepted from clients.",
+                &["listener"],
+            )?,
+            refused: self.counters(
+                "portcullis_connections_refused_total",
+                "Accepted connections closed before their first request, by cause.",
+                &["listener", "reason"],
+            )?,
+            tls_handshakes: self.counters(
+                "portcullis_tls_handshakes_total",
+                "Completed TLS handshakes with clients, by version; failed ones are among the refused connections.",
+                &["listener", "version"],
+            )?,
+            requests_in_flight: self.gauges(
+                "portcullis_requests_in_flight",
+                "Requests being served.",
+                &["listener"],
+            )?,
+        })
+    }
+
+    pub(super) fn pools(&self) -> Result<Pools, Error> {
+        Ok(Pools {
+            connect: self.histograms(
+                "portcullis_upstream_connect_duration_seconds",
+                "Opening a connection to an endpoint, TLS included.",
+                &["pool"],
+                &CONNECT_BUCKETS,
+            )?,
+            first_byte: self.histograms(
+                "portcullis_upstream_first_byte_duration_seconds",
+                "From the request sent to the first byte of the endpoint's response.",
+                &["pool"],
+                &ANSWER_BUCKETS,
+            )?,
+            no_endpoint: self.counters(
+                "portcullis_upstream_no_endpoint_total",
+                "Requests for which the pool had no endpoint that may be used.",
+                &["pool"],
+            )?,
+        })
+    }
+
+    pub(super) fn endpoints(&self) -> Result<Endpoints, Error> {
+        Ok(Endpoints {
+            requests: self.counters(
+                "portcullis_upstream_requests_total",
+                "Attempts at an endpoint, by what they say about its health.",
+                &["pool", "endpoint", "outcome"],
+            )?,
+            in_flight: self.gauges(
+                "portcullis_upstream_in_flight",
+                "Attempts at an endpoint that have not ended.",
+                &["pool", "endpoint"],
+            )?,
+            connections: self.counters(
+                "portcullis_upstream_connections_total",
+                "Connections taken for an attempt: reused from earlier ones or opened for it.",
+                &["pool", "endpoint", "reused"],
+            )?,
+        })
+    }
+
+    pub(super) fn failures(&self) -> Result<[IntCounter; Reason::ALL.len()], Error> {
+        let failures = self.counters(
+            "portcullis_failures_total",
+            "Requests that failed, by reason.",
+            &["reason"],
+        )?;
+        Ok(std::array::from_fn(|number| {
+            failures.with_label_values(&[Reason::ALL[number].as_str()])
+        }))
+    }
+
+    pub(super) fn reload(&self) -> Result<ReloadMetrics, Error> {
+        let reloads = self.counters(
+            "portcullis_reloads_total",
+            "Reloads of the configuration, by result.",
+            &["result"],
+        )?;
+        Ok(ReloadMetrics {
+            succeeded: reloads.with_label_values(&["success"]),
+            failed: reloads.with_label_values(&["failure"]),
+            generation: self.gauge(
+                "portcullis_config_generation",
+                "The number of the configuration in force.",
+            )?,
+            last_successful: self.gauge(
+                "portcullis_config_last_reload_successful",
+                "1 if the configuration read last is in force, 0 if it was refused.",
+            )?,
+            last_success_timestamp: self.gauge(
+                "portcullis_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read, in seconds since 1970.",
+            )?,
+        })
+    }
+
+    pub(super) fn access_log(&self) -> Result<AccessLogMetrics, Error> {
+        let lines = self.counters(
+            "portcullis_access_log_lines_total",
+            "Lines of the access log, by what became of them.",
+            &["result"],
+        )?;
+        Ok(AccessLogMetrics {
+            written: lines.with_label_values(&["written"]),
+            dropped: lines.with_label_values(&["dropped"]),
+            write_errors: self.registered(IntCounter::new(
+                "portcullis_access_log_write_errors_total",
+                "Writes to the access log that failed.",
+            ))?,
+        })
+    }
+
+    pub(super) fn build_info(&self) -> Result<(), Error> {
+        let info = self.gauges(
+            "portcullis_build_info",
+            "1, with what was built as labels.",
+            &["version", "arch"],
+        )?;
+        let build = [env!("CARGO_PKG_VERSION"), std::env::consts::ARCH];
+        info.with_label_values(&build).set(1);
+        Ok(())
+    }
+
+    /// `process_*`: memory, file descriptors, threads, CPU time and start of this process.
+    pub(super) fn process(&self) -> Result<(), Error> {
+        self.0.register(Box::new(ProcessCollector::for_self()))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+        self.registered(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+        self.registered(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
+        self.registered(IntGauge::new(name, help))
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, Error> {
+        let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.registered(HistogramVec::new(opts, labels))
+    }
+
+    fn registered<M>(&self, metric: Result<M, Error>) -> Result<M, Error>
+    where
+        M: Collector + Clone + 'static,
+    {
+        let metric = metric?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}

@@ -1,0 +1,177 @@
+use super::*;
+
+fn rendered(metrics: &Metrics) -> String {
+    let mut out = Vec::new();
+    metrics.render(&mut out);
+    String::from_utf8(out).expect("the text format is UTF-8")
+}
+
+fn has_line(metrics: &Metrics, line: &str) -> bool {
+    rendered(metrics).lines().any(|other| other == line)
+}
+
+fn metrics() -> Metrics {
+    Metrics::new().expect("metrics")
+}
+
+#[test]
+fn two_sets_of_metrics_know_nothing_of_each_other() {
+    let (one, other) = (metrics(), metrics());
+    one.failed(Reason::NoRoute);
+    let line = "portcullis_failures_total{reason=\"no_route\"} 1";
+    assert!(has_line(&one, line));
+    assert!(!has_line(&other, line));
+}
+
+#[test]
+fn every_reason_is_there_before_its_first_failure() {
+    let metrics = metrics();
+    for reason in Reason::ALL {
+        let line = format!("portcullis_failures_total{{reason=\"{reason}\"}} 0");
+        assert!(has_line(&metrics, &line));
+    }
+}
+
+#[test]
+fn a_finished_request_is_counted_in_its_class_and_bucket() {
+    let metrics = metrics();
+    let route = metrics.route("api");
+    route.finished(204, Duration::from_millis(3), 10, 20);
+    for (class, count) in [("2xx", 1), ("1xx", 0), ("none", 0)] {
+        let line = format!("portcullis_requests_total{{code=\"{class}\",route=\"api\"}} {count}");
+        assert!(has_line(&metrics, &line), "{line}");
+    }
+    for line in [
+        "portcullis_request_duration_seconds_bucket{route=\"api\",le=\"0.0025\"} 0",
+        "portcullis_request_duration_seconds_bucket{route=\"api\",le=\"0.005\"} 1",
+        "portcullis_request_duration_seconds_sum{route=\"api\"} 0.003",
+        "portcullis_request_body_bytes_total{route=\"api\"} 10",
+        "portcullis_response_body_bytes_total{route=\"api\"} 20",
+    ] {
+        assert!(has_line(&metrics, line), "{line}");
+    }
+}
+
+#[test]
+fn a_request_without_an_answer_has_no_class() {
+    let metrics = metrics();
+    let route = metrics.route(NO_ROUTE);
+    for status in [0, 499, 600, u16::MAX] {
+        route.finished(status, Duration::ZERO, 0, 0);
+    }
+    let line = "portcullis_requests_total{code=\"none\",route=\"_none\"} 4";
+    assert!(has_line(&metrics, line));
+}
+
+#[test]
+fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
+    let metrics = metrics();
+    let empty = rendered(&metrics).matches("_total{").count();
+    let listener = metrics.listener("edge");
+    let pool = metrics.pool("api");
+    let endpoint = metrics.endpoint("api", "10.0.0.7:8080");
+    listener.accepted.inc();
+    listener.refused(RefusedReason::TlsHandshake);
+    listener.tls_handshake(TlsVersion::Tls13);
+    let open = Counted::new(&listener.connections);
+    let request = Counted::new(&listener.requests_in_flight);
+    pool.connected(Duration::from_micros(300));
+    pool.first_byte(Duration::from_millis(2));
+    pool.no_endpoint.inc();
+    endpoint.success.inc();
+    endpoint.reused.inc();
+    let attempt = Counted::new(&endpoint.in_flight);
+    for line in [
+        "portcullis_connections{listener=\"edge\"} 1",
+        "portcullis_connections_total{listener=\"edge\"} 1",
+        "portcullis_connections_refused_total{listener=\"edge\",reason=\"tls_handshake\"} 1",
+        "portcullis_tls_handshakes_total{listener=\"edge\",version=\"1.3\"} 1",
+        "portcullis_requests_in_flight{listener=\"edge\"} 1",
+        "portcullis_upstream_connect_duration_seconds_count{pool=\"api\"} 1",
+        "portcullis_upstream_first_byte_duration_seconds_count{pool=\"api\"} 1",
+        "portcullis_upstream_no_endpoint_total{pool=\"api\"} 1",
+        "portcullis_upstream_requests_total{endpoint=\"10.0.0.7:8080\",outcome=\"success\",pool=\"api\"} 1",
+        "portcullis_upstream_requests_total{endpoint=\"10.0.0.7:8080\",outcome=\"failure\",pool=\"api\"} 0",
+        "portcullis_upstream_connections_total{endpoint=\"10.0.0.7:8080\",pool=\"api\",reused=\"true\"} 1",
+        "portcullis_upstream_in_flight{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
+    ] {
+        assert!(has_line(&metrics, line), "{line}");
+    }
+    drop((open, request, attempt));
+    assert!(has_line(
+        &metrics,
+        "portcullis_connections{listener=\"edge\"} 0"
+    ));
+    drop((listener, pool, endpoint));
+    let text = rendered(&metrics);
+    assert_eq!(text.matches("_total{").count(), empty);
+    for label in ["listener=", "pool=", "endpoint="] {
+        assert!(!text.contains(label), "{label}");
+    }
+}
+
+#[test]
+fn a_route_keeps_its_numbers_while_an_old_configuration_holds_it() {
+    let metrics = metrics();
+    let old = metrics.route("api");
+    old.finished(200, Duration::ZERO, 0, 0);
+    let new = metrics.route("api");
+    drop(old);
+    new.finished(200, Duration::ZERO, 0, 0);
+    let line = "portcullis_requests_total{code=\"2xx\",route=\"api\"} 2";
+    assert!(has_line(&metrics, line));
+    drop(new);
+    assert!(!rendered(&metrics).contains("route="));
+}
+
+#[test]
+fn names_past_the_limit_share_a_series() {
+    let metrics = metrics();
+    let routes: Vec<_> = (0..NAME_LIMIT + 5)
+        .map(|number| metrics.route(&number.to_string()))
+        .collect();
+    for route in &routes {
+        route.finished(200, Duration::ZERO, 0, 0);
+    }
+    let line = "portcullis_requests_total{code=\"2xx\",route=\"_overflow\"} 5";
+    assert!(has_line(&metrics, line));
+}
+
+#[test]
+fn a_label_value_cannot_forge_a_line() {
+    let metrics = metrics();
+    let _route = metrics.route("a\"} 1\nforged{x=\"\\");
+    let line = r#"portcullis_response_body_bytes_total{route="a\"} 1\nforged{x=\"\\"} 0"#;
+    assert!(has_line(&metrics, line));
+    assert!(
+        !rendered(&metrics)
+            .lines()
+            .any(|line| line.starts_with("forged"))
+    );
+}
+
+#[test]
+fn a_reload_tells_its_result_and_generation() {
+    let metrics = metrics();
+    let time = UNIX_EPOCH + Duration::from_secs(1_735_787_045);
+    metrics.configured(1, UNIX_EPOCH);
+    metrics.reload_succeeded(2, time);
+    metrics.reload_failed();
+    for line in [
+        "portcullis_reloads_total{result=\"success\"} 1",
+        "portcullis_reloads_total{result=\"failure\"} 1",
+        "portcullis_config_generation 2",
+        "portcullis_config_last_reload_successful 0",
+        "portcullis_config_last_reload_success_timestamp_seconds 1735787045",
+    ] {
+        assert!(has_line(&metrics, line), "{line}");
+    }
+}
+
+#[test]
+fn the_process_and_the_build_are_described() {
+    let text = rendered(&metrics());
+    assert!(text.contains("\nprocess_resident_memory_bytes "));
+    let version = format!("version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&version));
+}

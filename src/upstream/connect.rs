@@ -1,0 +1,82 @@
+//! How is a connection to an endpoint opened, and why could it not be?
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_timeout::fast_timeout::fast_timeout;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::Peer;
+use super::connection::EndpointConnection;
+use crate::error::Reason;
+use crate::pool::Address;
+use crate::server::socket::Socket;
+
+/// Why a connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The system said no.
+    #[error("connect: {0}")]
+    Connect(#[source] io::Error),
+    /// TLS did not come about.
+    #[error("TLS handshake: {0}")]
+    Tls(#[source] io::Error),
+    /// It took too long.
+    #[error("not connected after {0:?}")]
+    Timeout(Duration),
+}
+
+impl ConnectError {
+    /// The reason a request that needed the connection ends with.
+    pub fn reason(&self) -> Reason {
+        match self {
+            ConnectError::Connect(error) => of_connect(error),
+            ConnectError::Tls(_) => Reason::UpstreamTls,
+            ConnectError::Timeout(_) => Reason::ConnectTimeout,
+        }
+    }
+}
+
+/// What the system's word about a failed connect means.
+pub fn of_connect(error: &io::Error) -> Reason {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reason::ConnectRefused,
+        io::ErrorKind::TimedOut => Reason::ConnectTimeout,
+        _ => Reason::ConnectFailed,
+    }
+}
+
+/// Opens a connection, TLS included, within `limit`.
+///
+/// # Errors
+///
+/// [`ConnectError`], which knows its [`Reason`].
+pub async fn connect(peer: &Peer, limit: Duration) -> Result<EndpointConnection, ConnectError> {
+    match fast_timeout(limit, open(peer)).await {
+        Ok(opened) => opened,
+        Err(_) => Err(ConnectError::Timeout(limit)),
+    }
+}
+
+async fn open(peer: &Peer) -> Result<EndpointConnection, ConnectError> {
+    let socket = match &peer.address {
+        Address::Inet(address) => {
+            let stream = TcpStream::connect(address).await.map_err(ConnectError::Connect)?;
+            stream.set_nodelay(true).map_err(ConnectError::Connect)?;
+            Socket::Tcp(stream)
+        }
+        Address::Unix(path) => {
+            Socket::Unix(UnixStream::connect(path.as_path()).await.map_err(ConnectError::Connect)?)
+        }
+    };
+    let Some(tls) = &peer.tls else {
+        return Ok(EndpointConnection::Plain(socket));
+    };
+    let stream = TlsConnector::from(Arc::clone(&tls.settings.config))
+        .connect(tls.name.clone(), socket)
+        .await
+        .map_err(ConnectError::Tls)?;
+    Ok(EndpointConnection::Tls(Box::new(stream)))
+}

@@ -1,0 +1,113 @@
+//! What is a connection to an endpoint, for the direct carrier?
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use crate::server::socket::Socket;
+
+/// A connection to an endpoint.
+pub enum EndpointConnection {
+    /// As it is.
+    Plain(Socket),
+    /// Through TLS.
+    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
+}
+
+impl EndpointConnection {
+    fn socket(&self) -> &Socket {
+        match self {
+            EndpointConnection::Plain(socket) => socket,
+            EndpointConnection::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Whether it can take another request: still open, and nothing has come that nobody asked for.
+    pub fn is_quiet(&self) -> bool {
+        self.socket().is_quiet()
+    }
+}
+
+impl AsyncRead for EndpointConnection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            EndpointConnection::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            EndpointConnection::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for EndpointConnection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            EndpointConnection::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            EndpointConnection::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            EndpointConnection::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            EndpointConnection::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            EndpointConnection::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            EndpointConnection::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[async_trait]
+impl Shutdown for EndpointConnection {
+    async fn shutdown(&mut self) {
+        // Already broken is closed as well.
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for EndpointConnection {
+    fn id(&self) -> UniqueIDType {
+        self.socket().fd()
+    }
+}
+
+impl Ssl for EndpointConnection {}
+
+impl GetTimingDigest for EndpointConnection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for EndpointConnection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for EndpointConnection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for EndpointConnection {}
+
+impl fmt::Debug for EndpointConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointConnection").field("fd", &self.socket().fd()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! How is an endpoint spoken to: what is dialled, over what, and which idle connections may be used again?
+//!
+//! The direct carrier uses [`connect`] and the per-worker [`idle`] pool; the duplex carrier gets the same facts as a
+//! Pingora `HttpPeer` and uses pingora's own connector.
+
+pub mod connect;
+pub mod connection;
+pub mod idle;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use pingora::protocols::ALPN;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, H1UpgradePolicy};
+use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
+use rustls::pki_types::{CertificateDer, ServerName};
+
+use crate::pool::{Address, Protocol, Timeouts};
+
+/// HTTP/2 streams that are opened at most on one connection to an endpoint.
+const HTTP2_STREAMS: usize = 100;
+
+/// How to reach one endpoint.
+#[derive(Clone)]
+pub struct Peer {
+    /// Where it is.
+    pub address: Address,
+    /// TLS with it.
+    pub tls: Option<PeerTls>,
+    /// Connections of equal ids may stand in for each other.
+    pub id: PeerId,
+    duplex: HttpPeer,
+}
+
+/// Which connections may stand in for each other: those to the same address under the same TLS settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerId(u64);
+
+/// TLS with an endpoint.
+#[derive(Clone)]
+pub struct PeerTls {
+    /// The pool's settings, shared by its endpoints.
+    pub settings: Arc<PoolTls>,
+    /// The name that is asked for and checked.
+    pub name: ServerName<'static>,
+}
+
+/// TLS with the endpoints of a pool, in the two forms the carriers need.
+pub struct PoolTls {
+    /// For the direct carrier.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Whether the endpoint's certificate is checked.
+    pub verify: bool,
+    /// For the duplex carrier: the authorities to trust instead of those it has loaded itself.
+    pub authorities: Option<Arc<[WrappedX509]>>,
+    /// For the duplex carrier: the certificate to show.
+    pub client_certificate: Option<Arc<CertKey>>,
+    /// Tells settings apart: equal for equal files and switches.
+    pub fingerprint: u64,
+}
+
+/// Certificates as pingora takes them. They must have been parsed before: pingora panics on what is no certificate.
+pub fn wrap_certificates(certificates: &[CertificateDer<'static>]) -> Arc<[WrappedX509]> {
+    certificates.iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect()
+}
+
+impl Peer {
+    /// What is needed to reach `address`. `pool` keeps the connections of different pools apart.
+    ///
+    /// # Errors
+    ///
+    /// A Unix socket's path that the kernel does not take.
+    pub fn new(
+        pool: &str,
+        address: Address,
+        protocol: Protocol,
+        tls: Option<PeerTls>,
+        timeouts: &Timeouts,
+        idle: Option<std::time::Duration>,
+    ) -> Result<Self, pingora::BError> {
+        let mut hasher = DefaultHasher::new();
+        (pool, &address).hash(&mut hasher);
+        if let Some(tls) = &tls {
+            (tls.settings.fingerprint, tls.name.to_str()).hash(&mut hasher);
+        }
+        let id = PeerId(hasher.finish());
+
+        let name = tls.as_ref().map(|tls| tls.name.to_str().into_owned()).unwrap_or_default();
+        let mut duplex = match &address {
+            // A `SocketAddr` is never looked up, which is where `HttpPeer::new` could panic.
+            Address::Inet(address) => HttpPeer::new(*address, tls.is_some(), name),
+            Address::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), tls.is_some(), name)?,
+        };
+        duplex.group_key = id.0;
+        let options = &mut duplex.options;
+        options.connection_timeout = Some(timeouts.connect);
+        options.total_connection_timeout = Some(timeouts.connect);
+        options.write_timeout = Some(timeouts.write);
+        options.idle_timeout = Some(idle.unwrap_or(std::time::Duration::ZERO));
+        options.max_h2_streams = HTTP2_STREAMS;
+        options.alpn = match protocol {
+            Protocol::Http1 => ALPN::H1,
+            Protocol::Http2 => ALPN::H2,
+        };
+        // Portcullis strips hop-by-hop fields itself, the same way for both carriers; pingora's own policy stays on
+        // for upgrades, which only it can carry.
+        options.http_upstream_request_policy = HttpUpstreamRequestPolicy {
+            h1_upgrade: H1UpgradePolicy::WebSocketOnly,
+            ..HttpUpstreamRequestPolicy::standard()
+        };
+        if let Some(tls) = &tls {
+            options.verify_cert = tls.settings.verify;
+            options.verify_hostname = tls.settings.verify;
+            options.ca.clone_from(&tls.settings.authorities);
+            duplex.client_cert_key.clone_from(&tls.settings.client_certificate);
+        }
+        Ok(Self { address, tls, id, duplex })
+    }
+
+    /// The peer for the duplex carrier, with the times of this request.
+    pub fn duplex(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
+        let mut peer = Box::new(self.duplex.clone());
+        peer.options.read_timeout = Some(timeouts.first_byte);
+        peer
+    }
+}
