@@ -1,5 +1,8 @@
 //! Portcullis, an edge proxy and load balancer on Pingora. This page is the map.
+pub mod admin;
+pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod error;
 pub mod policy;
 pub mod pool;

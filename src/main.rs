@@ -1,1 +1,16 @@
-fn main(){}
+//! The binary: command line → library → exit code.
+
+use std::process::ExitCode;
+
+/// Many small blocks come and go with every request; the system's allocator is the slower one at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    portcullis::tls::install_provider();
+    if let Err(error) = portcullis::server::signals::take_early() {
+        eprintln!("signals: {error}");
+        return ExitCode::FAILURE;
+    }
+    portcullis::cli::main()
+}

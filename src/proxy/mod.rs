@@ -1,2 +1,23 @@
-//! proxy
+//! What happens to one request? Pingora's hooks, each one call into the straight line:
+//! [`facts`] and [`decide`] → [`forward`] → a carrier ([`direct`] or [`duplex`]) → [`fail`] if need be → [`finish`].
+
+mod about;
+mod answer;
+mod attempt;
+mod ctx;
+mod decide;
+mod direct;
+mod duplex;
+mod facts;
+mod fail;
+mod finish;
 pub mod forward;
+mod hooks;
+mod message;
+mod watchdog;
+
+pub use about::{About, TlsAbout};
+pub use answer::error_body;
+pub use finish::unread_request;
+pub use hooks::Gate;
+pub use watchdog::{Watchdog, watch};

@@ -220,7 +220,7 @@ impl One<'_> {
             self.error("tls.certificates", None, "TLS needs a certificate", Some("add one with `certificate` and `key`"));
             return None;
         }
-        let entries = self.certificates(tls, now);
+        let entries = self.certificates(tls, state, now);
         if entries.len() < tls.certificates.len() {
             return None;
         }
@@ -266,11 +266,14 @@ impl One<'_> {
         }
     }
 
-    fn certificates(&mut self, tls: &ListenerTls, now: SystemTime) -> Vec<Entry> {
+    fn certificates(&mut self, tls: &ListenerTls, state: &State, now: SystemTime) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(tls.certificates.len());
         for (index, written) in tls.certificates.iter().enumerate() {
             let key = format!("tls.certificates[{index}]");
-            match LoadedCertificate::load(&beside(&written.certificate), &beside(&written.key)) {
+            let read = |path| state.pems.read(&beside(path));
+            let loaded = read(&written.certificate)
+                .and_then(|certificate| LoadedCertificate::from_pem(&certificate, &read(&written.key)?));
+            match loaded {
                 Ok(loaded) => {
                     for warning in loaded.warnings(now) {
                         self.warn(&key, written.certificate.position.clone(), warning.to_string());

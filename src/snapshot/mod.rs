@@ -8,6 +8,7 @@ mod names;
 mod pools;
 mod routes;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::server::head::HeadLimits;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
 pub use compile::{Compiled, compile};
+pub use names::Unread;
 
 /// One generation.
 pub struct Snapshot {
@@ -99,6 +101,12 @@ pub struct Listener {
     pub metrics: ListenerMetrics,
     /// Its routes; listeners with the same routes share them.
     pub routes: Arc<Routes>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// Whether a PROXY protocol header is expected, and from whom.

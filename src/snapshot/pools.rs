@@ -218,7 +218,7 @@ fn pool_tls(
     }
     let mut hasher = DefaultHasher::new();
     (tls.verify, protocol as u8).hash(&mut hasher);
-    let read = |key: &str, path: &Spanned<String>, reporter: &mut Reporter<'_>| match Pem::read(&beside(path)) {
+    let read = |key: &str, path: &Spanned<String>, reporter: &mut Reporter<'_>| match state.pems.read(&beside(path)) {
         Ok(pem) => Some(pem),
         Err(error) => {
             reporter.error(key, path, error.to_string(), None);

@@ -1,6 +1,7 @@
 //! What outlives a reload? Memory that is found by its key, made when it is first asked for, and forgotten when nobody
 //! holds it any more. Parameters never live here: they stand in the snapshot and come as arguments.
 
+mod pems;
 mod registry;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use crate::pool::EndpointState;
 use crate::pool::endpoint::EndpointKey;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
+pub use pems::Pems;
 pub use registry::Registry;
 
 /// Everything that outlives a reload.
@@ -22,6 +24,8 @@ pub struct State {
     pub tls_sessions: Registry<Arc<str>, SessionState>,
     /// The system's certificate authorities, loaded when first needed.
     pub roots: Roots,
+    /// Certificates and keys that are in memory.
+    pub pems: Pems,
     /// The number of the newest generation.
     pub generation: AtomicU64,
 }
@@ -34,6 +38,7 @@ impl State {
             endpoints: Registry::default(),
             tls_sessions: Registry::default(),
             roots: Roots::system(),
+            pems: Pems::default(),
             generation: AtomicU64::new(0),
         }
     }

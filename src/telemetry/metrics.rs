@@ -1,7 +1,8 @@
 //! How does the rest of Portcullis reach its metrics, and how does a scraper?
 //!
-//! Every name, label and help text is in [`catalogue`]. Handles are looked up when a configuration is compiled or a set of endpoints changes; a request only adds to the
-//! atomic numbers behind them. How long a series with names from the configuration lives is told in [`live`].
+//! Every name, label and help text is in `metrics/catalogue.rs`. Handles are looked up when a configuration is compiled or
+//! a set of endpoints changes; a request only adds to the atomic numbers behind them. How long a series with names from
+//! the configuration lives is told in `metrics/live.rs`.
 
 mod catalogue;
 mod families;

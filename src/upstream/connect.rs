@@ -65,10 +65,10 @@ async fn open(peer: &Peer) -> Result<EndpointConnection, ConnectError> {
         Address::Inet(address) => {
             let stream = TcpStream::connect(address).await.map_err(ConnectError::Connect)?;
             stream.set_nodelay(true).map_err(ConnectError::Connect)?;
-            Socket::Tcp(stream)
+            Socket::from(stream)
         }
         Address::Unix(path) => {
-            Socket::Unix(UnixStream::connect(path.as_path()).await.map_err(ConnectError::Connect)?)
+            Socket::from(UnixStream::connect(path.as_path()).await.map_err(ConnectError::Connect)?)
         }
     };
     let Some(tls) = &peer.tls else {

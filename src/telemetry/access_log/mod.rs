@@ -9,6 +9,7 @@ mod queue;
 mod sink;
 
 use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,7 +62,6 @@ impl Settings {
 ///
 /// Dropping it never waits: its thread writes what is queued and then closes the file. To change settings, open another
 /// log and drop this one; before the process exits, [`flush`](Self::flush) it.
-#[derive(Debug)]
 pub struct AccessLog {
     format: Format,
     queue: Arc<Queue>,
@@ -118,6 +118,14 @@ impl AccessLog {
     /// Returns false if the time was not enough.
     pub fn flush(&self, patience: Duration) -> bool {
         self.queue.wait_until_written(patience)
+    }
+}
+
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessLog")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,17 +9,14 @@ pub enum RefusedReason {
     TlsHandshake,
     /// The PROXY header or the TLS handshake was not complete in time.
     Timeout,
-    /// The listener has as many connections as it may.
-    ConnectionLimit,
 }
 
 impl RefusedReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 3] = [
         Self::ProxyHeader,
         Self::TlsHandshake,
         Self::Timeout,
-        Self::ConnectionLimit,
     ];
 
     /// The metric's label.
@@ -28,7 +25,6 @@ impl RefusedReason {
             Self::ProxyHeader => "proxy_header",
             Self::TlsHandshake => "tls_handshake",
             Self::Timeout => "timeout",
-            Self::ConnectionLimit => "connection_limit",
         }
     }
 }

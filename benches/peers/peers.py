@@ -1,0 +1,169 @@
+"""Which proxies are compared, and how is each of them started?"""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+
+from processes import Process, free_ports
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BODY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-." * 2
+
+
+@dataclass
+class Peer:
+    """A proxy that can be measured."""
+
+    name: str
+    program: str
+    template: str
+    arguments: list
+    version: list
+    settings: dict = field(default_factory=dict)
+    environment: dict = field(default_factory=dict)
+    # Whether its standard output is its access log.
+    logs_to_stdout: bool = False
+
+
+def known(portcullis):
+    """Every proxy this knows, by name; `portcullis` is the path of the binary."""
+    nginx = dict(program="nginx", template="nginx.conf", version=["-v"])
+    nginx_arguments = ["-p", "{dir}", "-c", "{config}", "-e", "{dir}/{name}.start.log"]
+    peers = [
+        Peer("portcullis", portcullis, "portcullis.yaml", ["run", "-c", "{config}"], ["--version"]),
+        Peer("nginx", arguments=nginx_arguments, settings={"log_buffer": " buffer=64k flush=1s"}, **nginx),
+        Peer("nginx-unbuffered", arguments=nginx_arguments, settings={"log_buffer": ""}, **nginx),
+        Peer("haproxy", "haproxy", "haproxy.cfg", ["-db", "-f", "{config}"], ["-v"], logs_to_stdout=True),
+        Peer(
+            "envoy",
+            "envoy",
+            "envoy.yaml",
+            ["-c", "{config}", "--concurrency", "1", "--disable-hot-restart", "-l", "error"],
+            ["--version"],
+        ),
+        Peer(
+            "caddy",
+            "caddy",
+            "Caddyfile",
+            ["run", "--config", "{config}", "--adapter", "caddyfile"],
+            ["version"],
+            environment={"GOMAXPROCS": "1", "XDG_DATA_HOME": "{dir}/caddy", "XDG_CONFIG_HOME": "{dir}/caddy"},
+        ),
+    ]
+    return {peer.name: peer for peer in peers}
+
+
+def is_installed(peer):
+    """Whether its program can be run."""
+    return shutil.which(peer.program) is not None
+
+
+def version(peer):
+    """The first line of what it says about its version."""
+    said = subprocess.run([peer.program, *peer.version], capture_output=True, text=True, timeout=20)
+    lines = (said.stdout + said.stderr).strip().splitlines()
+    return lines[0] if lines else "unknown"
+
+
+class Place:
+    """What all processes of a run share: directory, certificate, origin, limits, cores."""
+
+    def __init__(self, directory, files, connections, proxy_cores, load_cores):
+        self.directory = directory
+        self.proxy_cores = proxy_cores
+        self.load_cores = load_cores
+        self.values = {
+            "dir": directory,
+            "files": files,
+            "connections": connections,
+            "certificate": f"{directory}/certificate.pem",
+            "key": f"{directory}/key.pem",
+            "pem": f"{directory}/both.pem",
+            "body": BODY,
+        }
+        self._make_certificate()
+
+    def _make_certificate(self):
+        certificate, key = self.values["certificate"], self.values["key"]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+            + ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+            + ["-keyout", key, "-out", certificate],
+            check=True,
+            capture_output=True,
+        )
+        with open(self.values["pem"], "w") as both:
+            for part in (certificate, key):
+                with open(part) as pem:
+                    both.write(pem.read())
+
+    def write(self, template, path, values):
+        """Writes a configuration: every @name@ of the template becomes its value."""
+        with open(os.path.join(HERE, "conf", template)) as source:
+            text = re.sub(r"@([a-z_]+)@", lambda found: str(values[found[1]]), source.read())
+        with open(path, "w") as config:
+            config.write(text)
+
+    def start_origin(self, fallback):
+        """Starts nginx as the origin or, where it is not installed, the program `fallback`."""
+        (port,) = free_ports(1)
+        self.values["origin"] = port
+        if shutil.which("nginx"):
+            with open(f"{self.directory}/1m", "wb") as large:
+                large.write(BODY.encode() * ((1 << 20) // len(BODY)))
+            config = f"{self.directory}/origin.conf"
+            self.write("origin.conf", config, self.values)
+            command = ["nginx", "-p", self.directory, "-c", config, "-e", f"{self.directory}/origin.start.log"]
+        else:
+            command = [fallback, "--name", "a", "--listen", f"127.0.0.1:{port}", "--threads", "1"]
+        origin = Process("origin", command, self.load_cores, f"{self.directory}/origin.out")
+        return _ready(origin, [port])
+
+    def start(self, peer):
+        """Starts a proxy on ports of its own."""
+        plain, tls, admin = free_ports(3)
+        name = f"{peer.name}-{plain}"
+        config, log = (f"{self.directory}/{name}.{kind}" for kind in ("conf", "access.log"))
+        values = {**self.values, **peer.settings, "name": name, "plain": plain, "tls": tls, "admin": admin, "log": log}
+        self.write(peer.template, config, values)
+
+        def filled(text):
+            return text.format(config=config, dir=self.directory, name=name)
+
+        process = Process(
+            peer.name,
+            [peer.program, *map(filled, peer.arguments)],
+            self.proxy_cores,
+            log if peer.logs_to_stdout else f"{self.directory}/{name}.out",
+            {key: filled(value) for key, value in peer.environment.items()},
+        )
+        return Running(peer.name, _ready(process, [plain, tls]), plain, tls, log)
+
+
+@dataclass
+class Running:
+    """A proxy that accepts connections."""
+
+    name: str
+    process: Process
+    plain: int
+    tls: int
+    log: str
+
+    def take_log_lines(self):
+        """How many lines the access log has got since the last call; it is emptied, so that no run fills the disk."""
+        with open(self.log, "r+b") as log:
+            lines = sum(piece.count(b"\n") for piece in iter(lambda: log.read(1 << 20), b""))
+            log.truncate(0)
+        return lines
+
+
+def _ready(process, ports):
+    try:
+        process.wait_for(ports)
+    except BaseException:
+        process.stop()
+        raise
+    return process

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""What does a request cost Portcullis, beside nginx, HAProxy, Envoy and Caddy, on this machine, now?
+
+README.md beside this says what is measured and how to read it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+from dataclasses import asdict
+
+import load
+import peers
+import report
+from processes import allow_files
+
+ROOT = os.path.dirname(os.path.dirname(peers.HERE))
+REFERENCE = "nginx"
+
+
+def arguments():
+    """The command line."""
+    names = [scenario.name for scenario in load.SCENARIOS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--portcullis", default=f"{ROOT}/target/release/portcullis", help="the binary that is measured")
+    parser.add_argument("--origin", default=f"{ROOT}/target/release/origin", help="the origin where nginx is missing")
+    parser.add_argument("--proxies", default="portcullis,nginx,haproxy,envoy,caddy", help="also: nginx-unbuffered")
+    parser.add_argument("--scenarios", default=",".join(names), help=f"of {', '.join(names)}; empty for none")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each proxy has its turn")
+    parser.add_argument("--seconds", type=int, default=4, help="how long a turn is")
+    parser.add_argument("--idle", type=int, default=5000, help="idle plain connections; 0 to leave it out")
+    parser.add_argument("--idle-tls", type=int, default=2000, help="idle TLS connections; 0 to leave it out")
+    parser.add_argument("--proxy-core", type=int, help="default: the first core this may use; load gets the others")
+    parser.add_argument("--out", default=f"{ROOT}/target/peers", help="where report.md and report.json go")
+    chosen = parser.parse_args()
+    if not (1 <= chosen.rounds <= 50 and 1 <= chosen.seconds <= 60 and max(chosen.idle, chosen.idle_tls) <= 20_000):
+        parser.error("at most 50 rounds of 60 seconds, and 20000 connections")
+    for name in chosen.scenarios.split(","):
+        if name and name not in names:
+            parser.error(f"there is no scenario {name}")
+    for name in chosen.proxies.split(","):
+        if name not in peers.known(""):
+            parser.error(f"there is no proxy {name}")
+    return chosen
+
+
+def say(text):
+    """Tells how far it is, aside from the report."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def machine(chosen, place):
+    """What the numbers depend on."""
+    with open("/proc/cpuinfo") as info:
+        models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
+    return {
+        "processor": f"{models[0] if models else platform.machine()}, {len(os.sched_getaffinity(0))} cores may be used",
+        "kernel": platform.release(),
+        "proxy on core": ", ".join(map(str, sorted(place.proxy_cores))),
+        "origin and load on core": ", ".join(map(str, sorted(place.load_cores))),
+        "rounds": f"{chosen.rounds} of {chosen.seconds} s",
+        "load average at the start": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
+
+
+def steady(proxies, chosen, place, run):
+    """Every scenario, its rounds with all proxies in turn."""
+    for scenario in load.SCENARIOS:
+        if scenario.name not in chosen.scenarios.split(","):
+            continue
+        samples = {running.name: [] for running in proxies}
+        for running in proxies:
+            load.measure(running, scenario, 1, place.load_cores, place.directory)
+        for number in range(chosen.rounds):
+            for running in proxies:
+                sample = load.measure(running, scenario, chosen.seconds, place.load_cores, place.directory)
+                measured = {"cpu_per_request": sample.cpu_per_request, "rate": sample.rate, "busy": sample.busy}
+                samples[running.name].append({**asdict(sample), **measured})
+                say(f"{scenario.name} {number + 1}/{chosen.rounds} {running.name}: {sample.cpu_per_request:.1f} µs")
+                if sample.errors or not sample.requests:
+                    run["errors"].append(
+                        f"{running.name}, {scenario.name}: {sample.errors} errors in {sample.requests} requests"
+                    )
+                elif sample.log_lines < sample.requests / 2:
+                    run["errors"].append(f"{running.name}, {scenario.name}: the access log has too few lines")
+        run["scenarios"].append({**asdict(scenario), "samples": samples})
+
+
+def idle(installed, chosen, place, run):
+    """Memory of idle connections, each time in a new process, where nothing that was freed before hides it."""
+    for kind, over_tls, count in (("plain", False, chosen.idle), ("TLS", True, chosen.idle_tls)):
+        if not count:
+            continue
+        found = {}
+        for peer in installed:
+            running = place.start(peer)
+            try:
+                found[peer.name] = load.idle_memory(running, over_tls, count)
+                say(f"idle {kind} {peer.name}: {found[peer.name] / 1024:.1f} KiB")
+            except (RuntimeError, OSError) as error:
+                run["errors"].append(f"{peer.name}, idle {kind}: {error}")
+            finally:
+                running.process.stop()
+        run["idle"][kind] = {"connections": count, "bytes": found}
+
+
+def main():
+    """Measures, reports, and says with the exit code whether everything was answered."""
+    chosen = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    lacking = [tool for tool in ("wrk", "h2load", "openssl") if shutil.which(tool) is None]
+    known = peers.known(chosen.portcullis)
+    wanted = [known[name] for name in chosen.proxies.split(",")]
+    installed = [peer for peer in wanted if peers.is_installed(peer)]
+    missing = [peer.name for peer in wanted if peer not in installed]
+    for name in missing:
+        say(f"missing: {name}")
+    if lacking or not installed:
+        say(f"needed: {', '.join(lacking) or 'a proxy'}")
+        return 2
+    cores = sorted(os.sched_getaffinity(0))
+    proxy_core = cores[0] if chosen.proxy_core is None else chosen.proxy_core
+    load_cores = set(cores) - {proxy_core} or {proxy_core}
+    connections = max(chosen.idle, chosen.idle_tls, 1000) + 1000
+    files = allow_files(3 * connections + 1000)
+    started = []
+    with tempfile.TemporaryDirectory(prefix="peers-") as directory:
+        place = peers.Place(directory, files, connections, {proxy_core}, load_cores)
+        run = {"machine": machine(chosen, place), "reference": REFERENCE, "proxies": {}, "missing": missing}
+        run.update({"errors": [], "scenarios": [], "idle": {}})
+        os.sched_setaffinity(0, load_cores)
+        try:
+            started.append(place.start_origin(chosen.origin))
+            proxies = []
+            for peer in installed:
+                proxies.append(place.start(peer))
+                started.append(proxies[-1].process)
+                run["proxies"][peer.name] = {"version": peers.version(peer), "tls": load.check(proxies[-1])}
+            steady(proxies, chosen, place, run)
+            for process in started[1:]:
+                process.stop()
+            idle(installed, chosen, place, run)
+        except (RuntimeError, OSError) as error:
+            say(f"error: {error}")
+            return 1
+        finally:
+            for process in reversed(started):
+                process.stop()
+    os.makedirs(chosen.out, exist_ok=True)
+    text = report.markdown(run)
+    for name, content in (("report.md", text), ("report.json", json.dumps(run, indent=1) + "\n")):
+        with open(os.path.join(chosen.out, name), "w") as file:
+            file.write(content)
+    print(text, end="")
+    return 1 if run["errors"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+//! What can be said on the command line?
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Diagnostics, print, schema};
+use crate::demo;
+use crate::server::run::{self, Prepared, StartError};
+
+/// Where the configuration is, unless said otherwise.
+const DEFAULT_CONFIG: &str = "/etc/portcullis/portcullis.yaml";
+
+#[derive(Parser)]
+#[command(name = "portcullis", version, about = "An edge proxy and load balancer", long_about = None)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve. Stops on SIGTERM (in good order) or SIGINT (at once).
+    Run {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Check a configuration and report everything that is wrong. Exit code 0, or 1 with the list.
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Fail on warnings too.
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Print the configuration in force with every default filled in, secrets masked. JSON, which is YAML as well.
+    Print {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Serve `conf/portcullis.yaml` in front of three embedded app servers. Ctrl-C stops it.
+    Demo,
+}
+
+#[derive(clap::Args)]
+struct ConfigFile {
+    /// The configuration's main file.
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    path: PathBuf,
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let done = match CommandLine::parse().command {
+        Command::Run { config } => serve(&config.path),
+        Command::Check { config, strict } => return check(&config.path, strict),
+        Command::Print { config } => effective(&config.path),
+        Command::Schema => {
+            println!("{:#}", schema::schema());
+            Ok(())
+        }
+        Command::Demo => demo::demo(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(path: &Path) -> Result<(), StartError> {
+    let state = run::new_state()?;
+    let prepared = run::prepare(path, &state);
+    if prepared.snapshot.is_none() {
+        return Err(StartError::Config(prepared.diagnostics));
+    }
+    run::start_process_log(&prepared.config)?;
+    for warning in prepared.diagnostics.iter() {
+        log::warn!("{warning}");
+    }
+    run::start(prepared, state)?.serve();
+    Ok(())
+}
+
+fn check(path: &Path, strict: bool) -> ExitCode {
+    let prepared = match run::new_state() {
+        Ok(state) => run::prepare(path, &state),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let Prepared { config, snapshot, diagnostics } = prepared;
+    if !diagnostics.is_empty() {
+        println!("{diagnostics}");
+    }
+    if snapshot.is_none() || (strict && !diagnostics.is_empty()) {
+        println!("{}: {}", path.display(), count(&diagnostics));
+        return ExitCode::FAILURE;
+    }
+    println!(
+        "{}: ok ({} listeners, {} routes, {} pools{})",
+        path.display(),
+        config.listeners.len(),
+        config.routes.len(),
+        config.pools.len(),
+        if diagnostics.is_empty() { String::new() } else { format!("; {}", count(&diagnostics)) },
+    );
+    ExitCode::SUCCESS
+}
+
+fn count(diagnostics: &Diagnostics) -> String {
+    use crate::config::diagnostics::Severity;
+    let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+    let warnings = diagnostics.len() - errors;
+    let several = |number: usize| if number == 1 { "" } else { "s" };
+    format!("{errors} error{}, {warnings} warning{}", several(errors), several(warnings))
+}
+
+fn effective(path: &Path) -> Result<(), StartError> {
+    let state = run::new_state()?;
+    let Prepared { config, snapshot, diagnostics } = run::prepare(path, &state);
+    if snapshot.is_none() {
+        return Err(StartError::Config(diagnostics));
+    }
+    println!("{:#}", print::effective(&config));
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What do both carriers do around one attempt at an endpoint: lease, request, response, outcome?
+
+use std::time::Instant;
+
+use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
+use http::{HeaderValue, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::answer::decorate;
+use super::ctx::RequestCtx;
+use super::forward::{
+    Fields, Keep, Received, add_request_fields, add_response_fields, strip_request, strip_response,
+};
+use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::{HostRule, Outcome, Protocol};
+
+/// Takes the right to use an endpoint that was not tried yet.
+///
+/// # Errors
+///
+/// There is none.
+pub fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
+    // The lease of an attempt that is to be repeated goes back first: it must not count against the endpoint.
+    ctx.lease = None;
+    let no_route = ProxyError::new(Reason::Internal, Phase::Pool);
+    let pool = std::sync::Arc::clone(ctx.pool().ok_or(no_route)?.0);
+    match pool.lease(Instant::now(), &ctx.tried) {
+        Ok(lease) => {
+            ctx.attempts += 1;
+            ctx.endpoint = Some(std::sync::Arc::clone(&lease.endpoint().name));
+            ctx.lease = Some(lease);
+            Ok(())
+        }
+        Err(_) => {
+            pool.metrics.no_endpoint.inc();
+            Err(ProxyError::new(Reason::NoEndpoint, Phase::Pool))
+        }
+    }
+}
+
+/// Notes that the attempt's connection is there: a new one that took `connect`, or one that was used before.
+pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
+    ctx.connect = connect;
+    if let Some(lease) = &ctx.lease {
+        match connect {
+            Some(_) => lease.endpoint().metrics.connected.inc(),
+            None => lease.endpoint().metrics.reused.inc(),
+        }
+    }
+    if let (Some(after), Some((pool, _))) = (connect, ctx.pool()) {
+        pool.metrics.connected(after);
+    }
+}
+
+/// Makes the client's request into the one the endpoint gets. `framed` keeps the body's framing for a carrier that
+/// brings the body.
+///
+/// # Errors
+///
+/// The target can't be written.
+pub fn request(header: &mut RequestHeader, ctx: &RequestCtx, framed: bool) -> Result<(), ProxyError> {
+    let internal = ProxyError::new(Reason::Internal, Phase::Request);
+    let (pool, _) = ctx.pool().ok_or(internal)?;
+    let endpoint = ctx.lease.as_ref().ok_or(internal)?.endpoint();
+    let route = ctx.route.as_ref().ok_or(internal)?;
+    let about = ctx.about.as_ref().ok_or(internal)?;
+
+    strip_request(header, Keep { transfer_encoding: framed, upgrade: framed && ctx.upgrade });
+    if pool.protocol == Protocol::Http1 {
+        // `TE` would have to be nominated again, and trailers don't pass HTTP/1 here.
+        if header.headers.contains_key(TE) {
+            header.remove(&TE);
+        }
+        header.set_version(Version::HTTP_11);
+    }
+    let received = Received {
+        peer: ctx.peer,
+        client: ctx.client,
+        scheme: about.scheme(),
+        host: ctx.host.clone(),
+        port: about.local_port,
+        version: ctx.version,
+        request_id: ctx.request_id.clone().unwrap_or_else(|| HeaderValue::from_static("-")),
+    };
+    add_request_fields(header, &received, ctx.snapshot.forwarding.added);
+    let host = route.rewrite.as_ref().and_then(|rewrite| rewrite.host.as_ref()).or(match &pool.host {
+        HostRule::Keep => ctx.host.as_ref(),
+        HostRule::Endpoint => Some(&endpoint.host),
+        HostRule::Fixed(host) => Some(host),
+    });
+    if let Some(target) = &ctx.target {
+        header.set_raw_path(target.as_bytes()).map_err(|_| internal)?;
+    } else if header.uri.scheme().is_some() {
+        // HTTP/2 gives a URI with scheme and authority; the endpoint gets path and query.
+        let target = header.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        header.set_raw_path(target.as_bytes()).map_err(|_| internal)?;
+    }
+    match host {
+        Some(host) => header.set(HOST, host.clone()),
+        // RFC 9112 §3.2: a request must have the field, be it empty.
+        None if !header.headers.contains_key(HOST) => header.set(HOST, HeaderValue::from_static("")),
+        None => {}
+    }
+    route.request_headers.apply(header);
+    Ok(())
+}
+
+/// Takes note of the endpoint's response header, and settles the lease: what follows is the client's pace.
+pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
+    let now = Instant::now();
+    let status = header.status.as_u16();
+    ctx.upstream_status = Some(status);
+    ctx.first_byte = ctx.sent.map(|sent| now.saturating_duration_since(sent));
+    if let (Some(after), Some((pool, _))) = (ctx.first_byte, ctx.pool()) {
+        pool.metrics.first_byte(after);
+    }
+    if let Some(lease) = &mut ctx.lease {
+        lease.settle(Outcome::of_status(status), now);
+    }
+}
+
+/// Makes the endpoint's response into the one the client gets. The body's framing stays as it is.
+pub fn response(header: &mut ResponseHeader, ctx: &RequestCtx) {
+    let version = header.version;
+    strip_response(header, Keep { transfer_encoding: true, upgrade: header.status.as_u16() == 101 });
+    if header.headers.contains_key(TRANSFER_ENCODING) && header.headers.contains_key(CONTENT_LENGTH) {
+        header.remove(&CONTENT_LENGTH);
+    }
+    if ctx.snapshot.forwarding.added.via {
+        add_response_fields(header, version);
+    }
+    decorate(header, ctx);
+}

@@ -1,0 +1,130 @@
+//! What is remembered about one request while it is under way?
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::HeaderValue;
+
+use super::about::About;
+use super::forward::{Peer, Scheme};
+use super::watchdog::Watchdog;
+use crate::error::ProxyError;
+use crate::pool::{Lease, Pool, Timeouts, Tried};
+use crate::snapshot::{End, Listener, Route, Snapshot};
+use crate::telemetry::metrics::Counted;
+
+/// One request: what was found out about it, and what happened to it.
+pub struct RequestCtx {
+    /// The generation it lives in.
+    pub snapshot: Arc<Snapshot>,
+    /// When its header was there.
+    pub started: Instant,
+    /// The same on the wall clock.
+    pub time: SystemTime,
+    /// What watches over its time.
+    pub watchdog: Option<Arc<Watchdog>>,
+    /// The connection it came on.
+    pub about: Option<Arc<About>>,
+    /// The listener, as this generation knows it.
+    pub listener: Option<Arc<Listener>>,
+    /// Keeps it among the listener's requests in flight.
+    pub in_flight: Option<Counted>,
+    /// Who sent it.
+    pub peer: Peer,
+    /// Where it came from in the first place.
+    pub client: Option<IpAddr>,
+    /// How the client speaks, by what is known here or a trusted proxy says.
+    pub scheme: Scheme,
+    /// The version of HTTP the client speaks.
+    pub version: http::Version,
+    /// Its id.
+    pub request_id: Option<HeaderValue>,
+    /// The host it asks for, as it wrote it.
+    pub host: Option<HeaderValue>,
+    /// Its route.
+    pub route: Option<Arc<Route>>,
+    /// The target the endpoint sees, where it is not the one that came.
+    pub target: Option<String>,
+    /// How much of a body it may send.
+    pub max_body: Option<u64>,
+    /// How much of a body it has sent.
+    pub received: u64,
+    /// Whether its body is complete.
+    pub body_done: bool,
+    /// The right to use an endpoint; its last one.
+    pub lease: Option<Lease>,
+    /// The name of the endpoint of the last attempt, after the lease was given back.
+    pub endpoint: Option<Arc<str>>,
+    /// The endpoints tried before.
+    pub tried: Tried,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// How long the last attempt took to connect.
+    pub connect: Option<Duration>,
+    /// When the last attempt's request was on its way.
+    pub sent: Option<Instant>,
+    /// From there to the response's header.
+    pub first_byte: Option<Duration>,
+    /// The endpoint's status code.
+    pub upstream_status: Option<u16>,
+    /// Why it failed.
+    pub failure: Option<ProxyError>,
+    /// Whether it was asked to become something else, a WebSocket for instance.
+    pub upgrade: bool,
+}
+
+impl RequestCtx {
+    /// A request that has just come.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            started: Instant::now(),
+            time: SystemTime::now(),
+            watchdog: None,
+            about: None,
+            listener: None,
+            in_flight: None,
+            peer: Peer { address: None, trusted: false },
+            client: None,
+            scheme: Scheme::Http,
+            version: http::Version::HTTP_11,
+            request_id: None,
+            host: None,
+            route: None,
+            target: None,
+            max_body: None,
+            received: 0,
+            body_done: false,
+            lease: None,
+            endpoint: None,
+            tried: Tried::default(),
+            attempts: 0,
+            connect: None,
+            sent: None,
+            first_byte: None,
+            upstream_status: None,
+            failure: None,
+            upgrade: false,
+        }
+    }
+
+    /// Its pool and times, if its route ends at one.
+    pub fn pool(&self) -> Option<(&Arc<Pool>, &Timeouts)> {
+        match &self.route.as_ref()?.end {
+            End::Pool(pool, timeouts) => Some((pool, timeouts)),
+            _ => None,
+        }
+    }
+
+    /// Takes note of why it failed; the first word counts.
+    pub fn failed(&mut self, failure: ProxyError) -> ProxyError {
+        *self.failure.get_or_insert(failure)
+    }
+
+    /// When it must be over, if there is a limit.
+    pub fn deadline(&self) -> Option<Instant> {
+        let (_, timeouts) = self.pool()?;
+        self.started.checked_add(timeouts.total?)
+    }
+}

@@ -1,0 +1,133 @@
+//! What is to be done with a request: facts, route and policies, up to the point where it is answered or carried?
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use pingora::http::RequestHeader;
+
+use super::about::About;
+use super::ctx::RequestCtx;
+use super::facts::Facts;
+use super::forward::{Peer, Scheme, client_address, request_id};
+use crate::error::{Phase, ProxyError, Reason};
+use crate::policy::{https, redirect};
+use crate::route::Request;
+use crate::snapshot::{End, Forwarding, Route};
+use crate::telemetry::metrics::Counted;
+
+/// What is to be done.
+pub enum Next {
+    /// It goes to its route's pool.
+    Carry,
+    /// It is sent elsewhere.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: http::StatusCode,
+        /// The value of `Location`.
+        location: String,
+    },
+    /// Its route has an answer of its own.
+    Respond(Arc<Route>),
+}
+
+/// Takes note of where the request came from, and finds its route and what the route says.
+///
+/// # Errors
+///
+/// Why the request is refused.
+pub fn decide(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx) -> Result<Next, ProxyError> {
+    let listener = Arc::clone(ctx.snapshot.listener(&about.listener.name).unwrap_or(&about.listener));
+    ctx.in_flight = Some(Counted::new(&listener.metrics.requests_in_flight));
+    note_origin(header, about, ctx);
+    ctx.listener = Some(Arc::clone(&listener));
+
+    let facts = Facts::read(header, &listener).map_err(|reason| ProxyError::new(reason, Phase::Header))?;
+    ctx.host.clone_from(&facts.authority);
+    if let Some(port) = listener.redirect_https
+        && ctx.scheme == Scheme::Http
+    {
+        return to_https(&facts, port);
+    }
+    let request = Request {
+        host: &facts.host,
+        path: &facts.path,
+        query: facts.query,
+        method: &header.method,
+        headers: &header.headers,
+    };
+    let (route, found) =
+        listener.routes.find(&request).ok_or(ProxyError::new(Reason::NoRoute, Phase::Route))?;
+    let route = Arc::clone(route);
+    ctx.route = Some(Arc::clone(&route));
+    if route.https_redirect && ctx.scheme == Scheme::Http {
+        return to_https(&facts, listener.https_port);
+    }
+    ctx.max_body = route.max_body.unwrap_or(listener.max_body);
+    if let (Some(length), Some(most)) = (facts.content_length, ctx.max_body)
+        && length > most
+    {
+        return Err(ProxyError::new(Reason::BodyTooLarge, Phase::Header));
+    }
+    match &route.end {
+        End::Pool(..) => {
+            ctx.target = target(&facts, &route, found.prefix_len)?;
+            Ok(Next::Carry)
+        }
+        End::Redirect(redirect) => {
+            let asked = redirect::Asked {
+                scheme: ctx.scheme.as_str(),
+                host: &facts.host,
+                port: facts.port,
+                path: &facts.path,
+                query: facts.query,
+                prefix: found.prefix_len,
+            };
+            Ok(Next::Redirect { status: redirect.status, location: redirect.location(&asked) })
+        }
+        End::Respond(_) => Ok(Next::Respond(route)),
+    }
+}
+
+fn to_https(facts: &Facts<'_>, port: u16) -> Result<Next, ProxyError> {
+    if facts.host.is_empty() {
+        // An HTTP/1.0 request that names no host can't be told where to go.
+        return Err(ProxyError::new(Reason::BadRequest, Phase::Header));
+    }
+    let location = https::location(&facts.host, port, &facts.target(&facts.path));
+    Ok(Next::Redirect { status: http::StatusCode::PERMANENT_REDIRECT, location })
+}
+
+/// The target the endpoint sees, where it is not the one that came.
+fn target(facts: &Facts<'_>, route: &Route, prefix: usize) -> Result<Option<String>, ProxyError> {
+    let path = match &route.rewrite {
+        Some(rewrite) => {
+            rewrite.path(&facts.path, prefix).ok_or(ProxyError::new(Reason::AmbiguousPath, Phase::Route))?
+        }
+        None if !facts.rewritten => return Ok(None),
+        None => std::borrow::Cow::Borrowed(facts.path.as_ref()),
+    };
+    Ok(Some(facts.target(&path)))
+}
+
+/// Who sent the request, and where it came from in the first place.
+fn note_origin(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx) {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let forwarding: &Forwarding = &snapshot.forwarding;
+    ctx.peer = match about.peer {
+        Some(address) => Peer::ip(address.ip(), &forwarding.trusted),
+        None => Peer::unix(forwarding.trust_unix),
+    };
+    ctx.client = client_address(ctx.peer, &header.headers, &forwarding.trusted);
+    ctx.scheme = about.scheme();
+    ctx.version = header.version;
+    if ctx.peer.trusted && says_https(&header.headers) {
+        ctx.scheme = Scheme::Https;
+    }
+    ctx.request_id = Some(request_id(ctx.peer, &header.headers));
+    ctx.about = Some(Arc::clone(about));
+}
+
+/// Whether a trusted proxy in front has taken TLS off.
+fn says_https(fields: &HeaderMap) -> bool {
+    fields.get("x-forwarded-proto").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
+}

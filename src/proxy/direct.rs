@@ -1,0 +1,304 @@
+//! How is a request without body carried to an HTTP/1 endpoint, straight, inside `request_filter`?
+//!
+//! One task, no channels: the request goes out, the response's header comes in, and its body is passed on piece by
+//! piece. While it waits for the endpoint it listens to the client, so that a client that leaves ends the work; while
+//! it waits for the client it reads nothing, which is the back-pressure.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Stream;
+use pingora::protocols::http::v1::client::HttpSession as ClientSession;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType};
+use pingora_timeout::fast_timeout::fast_timeout;
+
+use super::attempt;
+use super::ctx::RequestCtx;
+use super::fail::{self, Stage};
+use super::forward::Fields;
+use crate::config::runtime::Carrier;
+use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::{Outcome, Protocol, Timeouts};
+use crate::upstream::connect::connect;
+use crate::upstream::idle::IdlePool;
+
+/// Whether this carrier can take the request.
+pub fn fits(session: &mut Session, ctx: &RequestCtx) -> bool {
+    ctx.snapshot.carrier != Carrier::Duplex
+        && !ctx.upgrade
+        && ctx.pool().is_some_and(|(pool, _)| pool.protocol == Protocol::Http1)
+        && session.as_downstream_mut().is_body_empty()
+}
+
+/// How an exchange ended that did not succeed.
+pub enum Broken {
+    /// Nothing was sent to the client: it can still be answered.
+    BeforeAnswer(ProxyError),
+    /// The client has a part of the answer: it must see that it is not whole.
+    InAnswer(ProxyError),
+}
+
+/// Carries the request, and tries again once on a new connection if an idle one turned out to be closed.
+///
+/// # Errors
+///
+/// [`Broken`], with the reason.
+pub async fn exchange(session: &mut Session, ctx: &mut RequestCtx, idle: &IdlePool) -> Result<(), Broken> {
+    ctx.body_done = true;
+    let (pool, timeouts) = match ctx.pool() {
+        Some((pool, timeouts)) => (std::sync::Arc::clone(pool), *timeouts),
+        None => return Err(Broken::BeforeAnswer(ProxyError::new(Reason::Internal, Phase::Pool))),
+    };
+    let deadline = ctx.deadline();
+    attempt::lease(ctx).map_err(Broken::BeforeAnswer)?;
+    let Some(endpoint) = ctx.lease.as_ref().map(|lease| std::sync::Arc::clone(lease.endpoint())) else {
+        return Err(Broken::BeforeAnswer(ProxyError::new(Reason::Internal, Phase::Pool)));
+    };
+    let peer = &endpoint.peer;
+    let mut use_idle = true;
+    let mut client = loop {
+        let pooled = if use_idle { idle.take(peer.id, Instant::now()) } else { None };
+        let reused = pooled.is_some();
+        let stream: Stream = match pooled {
+            Some(stream) => {
+                attempt::connected(ctx, None);
+                stream
+            }
+            None => {
+                let started = Instant::now();
+                let limit = within(deadline, timeouts.connect);
+                let opened = while_client_stays(session, connect(peer, limit)).await;
+                let stream = match opened {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(error)) => {
+                        log::debug!("pool {}: endpoint {}: {error}", pool.name, endpoint.name);
+                        return Err(failed(ctx, ProxyError::new(error.reason(), Phase::Connect)));
+                    }
+                    Err(gone) => return Err(failed(ctx, gone)),
+                };
+                attempt::connected(ctx, Some(started.elapsed()));
+                Box::new(stream)
+            }
+        };
+        let mut client = ClientSession::new(stream);
+        client.write_timeout = Some(timeouts.write);
+        match ask(session, ctx, &mut client, &timeouts, deadline).await {
+            Ok(()) => break client,
+            // The endpoint closed the idle connection while the request was on its way (RFC 9112 §9.3.1). Nothing of an
+            // answer came, and the method may be repeated, so the client need not notice.
+            Err(Asked { error, untouched: true }) if reused && may_repeat(session) => {
+                log::debug!("pool {}: endpoint {}: stale connection: {error}", pool.name, endpoint.name);
+                use_idle = false;
+            }
+            Err(Asked { error, .. }) => return Err(failed(ctx, error)),
+        }
+    };
+    answer(session, ctx, &mut client, &timeouts, deadline).await?;
+    client.respect_keepalive();
+    if let Some(stream) = client.reuse().await {
+        idle.put(peer.id, stream, &pool.keepalive, Instant::now());
+    }
+    Ok(())
+}
+
+/// Why asking the endpoint failed.
+struct Asked {
+    error: ProxyError,
+    /// Whether not one byte of an answer had come.
+    untouched: bool,
+}
+
+/// Sends the request and waits for the header of its response; interim responses are passed on.
+async fn ask(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    client: &mut ClientSession,
+    timeouts: &Timeouts,
+    deadline: Option<Instant>,
+) -> Result<(), Asked> {
+    let mut header: Box<RequestHeader> = Box::new(session.req_header().clone());
+    attempt::request(&mut header, ctx, false).map_err(|error| Asked { error, untouched: false })?;
+    header.set_send_end_stream(true);
+    if let Err(error) = client.write_request_header(header).await {
+        let reason = fail::reason(&error, Stage::BeforeHeader);
+        return Err(Asked { error: ProxyError::new(reason, Phase::Request), untouched: true });
+    }
+    let sent = Instant::now();
+    ctx.sent = Some(sent);
+    loop {
+        let limit = within(deadline, timeouts.first_byte).saturating_sub(sent.elapsed());
+        let read = while_client_stays(session, fast_timeout(limit, client.read_response())).await;
+        match read {
+            Ok(Ok(Ok(_))) => {}
+            Ok(Ok(Err(error))) => {
+                let reason = fail::reason(&error, Stage::BeforeHeader);
+                let untouched = reason == Reason::UpstreamReset && matches!(error.retry, pingora::RetryType::ReusedOnly);
+                return Err(Asked { error: ProxyError::new(reason, Phase::Response), untouched });
+            }
+            Ok(Err(_)) => {
+                let reason = fail::timeout(deadline, Reason::UpstreamFirstByteTimeout);
+                return Err(Asked { error: ProxyError::new(reason, Phase::Response), untouched: false });
+            }
+            Err(error) => return Err(Asked { error, untouched: false }),
+        }
+        match client.resp_header() {
+            Some(header) if header.status.is_informational() => {
+                // 100 answers nobody here, 101 was not asked for; others a client of HTTP/1.1 may see (RFC 9110 §15.2).
+                if header.status.as_u16() == 101 {
+                    let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
+                    return Err(Asked { error, untouched: false });
+                }
+                if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
+                    let mut interim = header.clone();
+                    attempt::response(&mut interim, ctx);
+                    let written = session.as_downstream_mut().write_response_header(Box::new(interim)).await;
+                    written.map_err(|_| Asked { error: client_gone(Phase::Response), untouched: false })?;
+                }
+            }
+            Some(_) => return Ok(()),
+            None => {
+                let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
+                return Err(Asked { error, untouched: false });
+            }
+        }
+    }
+}
+
+/// Passes the response on.
+async fn answer(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    client: &mut ClientSession,
+    timeouts: &Timeouts,
+    deadline: Option<Instant>,
+) -> Result<(), Broken> {
+    let Some(mut header) = client.resp_header().cloned().map(Box::new) else {
+        return Err(failed(ctx, ProxyError::new(Reason::UpstreamBadResponse, Phase::Response)));
+    };
+    attempt::responded(&header, ctx);
+    attempt::response(&mut header, ctx);
+    let no_body = client.is_body_done()
+        || session.req_header().method == Method::HEAD
+        || matches!(header.status.as_u16(), 204 | 304);
+    frame(&mut header, ctx.version, no_body, session.req_header().method == Method::HEAD);
+    let write = session.write_response_header(header, no_body).await;
+    write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
+    if no_body {
+        return Ok(());
+    }
+    loop {
+        let limit = within(deadline, timeouts.read);
+        let piece = match while_client_stays(session, fast_timeout(limit, client.read_body_bytes())).await {
+            Ok(Ok(Ok(piece))) => piece,
+            Ok(Ok(Err(error))) => {
+                let reason = fail::reason(&error, Stage::InBody);
+                return Err(in_answer(ctx, ProxyError::new(reason, Phase::Body)));
+            }
+            Ok(Err(_)) => {
+                let reason = fail::timeout(deadline, Reason::UpstreamReadTimeout);
+                return Err(in_answer(ctx, ProxyError::new(reason, Phase::Body)));
+            }
+            Err(gone) => return Err(in_answer(ctx, gone)),
+        };
+        let Some(piece) = piece else { break };
+        let end = client.is_body_done();
+        let write = session.write_response_body(Some(piece), end).await;
+        write.map_err(|_| in_answer(ctx, client_gone(Phase::Body)))?;
+        if end {
+            return Ok(());
+        }
+    }
+    let end = session.write_response_body(Some(Bytes::new()), true).await;
+    end.map_err(|_| in_answer(ctx, client_gone(Phase::Body)))
+}
+
+/// Frames the response for the client (RFC 9112 §6): the endpoint's chunks go to a client of HTTP/1.1 as chunks; a
+/// body that ends with the endpoint's connection becomes chunks; HTTP/1.0 gets a body that ends with the connection.
+fn frame(header: &mut ResponseHeader, version: Version, no_body: bool, head: bool) {
+    let chunked = header.headers.contains_key(TRANSFER_ENCODING);
+    match version {
+        Version::HTTP_2 => {
+            if chunked {
+                header.remove(&TRANSFER_ENCODING);
+            }
+        }
+        Version::HTTP_11 => {
+            if !no_body && !header.headers.contains_key(CONTENT_LENGTH) {
+                header.set(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            } else if chunked && no_body && !head {
+                header.remove(&TRANSFER_ENCODING);
+            }
+        }
+        _ => {
+            if chunked {
+                header.remove(&TRANSFER_ENCODING);
+            }
+        }
+    }
+    if header.headers.contains_key(CONNECTION) {
+        header.remove(&CONNECTION);
+    }
+    header.set_version(Version::HTTP_11);
+}
+
+/// Runs `work`, unless the client goes away first. Polling the client also lets go what was written to it so far.
+async fn while_client_stays<T>(session: &mut Session, work: impl Future<Output = T>) -> Result<T, ProxyError> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        heard = session.as_downstream_mut().read_body_or_idle(true) => {
+            log::trace!("client: {heard:?}");
+            Err(client_gone(Phase::Response))
+        }
+    }
+}
+
+/// Whether a request may be sent again when it is not known how far it came (RFC 9110 §9.2.2).
+fn may_repeat(session: &Session) -> bool {
+    let method = &session.req_header().method;
+    method.is_safe() || *method == Method::PUT || *method == Method::DELETE
+}
+
+/// How long to wait at most for something that may take `limit`, in a request that must end by `deadline`.
+fn within(deadline: Option<Instant>, limit: Duration) -> Duration {
+    match deadline {
+        Some(deadline) => limit.min(deadline.saturating_duration_since(Instant::now())),
+        None => limit,
+    }
+}
+
+const fn client_gone(phase: Phase) -> ProxyError {
+    ProxyError::new(Reason::ClientGone, phase)
+}
+
+fn failed(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
+    settle(ctx, error);
+    Broken::BeforeAnswer(error)
+}
+
+fn in_answer(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
+    settle(ctx, error);
+    Broken::InAnswer(error)
+}
+
+fn settle(ctx: &mut RequestCtx, error: ProxyError) {
+    ctx.failed(error);
+    if let Some(lease) = &mut ctx.lease {
+        lease.settle(Outcome::of_reason(error.reason), Instant::now());
+    }
+}
+
+/// The error that makes Pingora drop the client's connection, so that a broken answer looks broken.
+pub fn broken_answer(error: ProxyError) -> pingora::BError {
+    let mut dropped = Error::explain(ErrorType::ConnectionClosed, error.to_string());
+    dropped.esource = match error.reason {
+        Reason::ClientGone => ErrorSource::Downstream,
+        _ => ErrorSource::Upstream,
+    };
+    dropped
+}

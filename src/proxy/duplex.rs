@@ -1,0 +1,137 @@
+//! How is everything else carried: uploads, WebSockets, gRPC, HTTP/2 endpoints? By pingora-proxy, which moves request
+//! and response at the same time. These are the steps its hooks call.
+
+use std::time::{Duration, Instant};
+
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use super::attempt;
+use super::ctx::RequestCtx;
+use super::fail::{self, Stage};
+use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::Outcome;
+
+/// How long an upgraded connection may be silent in both directions.
+const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
+
+/// Chooses an endpoint.
+///
+/// # Errors
+///
+/// There is none; the reason is noted.
+pub fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
+    attempt::lease(ctx).map_err(|error| refuse(ctx, error))?;
+    let internal = ProxyError::new(Reason::Internal, Phase::Pool);
+    let Some((_, timeouts)) = ctx.pool() else {
+        return Err(refuse(ctx, internal));
+    };
+    let mut timeouts = *timeouts;
+    if let Some(deadline) = ctx.deadline() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        timeouts.connect = timeouts.connect.min(left);
+        timeouts.first_byte = timeouts.first_byte.min(left);
+        if let Some(watchdog) = &ctx.watchdog {
+            watchdog.set_total(Some(deadline));
+        }
+    }
+    if ctx.upgrade {
+        // One limit holds for the whole life of Pingora's session with the endpoint, and a WebSocket may be silent for
+        // longer than a response may take.
+        timeouts.first_byte = UPGRADED_IDLE;
+    }
+    match &ctx.lease {
+        Some(lease) => Ok(lease.endpoint().peer.duplex(&timeouts)),
+        None => Err(refuse(ctx, internal)),
+    }
+}
+
+/// Makes the request into the endpoint's, and starts the clock for its answer.
+///
+/// # Errors
+///
+/// The target can't be written.
+pub fn request(header: &mut RequestHeader, ctx: &mut RequestCtx) -> pingora::Result<()> {
+    attempt::request(header, ctx, true).map_err(|error| refuse(ctx, error))?;
+    ctx.sent = Some(Instant::now());
+    Ok(())
+}
+
+/// Counts a piece of the request's body.
+///
+/// # Errors
+///
+/// It is larger than the route allows.
+pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::Result<()> {
+    ctx.received += length as u64;
+    if end {
+        ctx.body_done = true;
+    }
+    if !ctx.upgrade
+        && let (Some(watchdog), Some(listener)) = (&ctx.watchdog, &ctx.listener)
+    {
+        watchdog.set_body(if end { None } else { Instant::now().checked_add(listener.timeouts.body) });
+    }
+    match ctx.max_body {
+        Some(most) if ctx.received > most && !ctx.upgrade => {
+            Err(refuse(ctx, ProxyError::new(Reason::BodyTooLarge, Phase::Request)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the endpoint's response into the client's.
+pub fn response(session: &mut Session, header: &mut ResponseHeader, ctx: &mut RequestCtx) {
+    if !header.status.is_informational() || header.status.as_u16() == 101 {
+        attempt::responded(header, ctx);
+    }
+    if header.status.as_u16() == 101 {
+        // From here on both sides may be silent for long, and no limit of a request holds.
+        session.set_read_timeout(Some(UPGRADED_IDLE));
+        if let Some(watchdog) = &ctx.watchdog {
+            watchdog.reset();
+        }
+    }
+    attempt::response(header, ctx);
+}
+
+/// Notes why an exchange failed, and teaches the endpoint's memory.
+pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
+    if ctx.failure.is_some() {
+        return;
+    }
+    let mut reason = fail::reason(error, stage);
+    if matches!(reason, Reason::UpstreamFirstByteTimeout | Reason::UpstreamReadTimeout | Reason::ConnectTimeout) {
+        reason = fail::timeout(ctx.deadline(), reason);
+    }
+    let phase = match stage {
+        Stage::Connecting => Phase::Connect,
+        Stage::BeforeHeader if ctx.body_done => Phase::Response,
+        Stage::BeforeHeader => Phase::Request,
+        Stage::InBody => Phase::Body,
+    };
+    ctx.failed(ProxyError::new(reason, phase));
+    if let Some(lease) = &mut ctx.lease {
+        lease.settle(Outcome::of_reason(reason), Instant::now());
+    }
+}
+
+/// How far the exchange had come.
+pub fn stage(session: &Session) -> Stage {
+    if session.response_written().is_some_and(|header| !header.status.is_informational()) {
+        Stage::InBody
+    } else {
+        Stage::BeforeHeader
+    }
+}
+
+/// Notes the failure and gives Pingora an error for it.
+fn refuse(ctx: &mut RequestCtx, error: ProxyError) -> pingora::BError {
+    let error = ctx.failed(error);
+    let mut refused = Error::explain(ErrorType::HTTPStatus(error.reason.status()), error.to_string());
+    refused.esource = ErrorSource::Internal;
+    refused.set_retry(false);
+    refused
+}

@@ -1,0 +1,149 @@
+//! What does a request ask for, in the one form everything later trusts?
+
+use std::borrow::Cow;
+
+use http::header::HOST;
+use http::{HeaderValue, Method, Version};
+use pingora::http::RequestHeader;
+
+use crate::error::Reason;
+use crate::route::{normalise_host, normalise_path};
+use crate::snapshot::Listener;
+
+/// A request's header in its normal form.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The host as it was written, with its port.
+    pub authority: Option<HeaderValue>,
+    /// The host in lower case, without port; empty if the request names none.
+    pub host: Cow<'a, str>,
+    /// The port the client wrote.
+    pub port: Option<u16>,
+    /// The normalised path, or `*`.
+    pub path: Cow<'a, str>,
+    /// What is behind the `?`.
+    pub query: Option<&'a str>,
+    /// Whether the endpoint must be given another target than came: the path was not in its normal form, or the target
+    /// not in origin form.
+    pub rewritten: bool,
+    /// The body's announced length.
+    pub content_length: Option<u64>,
+}
+
+impl<'a> Facts<'a> {
+    /// Reads a header.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the request is refused.
+    pub fn read(header: &'a RequestHeader, listener: &Listener) -> Result<Self, Reason> {
+        if header.version == Version::HTTP_2 {
+            // HTTP/1 headers were measured before they were parsed.
+            within_limits(header, listener)?;
+        }
+        if header.method == Method::CONNECT {
+            return Err(Reason::MethodNotAllowed);
+        }
+        let raw = header.raw_path();
+        let (target, absolute) = if raw.starts_with(b"/") {
+            (std::str::from_utf8(raw).map_err(|_| Reason::BadRequest)?, false)
+        } else if raw == b"*" && header.method == Method::OPTIONS {
+            ("*", false)
+        } else {
+            // Absolute form (RFC 9112 §3.2.2); Pingora has checked its authority against `Host`.
+            let target = header.uri.path_and_query().ok_or(Reason::BadRequest)?;
+            (target.as_str(), true)
+        };
+        if absolute && !target.starts_with('/') && !target.starts_with('?') {
+            return Err(Reason::BadRequest);
+        }
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let path = if path == "*" {
+            Cow::Borrowed(path)
+        } else if path.is_empty() {
+            Cow::Borrowed("/")
+        } else {
+            normalise_path(path.as_bytes()).map_err(|_| Reason::AmbiguousPath)?
+        };
+        if query.is_some_and(|query| query.bytes().any(|byte| byte.is_ascii_control() || byte == b' ' || byte == b'#')) {
+            return Err(Reason::BadRequest);
+        }
+        let rewritten = absolute || matches!(path, Cow::Owned(_));
+        let authority = authority(header)?;
+        let written: &'a str = match &authority {
+            Some(Authority::Field(value)) => value.to_str().map_err(|_| Reason::BadRequest)?,
+            Some(Authority::Uri(text)) => text,
+            None => "",
+        };
+        let host = if written.is_empty() {
+            Cow::Borrowed("")
+        } else {
+            normalise_host(written).map_err(|_| Reason::BadRequest)?
+        };
+        let port = written
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.ends_with(']'))
+            .and_then(|(_, port)| port.parse().ok());
+        let authority = match authority {
+            Some(Authority::Field(value)) => Some(value.clone()),
+            Some(Authority::Uri(text)) => Some(HeaderValue::try_from(text).map_err(|_| Reason::BadRequest)?),
+            None => None,
+        };
+        let content_length = header
+            .headers
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.trim().parse().ok());
+        Ok(Self { authority, host, port, path, query, rewritten, content_length })
+    }
+
+    /// Path and query as the endpoint is given them.
+    pub fn target(&self, path: &str) -> String {
+        match self.query {
+            Some(query) => {
+                let mut target = String::with_capacity(path.len() + 1 + query.len());
+                target.push_str(path);
+                target.push('?');
+                target.push_str(query);
+                target
+            }
+            None => path.to_owned(),
+        }
+    }
+}
+
+enum Authority<'a> {
+    Field(&'a HeaderValue),
+    Uri(&'a str),
+}
+
+/// `:authority` (RFC 9113 §8.3.1) or `Host` (RFC 9110 §7.2).
+fn authority(header: &RequestHeader) -> Result<Option<Authority<'_>>, Reason> {
+    if header.version == Version::HTTP_2
+        && let Some(authority) = header.uri.authority()
+    {
+        return Ok(Some(Authority::Uri(authority.as_str())));
+    }
+    match header.headers.get(HOST) {
+        Some(value) => Ok(Some(Authority::Field(value))),
+        None if header.version == Version::HTTP_10 => Ok(None),
+        None => Err(Reason::BadRequest),
+    }
+}
+
+fn within_limits(header: &RequestHeader, listener: &Listener) -> Result<(), Reason> {
+    if header.raw_path().len() > listener.head.uri {
+        return Err(Reason::UriTooLong);
+    }
+    if header.headers.len() > listener.head.fields {
+        return Err(Reason::HeaderTooLarge);
+    }
+    let bytes: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if bytes > listener.head.header {
+        return Err(Reason::HeaderTooLarge);
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What is written down when a request is over?
+
+use std::time::{Instant, SystemTime};
+
+use http::header::{REFERER, USER_AGENT};
+use http::{HeaderValue, Version};
+use pingora::proxy::Session;
+
+use super::About;
+use super::ctx::RequestCtx;
+use crate::error::{Phase, ProxyError, Reason};
+use crate::snapshot::Snapshot;
+use crate::telemetry::Record;
+use crate::telemetry::record::Peer;
+
+/// Counts the request and writes its line.
+pub fn record(session: &Session, ctx: &mut RequestCtx) {
+    // What the endpoint's lease has not learnt by now it won't: given back before the next request of the connection.
+    ctx.lease = None;
+    let header = session.req_header();
+    let sent = session.response_written().map(|header| header.status.as_u16());
+    let failure = ctx.failure;
+    let status = match (sent, failure) {
+        (Some(status), _) => status,
+        (None, Some(failure)) => failure.reason.status(),
+        (None, None) => Reason::ClientGone.status(),
+    };
+    let duration = ctx.started.elapsed();
+    let bytes_sent = session.body_bytes_sent() as u64;
+    let metrics = &ctx.snapshot.metrics;
+    if let Some(failure) = failure {
+        metrics.failed(failure.reason);
+    }
+    let of_route = ctx.route.as_ref().map_or(&ctx.snapshot.unrouted, |route| &route.metrics);
+    let received = ctx.received.max(session.body_bytes_read() as u64);
+    of_route.finished(status, duration, received, bytes_sent);
+
+    let Some(log) = &ctx.snapshot.access_log else { return };
+    let about = ctx.about.as_deref();
+    let target = String::from_utf8_lossy(header.raw_path());
+    log.write(&Record {
+        time: ctx.time,
+        duration,
+        listener: ctx.listener.as_ref().map_or("", |listener| &listener.name),
+        route: ctx.route.as_ref().map(|route| &*route.name),
+        pool: ctx.pool().map(|(pool, _)| &*pool.name),
+        endpoint: ctx.endpoint.as_deref(),
+        client: ctx.client,
+        peer: about.map(peer),
+        method: header.method.as_str(),
+        scheme: ctx.scheme.as_str(),
+        host: ctx.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        target: &target,
+        protocol: protocol(header.version),
+        status,
+        reason: failure.map(|failure| failure.reason),
+        phase: failure.map(|failure| failure.phase),
+        bytes_received: received,
+        bytes_sent,
+        attempts: ctx.attempts,
+        connect: ctx.connect,
+        first_byte: ctx.first_byte,
+        upstream_status: ctx.upstream_status,
+        request_id: ctx.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default(),
+        user_agent: header.headers.get(USER_AGENT).map(HeaderValue::as_bytes),
+        referer: header.headers.get(REFERER).map(HeaderValue::as_bytes),
+        tls_version: about.and_then(|about| about.tls.as_ref()).map(|tls| tls.version),
+        tls_cipher: about.and_then(|about| about.tls.as_ref()).map(|tls| &*tls.cipher),
+        sni: about.and_then(|about| about.tls.as_ref()).and_then(|tls| tls.name.as_deref()),
+    });
+}
+
+/// Counts, and writes a line for, what was refused before it was a request: a header that is malformed, too large or too
+/// slow.
+pub fn unread_request(snapshot: &Snapshot, about: &About, reason: Reason, since: Instant, bytes_sent: u64) {
+    let duration = since.elapsed();
+    snapshot.metrics.failed(reason);
+    snapshot.unrouted.finished(reason.status(), duration, 0, bytes_sent);
+    let Some(log) = &snapshot.access_log else { return };
+    let failure = ProxyError::new(reason, Phase::Header);
+    log.write(&Record {
+        time: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
+        duration,
+        listener: &about.listener.name,
+        route: None,
+        pool: None,
+        endpoint: None,
+        client: about.peer.map(|peer| peer.ip().to_canonical()),
+        peer: Some(peer(about)),
+        method: "",
+        scheme: about.scheme().as_str(),
+        host: "",
+        target: "",
+        protocol: "HTTP/1.1",
+        status: reason.status(),
+        reason: Some(failure.reason),
+        phase: Some(failure.phase),
+        bytes_received: 0,
+        bytes_sent,
+        attempts: 0,
+        connect: None,
+        first_byte: None,
+        upstream_status: None,
+        request_id: "",
+        user_agent: None,
+        referer: None,
+        tls_version: about.tls.as_ref().map(|tls| tls.version),
+        tls_cipher: about.tls.as_ref().map(|tls| &*tls.cipher),
+        sni: about.tls.as_ref().and_then(|tls| tls.name.as_deref()),
+    });
+}
+
+fn peer(about: &About) -> Peer {
+    about.peer.map_or(Peer::Unix, Peer::Inet)
+}
+
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

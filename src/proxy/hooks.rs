@@ -1,0 +1,225 @@
+//! When does Pingora call what? Each hook is one call into the line; nothing is decided here.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource};
+
+use super::about::About;
+use super::answer;
+use super::ctx::RequestCtx;
+use super::decide::{Next, decide};
+use super::direct::{self, Broken};
+use super::duplex;
+use super::fail::Stage;
+use super::finish;
+use super::watchdog::Watchdog;
+use crate::config::runtime::Carrier;
+use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::Outcome;
+use crate::snapshot::{End, Snapshot};
+use crate::upstream::idle::IdlePool;
+
+/// What Pingora asks about every request; one for each worker.
+pub struct Gate {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    idle: Arc<IdlePool>,
+}
+
+impl Gate {
+    /// A gate for the worker that owns `idle`.
+    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, idle: Arc<IdlePool>) -> Self {
+        Self { snapshot, idle }
+    }
+
+    /// Answers, carries, or leaves the request to pingora-proxy's duplex (`false`).
+    async fn pass(&self, session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<bool> {
+        let Some(about) = About::of(session).map(Arc::clone) else {
+            ctx.failed(ProxyError::new(Reason::Internal, Phase::Header));
+            return Error::e_explain(pingora::ErrorType::InternalError, "a session without its connection's facts");
+        };
+        let next = match decide(session.req_header(), &about, ctx) {
+            Ok(next) => next,
+            Err(error) => return refuse(session, ctx, error).await,
+        };
+        match next {
+            Next::Redirect { status, location } => {
+                answer::redirect(session, ctx, status, &location).await?;
+                Ok(true)
+            }
+            Next::Respond(route) => {
+                if let End::Respond(respond) = &route.end {
+                    answer::respond(session, ctx, respond).await?;
+                }
+                Ok(true)
+            }
+            Next::Carry => {
+                ctx.upgrade = session.is_upgrade_req();
+                self.carry(session, ctx).await
+            }
+        }
+    }
+
+    async fn carry(&self, session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<bool> {
+        if !direct::fits(session, ctx) {
+            if ctx.snapshot.carrier == Carrier::Direct {
+                return refuse(session, ctx, ProxyError::new(Reason::Internal, Phase::Pool)).await;
+            }
+            ctx.watchdog = Watchdog::current();
+            return Ok(false);
+        }
+        match direct::exchange(session, ctx, &self.idle).await {
+            Ok(()) => Ok(true),
+            Err(Broken::BeforeAnswer(error)) if error.reason == Reason::ClientGone => {
+                ctx.failed(error);
+                Err(direct::broken_answer(error))
+            }
+            Err(Broken::BeforeAnswer(error)) => refuse(session, ctx, error).await,
+            Err(Broken::InAnswer(error)) => {
+                ctx.failed(error);
+                Err(direct::broken_answer(error))
+            }
+        }
+    }
+}
+
+async fn refuse(session: &mut Session, ctx: &mut RequestCtx, error: ProxyError) -> pingora::Result<bool> {
+    let error = ctx.failed(error);
+    answer::failure(session, ctx, error).await?;
+    Ok(true)
+}
+
+#[async_trait]
+impl ProxyHttp for Gate {
+    type CTX = RequestCtx;
+
+    fn new_ctx(&self) -> RequestCtx {
+        RequestCtx::new(self.snapshot.load_full())
+    }
+
+    fn init_downstream_modules(&self, _: &mut HttpModules) {
+        // None: Pingora's default would add a compression module that costs a call for every message.
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<bool> {
+        self.pass(session, ctx).await
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
+        duplex::peer(ctx)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        reused: bool,
+        _: &HttpPeer,
+        _: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut RequestCtx,
+    ) -> pingora::Result<()> {
+        let took = digest.and_then(|digest| {
+            let layers = digest.timing_digest.iter().flatten();
+            layers.filter_map(|layer| layer.establishment_duration).reduce(|sum, layer| sum + layer)
+        });
+        super::attempt::connected(ctx, if reused { None } else { Some(took.unwrap_or_default()) });
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        header: &mut RequestHeader,
+        ctx: &mut RequestCtx,
+    ) -> pingora::Result<()> {
+        duplex::request(header, ctx)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut RequestCtx,
+    ) -> pingora::Result<()> {
+        duplex::request_body(body.as_ref().map_or(0, Bytes::len), end, ctx)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        header: &mut ResponseHeader,
+        ctx: &mut RequestCtx,
+    ) -> pingora::Result<()> {
+        duplex::response(session, header, ctx);
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut RequestCtx,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        duplex::failed(&error, Stage::Connecting, ctx);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut RequestCtx,
+        reused: bool,
+    ) -> Box<Error> {
+        let repeatable = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated()
+            && duplex::stage(session) == Stage::BeforeHeader;
+        // As in the direct carrier: an idle connection the endpoint closed while the request was on its way.
+        let stale = *error.esource() == ErrorSource::Upstream
+            && matches!(error.etype(), pingora::ErrorType::ConnectionClosed | pingora::ErrorType::WriteError | pingora::ErrorType::ReadError);
+        error.retry = (repeatable && reused && stale).into();
+        if error.retry() {
+            if let Some(lease) = &mut ctx.lease {
+                lease.settle(Outcome::Neutral, std::time::Instant::now());
+            }
+        } else {
+            let stage = duplex::stage(session);
+            duplex::failed(&error, stage, ctx);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+        let stage = duplex::stage(session);
+        duplex::failed(error, stage, ctx);
+        let failure = ctx.failure.unwrap_or(ProxyError::new(Reason::Internal, Phase::Response));
+        let answered = stage == Stage::BeforeHeader
+            && failure.reason != Reason::ClientGone
+            && answer::failure(session, ctx, failure).await.is_ok();
+        FailToProxy {
+            error_code: failure.reason.status(),
+            // A whole answer was given, so the session may end in good order; a part of one must look broken.
+            can_reuse_downstream: answered,
+        }
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+        // The access log has the reason; a flood of failures must not become a flood of process log.
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
+        finish::record(session, ctx);
+    }
+}
+

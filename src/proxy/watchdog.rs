@@ -1,0 +1,97 @@
+//! How does a request end whose time is over while Pingora moves its bytes?
+//!
+//! Pingora's own timeouts are for single reads and writes, and its HTTP/2 server sessions have none. So whoever runs a
+//! session polls it through [`watch`], and the hooks set a deadline from inside. While none is set it costs one load.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+tokio::task_local! {
+    static CURRENT: Arc<Watchdog>;
+}
+
+/// A deadline that can be moved.
+#[derive(Debug)]
+pub struct Watchdog {
+    start: Instant,
+    /// Milliseconds from `start`; 0 for none.
+    total: AtomicU64,
+    body: AtomicU64,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self { start: Instant::now(), total: AtomicU64::new(0), body: AtomicU64::new(0) }
+    }
+}
+
+impl Watchdog {
+    /// The one that watches over the session that is being polled.
+    pub fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// The request as a whole must end by `at`.
+    pub fn set_total(&self, at: Option<Instant>) {
+        self.total.store(self.millis(at), Ordering::Relaxed);
+    }
+
+    /// The next piece of the request's body must come by `at`.
+    pub fn set_body(&self, at: Option<Instant>) {
+        self.body.store(self.millis(at), Ordering::Relaxed);
+    }
+
+    /// Whether it is the body that did not come in time.
+    pub fn body_is_late(&self, now: Instant) -> bool {
+        let body = self.body.load(Ordering::Relaxed);
+        body != 0 && self.millis(Some(now)) >= body
+    }
+
+    /// Forgets the deadlines, for the connection's next request.
+    pub fn reset(&self) {
+        self.set_total(None);
+        self.set_body(None);
+    }
+
+    fn millis(&self, at: Option<Instant>) -> u64 {
+        at.map_or(0, |at| {
+            let millis = at.saturating_duration_since(self.start).as_millis();
+            u64::try_from(millis).unwrap_or(u64::MAX).max(1)
+        })
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let (total, body) = (self.total.load(Ordering::Relaxed), self.body.load(Ordering::Relaxed));
+        let millis = match (total, body) {
+            (0, 0) => return None,
+            (0, only) | (only, 0) => only,
+            (total, body) => total.min(body),
+        };
+        self.start.checked_add(Duration::from_millis(millis))
+    }
+}
+
+/// Polls a session until it ends, or until its deadline: then it is dropped, and `None` comes back.
+pub async fn watch<F: Future>(watchdog: Arc<Watchdog>, session: F) -> Option<F::Output> {
+    let mut session = pin!(CURRENT.scope(Arc::clone(&watchdog), session));
+    let mut timer = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = session.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        let Some(deadline) = watchdog.deadline() else {
+            return Poll::Pending;
+        };
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}

@@ -1,0 +1,145 @@
+//! How does an HTTP/1 connection live: idle, header, request, idle?
+//!
+//! Between requests a connection holds no buffer: it waits for bytes, and only then is anything allocated. The whole
+//! header is read here, under one deadline, and checked on its raw bytes before Pingora parses it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use http::StatusCode;
+use pingora::apps::HttpServerApp;
+use pingora::protocols::Shutdown;
+use pingora::protocols::http::ServerSession;
+use pingora_timeout::fast_timeout::fast_timeout;
+
+use super::connection::Connection;
+use super::head::{self, Found, Head};
+use super::worker::Worker;
+use crate::error::Reason;
+use crate::proxy::{About, Watchdog, error_body, unread_request, watch};
+use crate::snapshot::Listener;
+
+/// How a connection's life as HTTP/1 ended.
+pub enum Ended {
+    /// It is closed.
+    Closed,
+    /// It turned out to be HTTP/2 with prior knowledge.
+    Http2(Box<Connection>),
+}
+
+/// Serves requests until the connection ends.
+pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Worker) -> Ended {
+    let listener = &about.listener;
+    let watchdog = Arc::new(Watchdog::default());
+    let mut shutdown = worker.shutdown.clone();
+    let mut served: u32 = 0;
+    loop {
+        let patience = if served == 0 { listener.timeouts.first_byte } else { listener.timeouts.idle };
+        if connection.input().is_empty() {
+            // Parked: nothing but this future and the socket is held.
+            let heard = tokio::select! {
+                biased;
+                heard = fast_timeout(patience, connection.fill()) => heard,
+                _ = shutdown.wait_for(|stopping| *stopping) => return Ended::Closed,
+            };
+            match heard {
+                Ok(Ok(length)) if length > 0 => {}
+                _ => return Ended::Closed,
+            }
+        }
+        let since = Instant::now();
+        let head = match Box::pin(read_head(&mut connection, listener, served == 0)).await {
+            Ok(Read::Head(head)) => head,
+            Ok(Read::Http2) => return Ended::Http2(connection),
+            Ok(Read::Gone) => return Ended::Closed,
+            Err(reason) => {
+                Box::pin(refuse(connection, about, worker, reason, since)).await;
+                return Ended::Closed;
+            }
+        };
+        drop(connection.take_input(head.skip));
+        let bytes = connection.take_input(head.length);
+        connection.expect(head.body);
+        served += 1;
+        let session = session(connection, bytes, listener, served);
+        let request = worker.proxy.process_new_http(session, &shutdown);
+        let reused = match watch(Arc::clone(&watchdog), request).await {
+            Some(Some(reused)) => reused,
+            _ => return Ended::Closed,
+        };
+        watchdog.reset();
+        let (stream, _) = reused.consume();
+        let Ok(same) = stream.into_any().downcast::<Connection>() else {
+            return Ended::Closed;
+        };
+        connection = same;
+        if *shutdown.borrow() {
+            connection.shutdown().await;
+            return Ended::Closed;
+        }
+    }
+}
+
+/// Pingora's session for one request, whose header is `bytes`.
+fn session(connection: Box<Connection>, bytes: BytesMut, listener: &Listener, served: u32) -> ServerSession {
+    let mut session = ServerSession::new_http1(connection);
+    session.set_pipelined_prefix(bytes);
+    session.set_keepalive(Some(listener.timeouts.idle.as_secs().max(1)));
+    if let Some(most) = listener.requests {
+        session.set_keepalive_reuses_remaining(Some(most.saturating_sub(served)));
+    }
+    session.set_read_timeout(Some(listener.timeouts.body));
+    session.set_total_drain_timeout(Some(DRAIN));
+    session
+}
+
+/// How long the rest of a body may take that nobody reads, before the connection is used again.
+const DRAIN: Duration = Duration::from_secs(5);
+
+enum Read {
+    Head(Head),
+    Http2,
+    Gone,
+}
+
+/// Reads up to the end of a header whose first bytes are there.
+async fn read_head(connection: &mut Connection, listener: &Listener, first: bool) -> Result<Read, Reason> {
+    let started = Instant::now();
+    let mut seen = 0;
+    loop {
+        match head::find(connection.input(), seen, &listener.head, first && listener.http2)? {
+            Found::Head(head) => return Ok(Read::Head(head)),
+            Found::Http2 => return Ok(Read::Http2),
+            Found::More => {}
+        }
+        seen = connection.input().len();
+        let left = listener.timeouts.header.saturating_sub(started.elapsed());
+        match fast_timeout(left, connection.fill()).await {
+            Ok(Ok(length)) if length > 0 => {}
+            Ok(_) => return Ok(Read::Gone),
+            Err(_) => return Err(Reason::HeaderTimeout),
+        }
+    }
+}
+
+/// Answers a header that never became a request, and closes.
+async fn refuse(mut connection: Box<Connection>, about: &About, worker: &Worker, reason: Reason, since: Instant) {
+    let body = error_body(reason, None);
+    let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut answer = format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
+         Proxy-Status: portcullis;error={}\r\nConnection: close\r\n\r\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Error"),
+        body.len(),
+        reason.proxy_status(),
+    )
+    .into_bytes();
+    answer.extend_from_slice(&body);
+    let sent = if connection.send(&answer).await.is_ok() { body.len() as u64 } else { 0 };
+    unread_request(&worker.snapshot(), about, reason, since, sent);
+    // What the client still sends must not make the kernel throw the answer away.
+    connection.expect(super::connection::Expect::Stream);
+    connection.shutdown().await;
+}

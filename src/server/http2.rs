@@ -1,0 +1,133 @@
+//! How does an HTTP/2 connection live: streams side by side, each a request?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp;
+use pingora::protocols::Digest;
+use pingora::protocols::GetProxyDigest;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_options, handshake};
+use pingora_timeout::fast_timeout::fast_timeout;
+use tokio::sync::Notify;
+
+use super::connection::Connection;
+use super::worker::Worker;
+use crate::proxy::{About, Watchdog, watch};
+use crate::snapshot::Listener;
+
+/// Streams that are refused before they are requests, on one connection: past it, the connection ends.
+const MALFORMED_STREAMS: usize = 32;
+
+/// Bytes of a stream's body that may be on their way before we take them.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The same for the whole connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Serves streams until the connection ends.
+pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Arc<Worker>) {
+    let listener = &about.listener;
+    connection.become_http2();
+    let digest = Arc::new(Digest { proxy_digest: connection.get_proxy_digest(), ..Digest::default() });
+    let patience = listener.timeouts.first_byte;
+    let Ok(Ok(mut http2)) = fast_timeout(patience, handshake(connection, Some(options(listener)))).await else {
+        return;
+    };
+    let open = Arc::new(Open::default());
+    let mut shutdown = worker.shutdown.clone();
+    let mut ending = false;
+    let mut served: u32 = 0;
+    let mut malformed = 0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|stopping| *stopping), if !ending => {
+                http2.graceful_shutdown();
+                ending = true;
+                continue;
+            }
+            accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
+            () = open.idle_for(listener.timeouts.idle) => {
+                if ending {
+                    return;
+                }
+                // Told that nothing more is accepted, a client that is still there closes; else the next round does.
+                http2.graceful_shutdown();
+                ending = true;
+                continue;
+            }
+        };
+        match accepted {
+            Ok(Some(H2Accept::Session(session))) => {
+                served += 1;
+                if listener.requests.is_some_and(|most| served >= most) && !ending {
+                    http2.graceful_shutdown();
+                    ending = true;
+                }
+                let worker = Arc::clone(worker);
+                let stream = open.stream();
+                tokio::spawn(async move {
+                    let _stream = stream;
+                    let session = ServerSession::new_http2(session);
+                    let request = worker.proxy.process_new_http(session, &worker.shutdown);
+                    // Dropped when its time is over, which resets the stream.
+                    drop(watch(Arc::new(Watchdog::default()), request).await);
+                });
+            }
+            Ok(Some(H2Accept::Rejected)) => {
+                malformed += 1;
+                if malformed > MALFORMED_STREAMS {
+                    return;
+                }
+            }
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+fn options(listener: &Listener) -> pingora::protocols::http::v2::server::H2Options {
+    let mut options = default_h2_options();
+    options
+        .max_concurrent_streams(listener.streams)
+        .max_header_list_size(u32::try_from(listener.head.header).unwrap_or(u32::MAX))
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    options
+}
+
+/// The streams that are open now.
+#[derive(Default)]
+struct Open {
+    streams: AtomicUsize,
+    changed: Notify,
+}
+
+struct OpenStream(Arc<Open>);
+
+impl Open {
+    fn stream(self: &Arc<Self>) -> OpenStream {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        OpenStream(Arc::clone(self))
+    }
+
+    /// Resolves when no stream has been open for this long.
+    async fn idle_for(&self, time: Duration) {
+        loop {
+            if self.streams.load(Ordering::Relaxed) > 0 {
+                self.changed.notified().await;
+                continue;
+            }
+            tokio::time::sleep(time).await;
+            return;
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.changed.notify_one();
+        }
+    }
+}
