@@ -1,0 +1,1 @@
+//! How does a test start Portcullis and talk to it?
