@@ -95,7 +95,11 @@ fn check(path: &Path, strict: bool) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Prepared { config, snapshot, diagnostics } = prepared;
+    let Prepared {
+        config,
+        snapshot,
+        diagnostics,
+    } = prepared;
     if !diagnostics.is_empty() {
         println!("{diagnostics}");
     }
@@ -109,22 +113,37 @@ fn check(path: &Path, strict: bool) -> ExitCode {
         config.listeners.len(),
         config.routes.len(),
         config.pools.len(),
-        if diagnostics.is_empty() { String::new() } else { format!("; {}", count(&diagnostics)) },
+        if diagnostics.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", count(&diagnostics))
+        },
     );
     ExitCode::SUCCESS
 }
 
 fn count(diagnostics: &Diagnostics) -> String {
     use crate::config::diagnostics::Severity;
-    let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+    let errors = diagnostics
+        .iter()
+        .filter(|one| one.severity == Severity::Error)
+        .count();
     let warnings = diagnostics.len() - errors;
     let several = |number: usize| if number == 1 { "" } else { "s" };
-    format!("{errors} error{}, {warnings} warning{}", several(errors), several(warnings))
+    format!(
+        "{errors} error{}, {warnings} warning{}",
+        several(errors),
+        several(warnings)
+    )
 }
 
 fn effective(path: &Path) -> Result<(), StartError> {
     let state = run::new_state()?;
-    let Prepared { config, snapshot, diagnostics } = run::prepare(path, &state);
+    let Prepared {
+        config,
+        snapshot,
+        diagnostics,
+    } = run::prepare(path, &state);
     if snapshot.is_none() {
         return Err(StartError::Config(diagnostics));
     }

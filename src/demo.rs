@@ -25,17 +25,25 @@ const KEY: &str = "/etc/portcullis/tls/privkey.pem";
 /// What keeps the proxy or one of the app servers from starting; a taken port is named.
 pub fn demo() -> Result<(), StartError> {
     let state = run::new_state()?;
-    let certificate =
-        self_signed(["localhost", "127.0.0.1", "::1"]).map_err(|error| StartError::Other(error.to_string()))?;
-    state.pems.insert(CERTIFICATE.into(), certificate.certificate);
+    let certificate = self_signed(["localhost", "127.0.0.1", "::1"])
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    state
+        .pems
+        .insert(CERTIFICATE.into(), certificate.certificate);
     state.pems.insert(KEY.into(), certificate.key);
     let prepared = prepare(&state)?;
     if prepared.snapshot.is_none() {
         return Err(StartError::Config(prepared.diagnostics));
     }
     run::start_process_log(&prepared.config)?;
-    let addresses = prepared.config.pools.iter().flat_map(|pool| &pool.endpoints);
-    let addresses: Vec<String> = addresses.map(|endpoint| endpoint.value.address().to_owned()).collect();
+    let addresses = prepared
+        .config
+        .pools
+        .iter()
+        .flat_map(|pool| &pool.endpoints);
+    let addresses: Vec<String> = addresses
+        .map(|endpoint| endpoint.value.address().to_owned())
+        .collect();
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -56,13 +64,17 @@ pub fn demo() -> Result<(), StartError> {
 fn prepare(state: &crate::state::State) -> Result<run::Prepared, StartError> {
     let written = || -> std::io::Result<tempfile::TempDir> {
         let directory = tempfile::tempdir()?;
-        for (folder, file, text) in [("conf", "portcullis.yaml", MAIN), ("upstreams", "app.yaml", APP)] {
+        for (folder, file, text) in [
+            ("conf", "portcullis.yaml", MAIN),
+            ("upstreams", "app.yaml", APP),
+        ] {
             std::fs::create_dir(directory.path().join(folder))?;
             std::fs::write(directory.path().join(folder).join(file), text)?;
         }
         Ok(directory)
     };
-    let directory = written().map_err(|error| StartError::Other(format!("temporary files: {error}")))?;
+    let directory =
+        written().map_err(|error| StartError::Other(format!("temporary files: {error}")))?;
     let mut diagnostics = Diagnostics::default();
     // Not the process's environment: the demo brings its own certificate.
     let main: &Path = &directory.path().join("conf").join("portcullis.yaml");
@@ -94,26 +106,47 @@ fn introduction(started: &Started, origins: &[String]) -> String {
     let mut text = String::from("Portcullis is running.\n\n");
     let mut tries = String::new();
     for (listener, address) in &started.listeners {
-        let Address::Inet(address) = address else { continue };
+        let Address::Inet(address) = address else {
+            continue;
+        };
         let tls = listener.tls.is_some();
-        let url = format!("{}://localhost:{}", if tls { "https" } else { "http" }, address.port());
+        let url = format!(
+            "{}://localhost:{}",
+            if tls { "https" } else { "http" },
+            address.port()
+        );
         text.push_str(&format!("  {:<10} {url}\n", listener.name));
         if tls {
-            tries.push_str(&format!("  curl -k {url}/                     # TLS and HTTP/2\n"));
+            tries.push_str(&format!(
+                "  curl -k {url}/                     # TLS and HTTP/2\n"
+            ));
         } else {
             tries.push_str(&format!("  curl -i {url}/                      # one of the app servers; again for the next\n"));
-            tries.push_str(&format!("  curl -s {url}/echo                  # what an app server sees\n"));
-            tries.push_str(&format!("  curl -i {url}/status                # answered at the edge\n"));
-            tries.push_str(&format!("  curl -i {url}/old/page              # redirected\n"));
-            tries.push_str(&format!("  curl -N '{url}/sse?n=5&ms=500'        # a stream of events\n"));
+            tries.push_str(&format!(
+                "  curl -s {url}/echo                  # what an app server sees\n"
+            ));
+            tries.push_str(&format!(
+                "  curl -i {url}/status                # answered at the edge\n"
+            ));
+            tries.push_str(&format!(
+                "  curl -i {url}/old/page              # redirected\n"
+            ));
+            tries.push_str(&format!(
+                "  curl -N '{url}/sse?n=5&ms=500'        # a stream of events\n"
+            ));
         }
     }
     if let Some(admin) = &started.admin {
         text.push_str(&format!("  {:<10} http://{admin}/metrics\n", "admin"));
-        tries.push_str(&format!("  curl -s http://{admin}/metrics       # for Prometheus\n"));
+        tries.push_str(&format!(
+            "  curl -s http://{admin}/metrics       # for Prometheus\n"
+        ));
     }
     for (number, address) in origins.iter().enumerate() {
-        text.push_str(&format!("  {:<10} http://{address}\n", format!("app-{}", number + 1)));
+        text.push_str(&format!(
+            "  {:<10} http://{address}\n",
+            format!("app-{}", number + 1)
+        ));
     }
     format!("{text}\nTry:\n{tries}\nCtrl-C stops it. The lines that follow are the access log.\n\n")
 }

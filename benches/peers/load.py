@@ -83,7 +83,9 @@ def measure(running, scenario, seconds, cores, directory):
         command += [f"--log-file={timings}", url]
     else:
         count = str(round(seconds * HANDSHAKES))
-        command = ["h2load", "-t1", "--h1", "-n", count, "-c", count, "-r", str(HANDSHAKES), url]
+        command = ["h2load", "-t1", "--h1", "-n", count, "-c", count]
+        # Not all of a second's connections at its start.
+        command += ["-r", str(HANDSHAKES // 100), "--rate-period=10ms", url]
     running.take_log_lines()
     before = running.process.cpu_seconds()
     started = time.monotonic()

@@ -155,6 +155,11 @@ class Running:
     def take_log_lines(self):
         """How many lines the access log has got since the last call; it is emptied, so that no run fills the disk."""
         with open(self.log, "r+b") as log:
+            try:
+                # A writer that does not append leaves a hole where it was emptied before.
+                log.seek(0, os.SEEK_DATA)
+            except OSError:
+                return 0
             lines = sum(piece.count(b"\n") for piece in iter(lambda: log.read(1 << 20), b""))
             log.truncate(0)
         return lines

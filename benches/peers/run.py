@@ -64,8 +64,13 @@ def machine(chosen, place):
         "proxy on core": ", ".join(map(str, sorted(place.proxy_cores))),
         "origin and load on core": ", ".join(map(str, sorted(place.load_cores))),
         "rounds": f"{chosen.rounds} of {chosen.seconds} s",
-        "load average at the start": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "load average at the start": load_average(),
     }
+
+
+def load_average():
+    """How busy the machine is. Above 2 while this runs, somebody else is busy as well."""
+    return " ".join(f"{minutes:.2f}" for minutes in os.getloadavg())
 
 
 def steady(proxies, chosen, place, run):
@@ -142,6 +147,7 @@ def main():
                 started.append(proxies[-1].process)
                 run["proxies"][peer.name] = {"version": peers.version(peer), "tls": load.check(proxies[-1])}
             steady(proxies, chosen, place, run)
+            run["machine"]["load average at the end"] = load_average()
             for process in started[1:]:
                 process.stop()
             idle(installed, chosen, place, run)

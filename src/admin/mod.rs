@@ -39,7 +39,10 @@ struct View {
 impl Admin {
     /// An admin listener on an open socket.
     pub fn new(socket: ListeningSocket, metrics: Arc<Metrics>, ready: Arc<AtomicBool>) -> Self {
-        Self { socket, view: Arc::new(View { metrics, ready }) }
+        Self {
+            socket,
+            view: Arc::new(View { metrics, ready }),
+        }
     }
 
     /// Serves for as long as the process runs.
@@ -83,8 +86,13 @@ async fn serve(stream: Socket, view: Arc<View>, _place: OwnedSemaphorePermit) {
 impl View {
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            let mut response = text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET and HEAD are answered here\n",
+            );
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match request.uri().path() {
@@ -92,13 +100,18 @@ impl View {
                 let mut body = Vec::new();
                 self.metrics.render(&mut body);
                 let mut response = Response::new(Full::from(body));
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
                 response
             }
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" if self.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            _ => text(StatusCode::NOT_FOUND, "there are /metrics, /livez and /readyz\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /metrics, /livez and /readyz\n",
+            ),
         }
     }
 }
@@ -106,7 +119,12 @@ impl View {
 fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

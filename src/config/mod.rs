@@ -106,7 +106,10 @@ impl Config {
 
 fn value<'n>(root: &'n Node, key: &str) -> Option<&'n Node> {
     match &root.kind {
-        Kind::Mapping(entries) => entries.iter().find(|(name, _)| name.name == key).map(|(_, value)| value),
+        Kind::Mapping(entries) => entries
+            .iter()
+            .find(|(name, _)| name.name == key)
+            .map(|(_, value)| value),
         _ => None,
     }
 }
@@ -114,14 +117,17 @@ fn value<'n>(root: &'n Node, key: &str) -> Option<&'n Node> {
 // What is wrong has been reported by the reading of the whole, with its full path.
 
 fn section<T: DeserializeOwned + Default>(root: &Node, key: &str) -> T {
-    value(root, key).and_then(|node| document::read(node, &mut Diagnostics::default())).unwrap_or_default()
+    value(root, key)
+        .and_then(|node| document::read(node, &mut Diagnostics::default()))
+        .unwrap_or_default()
 }
 
 fn entries<T: DeserializeOwned>(root: &Node, key: &str) -> Vec<T> {
     match value(root, key).map(|node| &node.kind) {
-        Some(Kind::Sequence(items)) => {
-            items.iter().filter_map(|item| document::read(item, &mut Diagnostics::default())).collect()
-        }
+        Some(Kind::Sequence(items)) => items
+            .iter()
+            .filter_map(|item| document::read(item, &mut Diagnostics::default()))
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::tls::PoolTls;
-use super::{Timespan, Spanned};
+use super::{Spanned, Timespan};
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,7 +84,9 @@ impl<'de> Deserialize<'de> for Endpoint {
             type Value = Endpoint;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an address such as `10.0.0.1:8080`, or a mapping with `address` and `weight`")
+                f.write_str(
+                    "an address such as `10.0.0.1:8080`, or a mapping with `address` and `weight`",
+                )
             }
 
             fn visit_str<E: de::Error>(self, address: &str) -> Result<Endpoint, E> {

@@ -25,7 +25,10 @@ pub fn effective(config: &Config) -> serde_json::Value {
         for parameter in &mut route.r#match.query {
             if names_a_secret(&parameter.value.name) {
                 let parameter = &mut parameter.value;
-                for value in [&mut parameter.exact, &mut parameter.regex].into_iter().flatten() {
+                for value in [&mut parameter.exact, &mut parameter.regex]
+                    .into_iter()
+                    .flatten()
+                {
                     MASK.clone_into(value);
                 }
             }
@@ -38,7 +41,14 @@ const MASK: &str = "***";
 
 fn names_a_secret(name: &str) -> bool {
     const WORDS: [&str; 8] = [
-        "authorization", "cookie", "token", "secret", "password", "key", "credential", "auth",
+        "authorization",
+        "cookie",
+        "token",
+        "secret",
+        "password",
+        "key",
+        "credential",
+        "auth",
     ];
     let name = name.to_ascii_lowercase();
     WORDS.iter().any(|word| name.contains(word))

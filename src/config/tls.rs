@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Timespan, Spanned};
+use super::{Spanned, Timespan};
 
 /// TLS on a listener.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

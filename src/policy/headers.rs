@@ -16,12 +16,22 @@ pub struct HeaderEdits {
 
 /// Fields that say how a message is framed or where its connection ends. Changing them by hand breaks the message, or
 /// lets it be read in two ways.
-const FRAMING: [&str; 7] =
-    ["connection", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+const FRAMING: [&str; 7] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 
 impl HeaderEdits {
     /// The compiled form; `complain` gets every name or value that is not valid, with its place.
-    pub fn compile(edits: &config::HeaderEdits, mut complain: impl FnMut(Option<Position>, String)) -> Self {
+    pub fn compile(
+        edits: &config::HeaderEdits,
+        mut complain: impl FnMut(Option<Position>, String),
+    ) -> Self {
         let remove = edits
             .remove
             .iter()
@@ -33,15 +43,22 @@ impl HeaderEdits {
                 }
             })
             .collect();
-        let mut pairs = |map: &std::collections::BTreeMap<String, crate::config::Spanned<String>>| {
-            map.iter()
-                .filter_map(|(name, value)| {
-                    let pair = field_name(name).and_then(|name| Ok((name, field_value(value)?)));
-                    pair.map_err(|message| complain(value.position.clone(), message)).ok()
-                })
-                .collect()
-        };
-        Self { remove, set: pairs(&edits.set), add: pairs(&edits.add) }
+        let mut pairs =
+            |map: &std::collections::BTreeMap<String, crate::config::Spanned<String>>| {
+                map.iter()
+                    .filter_map(|(name, value)| {
+                        let pair =
+                            field_name(name).and_then(|name| Ok((name, field_value(value)?)));
+                        pair.map_err(|message| complain(value.position.clone(), message))
+                            .ok()
+                    })
+                    .collect()
+            };
+        Self {
+            remove,
+            set: pairs(&edits.set),
+            add: pairs(&edits.add),
+        }
     }
 
     /// Applies the changes.
@@ -61,9 +78,12 @@ impl HeaderEdits {
 }
 
 fn field_name(name: &str) -> Result<HeaderName, String> {
-    let parsed = HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header field"))?;
+    let parsed = HeaderName::try_from(name)
+        .map_err(|_| format!("`{name}` is not the name of a header field"))?;
     if FRAMING.contains(&parsed.as_str()) {
-        return Err(format!("`{name}` belongs to the connection and can't be changed by a route"));
+        return Err(format!(
+            "`{name}` belongs to the connection and can't be changed by a route"
+        ));
     }
     if parsed == http::header::HOST {
         return Err("the host is changed by `rewrite.host` or by the pool's `host`".to_owned());
@@ -72,7 +92,12 @@ fn field_name(name: &str) -> Result<HeaderName, String> {
 }
 
 fn field_value(value: &str) -> Result<HeaderValue, String> {
-    HeaderValue::try_from(value).map_err(|_| format!("`{}` can't be the value of a header field", value.escape_debug()))
+    HeaderValue::try_from(value).map_err(|_| {
+        format!(
+            "`{}` can't be the value of a header field",
+            value.escape_debug()
+        )
+    })
 }
 
 #[cfg(test)]
@@ -84,10 +109,16 @@ mod tests {
 
     fn edits(remove: &[&str], set: &[(&str, &str)], add: &[(&str, &str)]) -> config::HeaderEdits {
         let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, Spanned<String>> {
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), Spanned::new((*value).to_owned()))).collect()
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Spanned::new((*value).to_owned())))
+                .collect()
         };
         config::HeaderEdits {
-            remove: remove.iter().map(|name| Spanned::new((*name).to_owned())).collect(),
+            remove: remove
+                .iter()
+                .map(|name| Spanned::new((*name).to_owned()))
+                .collect(),
             set: map(set),
             add: map(add),
         }
@@ -95,9 +126,12 @@ mod tests {
 
     #[test]
     fn fields_are_removed_then_set_then_added() {
-        let compiled = HeaderEdits::compile(&edits(&["x-a"], &[("x-b", "1")], &[("x-b", "2"), ("x-a", "3")]), |_, m| {
-            panic!("{m}");
-        });
+        let compiled = HeaderEdits::compile(
+            &edits(&["x-a"], &[("x-b", "1")], &[("x-b", "2"), ("x-a", "3")]),
+            |_, m| {
+                panic!("{m}");
+            },
+        );
         let mut fields = http::HeaderMap::new();
         fields.append("x-a", HeaderValue::from_static("old"));
         fields.append("x-b", HeaderValue::from_static("old"));
@@ -109,7 +143,11 @@ mod tests {
     #[test]
     fn framing_fields_and_values_with_line_breaks_are_refused() {
         let mut complaints = Vec::new();
-        let written = edits(&["Connection", "a b"], &[("Host", "x"), ("x-a", "a\r\nb: c")], &[("Content-Length", "1")]);
+        let written = edits(
+            &["Connection", "a b"],
+            &[("Host", "x"), ("x-a", "a\r\nb: c")],
+            &[("Content-Length", "1")],
+        );
         let compiled = HeaderEdits::compile(&written, |_, message| complaints.push(message));
         assert_eq!(complaints.len(), 5, "{complaints:?}");
         assert_eq!(compiled, HeaderEdits::default());

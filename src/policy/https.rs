@@ -21,7 +21,10 @@ pub fn location(host: &str, port: u16, target: &str) -> String {
 
 /// The value of `Strict-Transport-Security` (RFC 6797 §6.1).
 pub fn strict_transport_security(hsts: &Hsts) -> HeaderValue {
-    let mut value = format!("max-age={}", std::time::Duration::from(hsts.max_age).as_secs());
+    let mut value = format!(
+        "max-age={}",
+        std::time::Duration::from(hsts.max_age).as_secs()
+    );
     if hsts.include_subdomains {
         value.push_str("; includeSubDomains");
     }
@@ -37,14 +40,24 @@ mod tests {
 
     #[test]
     fn the_host_and_the_target_are_kept_and_the_port_is_right() {
-        assert_eq!(location("a.example", 443, "/x?y=1"), "https://a.example/x?y=1");
+        assert_eq!(
+            location("a.example", 443, "/x?y=1"),
+            "https://a.example/x?y=1"
+        );
         assert_eq!(location("[::1]", 8443, "/"), "https://[::1]:8443/");
         assert_eq!(location("a.example", 443, "*"), "https://a.example/");
     }
 
     #[test]
     fn rfc6797_6_1_directives_are_written_as_browsers_read_them() {
-        let hsts = Hsts { include_subdomains: true, preload: true, ..Hsts::default() };
-        assert_eq!(strict_transport_security(&hsts), "max-age=31536000; includeSubDomains; preload");
+        let hsts = Hsts {
+            include_subdomains: true,
+            preload: true,
+            ..Hsts::default()
+        };
+        assert_eq!(
+            strict_transport_security(&hsts),
+            "max-age=31536000; includeSubDomains; preload"
+        );
     }
 }

@@ -56,7 +56,9 @@ impl Redirect {
             307 => StatusCode::TEMPORARY_REDIRECT,
             308 => StatusCode::PERMANENT_REDIRECT,
             other => {
-                wrong(format!("`status: {other}` is no redirect; valid are 301, 302, 303, 307 and 308"));
+                wrong(format!(
+                    "`status: {other}` is no redirect; valid are 301, 302, 303, 307 and 308"
+                ));
                 StatusCode::FOUND
             }
         };
@@ -65,7 +67,9 @@ impl Redirect {
             Some("http") => Some("http"),
             Some("https") => Some("https"),
             Some(other) => {
-                wrong(format!("`scheme: {other}` is not known; valid are `http` and `https`"));
+                wrong(format!(
+                    "`scheme: {other}` is not known; valid are `http` and `https`"
+                ));
                 None
             }
         };
@@ -76,7 +80,9 @@ impl Redirect {
         }
         for path in [&redirect.path, &redirect.prefix].into_iter().flatten() {
             if !super::rewrite::is_path(path) {
-                wrong(format!("`{path}` is not a path; it starts with `/` and has no spaces, `?` or `#`"));
+                wrong(format!(
+                    "`{path}` is not a path; it starts with `/` and has no spaces, `?` or `#`"
+                ));
             }
         }
         let path = match (&redirect.path, &redirect.prefix) {
@@ -95,14 +101,24 @@ impl Redirect {
         {
             wrong("a redirect to the same place would never end; give `scheme`, `host`, `port`, `path` or `prefix`".to_owned());
         }
-        valid.then(|| Self { status, scheme, host: redirect.host.clone(), port: redirect.port, path })
+        valid.then(|| Self {
+            status,
+            scheme,
+            host: redirect.host.clone(),
+            port: redirect.port,
+            path,
+        })
     }
 
     /// The value of `Location`.
     pub fn location(&self, asked: &Asked<'_>) -> String {
         let scheme = self.scheme.unwrap_or(asked.scheme);
         let host = self.host.as_deref().unwrap_or(asked.host);
-        let kept_port = if scheme == asked.scheme { asked.port } else { None };
+        let kept_port = if scheme == asked.scheme {
+            asked.port
+        } else {
+            None
+        };
         let own_port = if scheme == "https" { 443 } else { 80 };
         let mut location = String::with_capacity(scheme.len() + host.len() + asked.path.len() + 16);
         location.push_str(scheme);
@@ -120,7 +136,11 @@ impl Redirect {
             PathChange::Prefix(prefix) => {
                 super::rewrite::push_joined(&mut location, prefix, &asked.path[asked.prefix..]);
             }
-            PathChange::Keep => location.push_str(if asked.path.starts_with('/') { asked.path } else { "/" }),
+            PathChange::Keep => location.push_str(if asked.path.starts_with('/') {
+                asked.path
+            } else {
+                "/"
+            }),
         }
         if let Some(query) = asked.query {
             location.push('?');
@@ -135,28 +155,52 @@ mod tests {
     use super::*;
 
     fn asked() -> Asked<'static> {
-        Asked { scheme: "http", host: "a.example", port: Some(8080), path: "/old/x", query: Some("q=1"), prefix: 4 }
+        Asked {
+            scheme: "http",
+            host: "a.example",
+            port: Some(8080),
+            path: "/old/x",
+            query: Some("q=1"),
+            prefix: 4,
+        }
     }
 
     fn location(redirect: &config::Redirect) -> String {
-        Redirect::compile(redirect, |message| panic!("{message}")).expect("valid").location(&asked())
+        Redirect::compile(redirect, |message| panic!("{message}"))
+            .expect("valid")
+            .location(&asked())
     }
 
     #[test]
     fn what_is_not_given_stays() {
-        let host = config::Redirect { host: Some("b.example".to_owned()), ..Default::default() };
+        let host = config::Redirect {
+            host: Some("b.example".to_owned()),
+            ..Default::default()
+        };
         assert_eq!(location(&host), "http://b.example:8080/old/x?q=1");
-        let scheme = config::Redirect { scheme: Some("https".to_owned()), ..Default::default() };
+        let scheme = config::Redirect {
+            scheme: Some("https".to_owned()),
+            ..Default::default()
+        };
         assert_eq!(location(&scheme), "https://a.example/old/x?q=1");
-        let port = config::Redirect { port: Some(80), ..Default::default() };
+        let port = config::Redirect {
+            port: Some(80),
+            ..Default::default()
+        };
         assert_eq!(location(&port), "http://a.example/old/x?q=1");
     }
 
     #[test]
     fn a_prefix_is_replaced_and_a_path_replaces_everything() {
-        let prefix = config::Redirect { prefix: Some("/new/".to_owned()), ..Default::default() };
+        let prefix = config::Redirect {
+            prefix: Some("/new/".to_owned()),
+            ..Default::default()
+        };
         assert_eq!(location(&prefix), "http://a.example:8080/new/x?q=1");
-        let path = config::Redirect { path: Some("/moved".to_owned()), ..Default::default() };
+        let path = config::Redirect {
+            path: Some("/moved".to_owned()),
+            ..Default::default()
+        };
         assert_eq!(location(&path), "http://a.example:8080/moved");
     }
 
@@ -164,12 +208,31 @@ mod tests {
     fn a_redirect_that_would_never_end_or_is_none_is_refused() {
         for (redirect, part) in [
             (config::Redirect::default(), "never end"),
-            (config::Redirect { status: Some(200), port: Some(1), ..Default::default() }, "is no redirect"),
-            (config::Redirect { path: Some("x".to_owned()), ..Default::default() }, "not a path"),
+            (
+                config::Redirect {
+                    status: Some(200),
+                    port: Some(1),
+                    ..Default::default()
+                },
+                "is no redirect",
+            ),
+            (
+                config::Redirect {
+                    path: Some("x".to_owned()),
+                    ..Default::default()
+                },
+                "not a path",
+            ),
         ] {
             let mut complaints = Vec::new();
-            assert_eq!(Redirect::compile(&redirect, |message| complaints.push(message)), None);
-            assert!(complaints.iter().any(|message| message.contains(part)), "{complaints:?}");
+            assert_eq!(
+                Redirect::compile(&redirect, |message| complaints.push(message)),
+                None
+            );
+            assert!(
+                complaints.iter().any(|message| message.contains(part)),
+                "{complaints:?}"
+            );
         }
     }
 }

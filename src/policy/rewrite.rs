@@ -36,7 +36,9 @@ impl Rewrite {
         };
         for path in [&rewrite.path, &rewrite.prefix].into_iter().flatten() {
             if !is_path(path) {
-                wrong(format!("`{path}` is not a path; it starts with `/` and has no spaces, `?` or `#`"));
+                wrong(format!(
+                    "`{path}` is not a path; it starts with `/` and has no spaces, `?` or `#`"
+                ));
             }
         }
         let path = match (&rewrite.path, &rewrite.prefix, &rewrite.regex) {
@@ -44,10 +46,19 @@ impl Rewrite {
             (Some(path), None, None) => PathRewrite::Path(path.clone()),
             (None, Some(prefix), None) => PathRewrite::Prefix(prefix.clone()),
             (None, None, Some(regex)) => {
-                match regex::RegexBuilder::new(&regex.pattern).size_limit(PATTERN_BYTES).build() {
-                    Ok(pattern) => PathRewrite::Regex { pattern, replacement: regex.replacement.clone() },
+                match regex::RegexBuilder::new(&regex.pattern)
+                    .size_limit(PATTERN_BYTES)
+                    .build()
+                {
+                    Ok(pattern) => PathRewrite::Regex {
+                        pattern,
+                        replacement: regex.replacement.clone(),
+                    },
                     Err(error) => {
-                        wrong(format!("`{}` is not a regular expression: {error}", regex.pattern));
+                        wrong(format!(
+                            "`{}` is not a regular expression: {error}",
+                            regex.pattern
+                        ));
                         PathRewrite::Keep
                     }
                 }
@@ -57,13 +68,16 @@ impl Rewrite {
                 PathRewrite::Keep
             }
         };
-        let host = rewrite.host.as_ref().and_then(|host| match HeaderValue::try_from(host) {
-            Ok(value) if crate::route::normalise_host(host).is_ok() => Some(value),
-            _ => {
-                wrong(format!("`host: {host}` is not a host name"));
-                None
-            }
-        });
+        let host = rewrite
+            .host
+            .as_ref()
+            .and_then(|host| match HeaderValue::try_from(host) {
+                Ok(value) if crate::route::normalise_host(host).is_ok() => Some(value),
+                _ => {
+                    wrong(format!("`host: {host}` is not a host name"));
+                    None
+                }
+            });
         if matches!(path, PathRewrite::Keep) && rewrite.host.is_none() {
             wrong("a rewrite needs `path`, `prefix`, `regex` or `host`".to_owned());
         }
@@ -81,7 +95,10 @@ impl Rewrite {
                 push_joined(&mut rewritten, new, &path[prefix..]);
                 Some(Cow::Owned(rewritten))
             }
-            PathRewrite::Regex { pattern, replacement } => {
+            PathRewrite::Regex {
+                pattern,
+                replacement,
+            } => {
                 // What a client wrote ends up in the new path, so it is brought into its one form again.
                 match pattern.replace(path, replacement.as_str()) {
                     Cow::Borrowed(same) => Some(Cow::Borrowed(same)),
@@ -109,7 +126,10 @@ pub(super) fn push_joined(to: &mut String, prefix: &str, rest: &str) {
 
 /// Whether an operator's path can stand in a request's target.
 pub(super) fn is_path(path: &str) -> bool {
-    path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'))
+    path.starts_with('/')
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'))
 }
 
 #[cfg(test)]
@@ -131,8 +151,15 @@ mod tests {
             ("/v2/", "/api", 4, "/v2/"),
             ("/v2", "/x", 0, "/v2/x"),
         ] {
-            let compiled = rewrite(config::Rewrite { prefix: Some(new.to_owned()), ..Default::default() });
-            assert_eq!(compiled.path(path, prefix).as_deref(), Some(want), "{new} {path}");
+            let compiled = rewrite(config::Rewrite {
+                prefix: Some(new.to_owned()),
+                ..Default::default()
+            });
+            assert_eq!(
+                compiled.path(path, prefix).as_deref(),
+                Some(want),
+                "{new} {path}"
+            );
         }
     }
 
@@ -140,11 +167,19 @@ mod tests {
     fn a_pattern_rewrites_its_first_match_and_can_not_make_an_ambiguous_path() {
         let regex = |pattern: &str, replacement: &str| {
             rewrite(config::Rewrite {
-                regex: Some(config::RegexRewrite { pattern: pattern.to_owned(), replacement: replacement.to_owned() }),
+                regex: Some(config::RegexRewrite {
+                    pattern: pattern.to_owned(),
+                    replacement: replacement.to_owned(),
+                }),
                 ..Default::default()
             })
         };
-        assert_eq!(regex("^/u/([^/]+)", "/users/$1/home").path("/u/ann/x", 0).as_deref(), Some("/users/ann/home/x"));
+        assert_eq!(
+            regex("^/u/([^/]+)", "/users/$1/home")
+                .path("/u/ann/x", 0)
+                .as_deref(),
+            Some("/users/ann/home/x")
+        );
         assert_eq!(regex("^/a/(.*)$", "/b/../../$1").path("/a/x", 0), None);
     }
 
@@ -152,8 +187,15 @@ mod tests {
     fn a_rewrite_that_does_nothing_or_two_things_is_refused() {
         for written in [
             config::Rewrite::default(),
-            config::Rewrite { path: Some("/a".to_owned()), prefix: Some("/b".to_owned()), ..Default::default() },
-            config::Rewrite { path: Some("a b".to_owned()), ..Default::default() },
+            config::Rewrite {
+                path: Some("/a".to_owned()),
+                prefix: Some("/b".to_owned()),
+                ..Default::default()
+            },
+            config::Rewrite {
+                path: Some("a b".to_owned()),
+                ..Default::default()
+            },
         ] {
             let mut complaints = 0;
             assert!(Rewrite::compile(&written, |_| complaints += 1).is_none());

@@ -76,21 +76,31 @@ pub fn parse(written: &str) -> Result<WrittenAddress, AddressError> {
         if !path.starts_with('/') || path.len() > UNIX_PATH_BYTES || path.contains('\0') {
             return Err(AddressError::BadPath);
         }
-        return Ok(WrittenAddress::Known(Address::Unix(Arc::new(PathBuf::from(path)))));
+        return Ok(WrittenAddress::Known(Address::Unix(Arc::new(
+            PathBuf::from(path),
+        ))));
     }
     if let Some((scheme, _)) = written.split_once("://") {
         return Err(AddressError::Url(scheme.to_owned()));
     }
     if let Some(rest) = written.strip_prefix('[') {
-        let (ip, rest) = rest.split_once(']').ok_or_else(|| AddressError::BadIpv6(written.to_owned()))?;
-        let ip: Ipv6Addr = ip.parse().map_err(|_| AddressError::BadIpv6(ip.to_owned()))?;
-        let port = rest.strip_prefix(':').ok_or_else(|| AddressError::NoPort(format!("[{ip}]")))?;
+        let (ip, rest) = rest
+            .split_once(']')
+            .ok_or_else(|| AddressError::BadIpv6(written.to_owned()))?;
+        let ip: Ipv6Addr = ip
+            .parse()
+            .map_err(|_| AddressError::BadIpv6(ip.to_owned()))?;
+        let port = rest
+            .strip_prefix(':')
+            .ok_or_else(|| AddressError::NoPort(format!("[{ip}]")))?;
         return Ok(inet(IpAddr::V6(ip), port_number(port)?));
     }
     if written.parse::<Ipv6Addr>().is_ok() || written.matches(':').count() > 1 {
         return Err(AddressError::Unbracketed);
     }
-    let (host, port) = written.split_once(':').ok_or_else(|| AddressError::NoPort(written.to_owned()))?;
+    let (host, port) = written
+        .split_once(':')
+        .ok_or_else(|| AddressError::NoPort(written.to_owned()))?;
     let port = port_number(port)?;
     if host.is_empty() {
         return Ok(inet(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port));
@@ -101,7 +111,10 @@ pub fn parse(written: &str) -> Result<WrittenAddress, AddressError> {
     if !is_host_name(host) {
         return Err(AddressError::BadHost(host.to_owned()));
     }
-    Ok(WrittenAddress::Named { host: host.to_ascii_lowercase(), port })
+    Ok(WrittenAddress::Named {
+        host: host.to_ascii_lowercase(),
+        port,
+    })
 }
 
 fn inet(ip: IpAddr, port: u16) -> WrittenAddress {
@@ -112,7 +125,8 @@ fn port_number(text: &str) -> Result<u16, AddressError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(AddressError::BadPort(text.to_owned()));
     }
-    text.parse().map_err(|_| AddressError::BadPort(text.to_owned()))
+    text.parse()
+        .map_err(|_| AddressError::BadPort(text.to_owned()))
 }
 
 /// Letters, digits, `-`, `_` and `.`, with a letter in the last label: `10.0.0.300` is a mistyped IP address, no name.
@@ -125,7 +139,9 @@ fn is_host_name(host: &str) -> bool {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         })
 }
 
@@ -145,7 +161,10 @@ mod tests {
         assert_eq!(known("unix:/run/app.sock"), "unix:/run/app.sock");
         assert_eq!(
             parse("App.internal:8080"),
-            Ok(WrittenAddress::Named { host: "app.internal".to_owned(), port: 8080 })
+            Ok(WrittenAddress::Named {
+                host: "app.internal".to_owned(),
+                port: 8080
+            })
         );
     }
 

@@ -22,7 +22,11 @@ impl Lease {
         }
         endpoint.state.begin();
         endpoint.metrics.in_flight.inc();
-        Some(Self { endpoint: Arc::clone(endpoint), taken: now, outcome: None })
+        Some(Self {
+            endpoint: Arc::clone(endpoint),
+            taken: now,
+            outcome: None,
+        })
     }
 
     /// The endpoint it is for.
@@ -75,7 +79,9 @@ impl Tried {
 
     /// Whether it was tried.
     pub fn contains(&self, endpoint: &Arc<Endpoint>) -> bool {
-        self.endpoints.iter().any(|tried| Arc::ptr_eq(tried, endpoint))
+        self.endpoints
+            .iter()
+            .any(|tried| Arc::ptr_eq(tried, endpoint))
     }
 
     /// How many were tried.

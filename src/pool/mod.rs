@@ -19,8 +19,8 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 
 use crate::telemetry::metrics::PoolMetrics;
-use balancer::Balancer;
 pub use address::Address;
+use balancer::Balancer;
 pub use endpoint::{Endpoint, EndpointState};
 pub use lease::{Lease, Tried};
 pub use outcome::Outcome;
@@ -96,7 +96,10 @@ pub struct Members {
 impl Members {
     /// Endpoints and their balancer.
     pub fn new(endpoints: Box<[Arc<Endpoint>]>, balancer: Box<dyn Balancer>) -> Self {
-        Self { endpoints, balancer }
+        Self {
+            endpoints,
+            balancer,
+        }
     }
 }
 
@@ -123,7 +126,15 @@ impl Pool {
         metrics: PoolMetrics,
         members: Members,
     ) -> Self {
-        Self { name, protocol, host, timeouts, keepalive, metrics, members: ArcSwap::from_pointee(members) }
+        Self {
+            name,
+            protocol,
+            host,
+            timeouts,
+            keepalive,
+            metrics,
+            members: ArcSwap::from_pointee(members),
+        }
     }
 
     /// Chooses an endpoint that is available and not among `tried`, and gives the right to use it once.

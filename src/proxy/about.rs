@@ -42,17 +42,29 @@ impl About {
     /// None that an input leads to: the digest wants a response header, and 200 is one.
     pub fn digest(self: &Arc<Self>) -> Result<Arc<ProxyDigest>, pingora::BError> {
         let header = Box::new(ResponseHeader::build(200, Some(0))?);
-        Ok(Arc::new(ProxyDigest::new(header, Some(Box::new(Arc::clone(self))))))
+        Ok(Arc::new(ProxyDigest::new(
+            header,
+            Some(Box::new(Arc::clone(self))),
+        )))
     }
 
     /// What the session carries.
     pub fn of(session: &Session) -> Option<&Arc<Self>> {
-        let data = session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?;
+        let data = session
+            .digest()?
+            .proxy_digest
+            .as_ref()?
+            .user_data
+            .as_ref()?;
         data.downcast_ref::<Arc<Self>>()
     }
 
     /// `http` or `https`.
     pub fn scheme(&self) -> super::forward::Scheme {
-        if self.tls.is_some() { super::forward::Scheme::Https } else { super::forward::Scheme::Http }
+        if self.tls.is_some() {
+            super::forward::Scheme::Https
+        } else {
+            super::forward::Scheme::Http
+        }
     }
 }

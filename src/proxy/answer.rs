@@ -1,7 +1,10 @@
 //! How does Portcullis answer by itself: redirects, fixed responses, refusals?
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY,
+};
 use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -14,6 +17,9 @@ use crate::policy::Respond;
 static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// What goes with 405 (RFC 9110 §15.5.6): everything but what only a forward proxy does.
+pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// How long a client should wait before it tries again, in seconds, when there is no endpoint now.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -41,7 +47,11 @@ pub async fn redirect(
 /// # Errors
 ///
 /// The client's connection broke.
-pub async fn respond(session: &mut Session, ctx: &RequestCtx, respond: &Respond) -> pingora::Result<()> {
+pub async fn respond(
+    session: &mut Session,
+    ctx: &RequestCtx,
+    respond: &Respond,
+) -> pingora::Result<()> {
     let mut header = ResponseHeader::build(respond.status, Some(6))?;
     if !respond.body.is_empty() {
         header.set(CONTENT_TYPE, respond.content_type.clone());
@@ -55,25 +65,38 @@ pub async fn respond(session: &mut Session, ctx: &RequestCtx, respond: &Respond)
 /// # Errors
 ///
 /// The client's connection broke.
-pub async fn failure(session: &mut Session, ctx: &RequestCtx, failure: ProxyError) -> pingora::Result<()> {
+pub async fn failure(
+    session: &mut Session,
+    ctx: &RequestCtx,
+    failure: ProxyError,
+) -> pingora::Result<()> {
     let reason = failure.reason;
     if is_grpc(session) {
         let mut header = ResponseHeader::build(StatusCode::OK, Some(6))?;
         header.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        header.set(GRPC_STATUS.clone(), HeaderValue::from_static(grpc_status(reason)));
-        header.set(GRPC_MESSAGE.clone(), HeaderValue::from_static(reason.as_str()));
+        header.set(
+            GRPC_STATUS.clone(),
+            HeaderValue::from_static(grpc_status(reason)),
+        );
+        header.set(
+            GRPC_MESSAGE.clone(),
+            HeaderValue::from_static(reason.as_str()),
+        );
         header.set(PROXY_STATUS.clone(), proxy_status(reason));
         return send(session, ctx, header, Bytes::new()).await;
     }
     let mut header = ResponseHeader::build(reason.status(), Some(8))?;
-    header.set(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    header.set(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     header.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     header.set(PROXY_STATUS.clone(), proxy_status(reason));
     if reason.status() == 503 {
         header.set(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     if reason == Reason::MethodNotAllowed {
-        header.set(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        header.set(ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
     }
     let body = error_body(reason, ctx.request_id.as_ref());
     send(session, ctx, header, body).await
@@ -82,7 +105,11 @@ pub async fn failure(session: &mut Session, ctx: &RequestCtx, failure: ProxyErro
 /// A few lines for whoever looks at the answer: the status, the reason to search for, the request's id.
 pub fn error_body(reason: Reason, request_id: Option<&HeaderValue>) -> Bytes {
     let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut body = format!("{} {}\n{reason}\n", status.as_u16(), status.canonical_reason().unwrap_or("Error"));
+    let mut body = format!(
+        "{} {}\n{reason}\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Error")
+    );
     if let Some(id) = request_id.and_then(|id| id.to_str().ok()) {
         body.push_str(id);
         body.push('\n');
@@ -90,14 +117,21 @@ pub fn error_body(reason: Reason, request_id: Option<&HeaderValue>) -> Bytes {
     Bytes::from(body)
 }
 
-async fn send(session: &mut Session, ctx: &RequestCtx, mut header: ResponseHeader, body: Bytes) -> pingora::Result<()> {
+async fn send(
+    session: &mut Session,
+    ctx: &RequestCtx,
+    mut header: ResponseHeader,
+    body: Bytes,
+) -> pingora::Result<()> {
     header.set_version(http::Version::HTTP_11);
     if !matches!(header.status.as_u16(), 204 | 304) {
         header.set(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     decorate(&mut header, ctx);
     let empty = body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(header), empty).await?;
+    session
+        .write_response_header(Box::new(header), empty)
+        .await?;
     if !empty {
         session.write_response_body(Some(body), true).await?;
     }
@@ -106,7 +140,11 @@ async fn send(session: &mut Session, ctx: &RequestCtx, mut header: ResponseHeade
 
 /// What the listener and the route add to every response.
 pub fn decorate(header: &mut ResponseHeader, ctx: &RequestCtx) {
-    if let Some(hsts) = ctx.listener.as_ref().and_then(|listener| listener.hsts.as_ref()) {
+    if let Some(hsts) = ctx
+        .listener
+        .as_ref()
+        .and_then(|listener| listener.hsts.as_ref())
+    {
         header.set(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     if let Some(route) = &ctx.route {
@@ -115,9 +153,16 @@ pub fn decorate(header: &mut ResponseHeader, ctx: &RequestCtx) {
 }
 
 fn is_grpc(session: &Session) -> bool {
-    let content_type = session.req_header().headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let content_type = session
+        .req_header()
+        .headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
     content_type.starts_with(b"application/grpc")
-        && matches!(content_type.get(b"application/grpc".len()), None | Some(b'+' | b';' | b' '))
+        && matches!(
+            content_type.get(b"application/grpc".len()),
+            None | Some(b'+' | b';' | b' ')
+        )
 }
 
 /// The gRPC status that says the same (grpc: "HTTP to gRPC Status Code Mapping"; a time that is over is its own code).

@@ -58,14 +58,24 @@ pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
 /// # Errors
 ///
 /// The target can't be written.
-pub fn request(header: &mut RequestHeader, ctx: &RequestCtx, framed: bool) -> Result<(), ProxyError> {
+pub fn request(
+    header: &mut RequestHeader,
+    ctx: &RequestCtx,
+    framed: bool,
+) -> Result<(), ProxyError> {
     let internal = ProxyError::new(Reason::Internal, Phase::Request);
     let (pool, _) = ctx.pool().ok_or(internal)?;
     let endpoint = ctx.lease.as_ref().ok_or(internal)?.endpoint();
     let route = ctx.route.as_ref().ok_or(internal)?;
     let about = ctx.about.as_ref().ok_or(internal)?;
 
-    strip_request(header, Keep { transfer_encoding: framed, upgrade: framed && ctx.upgrade });
+    strip_request(
+        header,
+        Keep {
+            transfer_encoding: framed,
+            upgrade: framed && ctx.upgrade,
+        },
+    );
     if pool.protocol == Protocol::Http1 {
         // `TE` would have to be nominated again, and trailers don't pass HTTP/1 here.
         if header.headers.contains_key(TE) {
@@ -80,25 +90,42 @@ pub fn request(header: &mut RequestHeader, ctx: &RequestCtx, framed: bool) -> Re
         host: ctx.host.clone(),
         port: about.local_port,
         version: ctx.version,
-        request_id: ctx.request_id.clone().unwrap_or_else(|| HeaderValue::from_static("-")),
+        request_id: ctx
+            .request_id
+            .clone()
+            .unwrap_or_else(|| HeaderValue::from_static("-")),
     };
     add_request_fields(header, &received, ctx.snapshot.forwarding.added);
-    let host = route.rewrite.as_ref().and_then(|rewrite| rewrite.host.as_ref()).or(match &pool.host {
-        HostRule::Keep => ctx.host.as_ref(),
-        HostRule::Endpoint => Some(&endpoint.host),
-        HostRule::Fixed(host) => Some(host),
-    });
+    let host = route
+        .rewrite
+        .as_ref()
+        .and_then(|rewrite| rewrite.host.as_ref())
+        .or(match &pool.host {
+            HostRule::Keep => ctx.host.as_ref(),
+            HostRule::Endpoint => Some(&endpoint.host),
+            HostRule::Fixed(host) => Some(host),
+        });
     if let Some(target) = &ctx.target {
-        header.set_raw_path(target.as_bytes()).map_err(|_| internal)?;
+        header
+            .set_raw_path(target.as_bytes())
+            .map_err(|_| internal)?;
     } else if header.uri.scheme().is_some() {
         // HTTP/2 gives a URI with scheme and authority; the endpoint gets path and query.
-        let target = header.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        header.set_raw_path(target.as_bytes()).map_err(|_| internal)?;
+        let target = header
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str())
+            .to_owned();
+        header
+            .set_raw_path(target.as_bytes())
+            .map_err(|_| internal)?;
     }
     match host {
         Some(host) => header.set(HOST, host.clone()),
         // RFC 9112 §3.2: a request must have the field, be it empty.
-        None if !header.headers.contains_key(HOST) => header.set(HOST, HeaderValue::from_static("")),
+        None if !header.headers.contains_key(HOST) => {
+            header.set(HOST, HeaderValue::from_static(""))
+        }
         None => {}
     }
     route.request_headers.apply(header);
@@ -122,8 +149,15 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
 /// Makes the endpoint's response into the one the client gets. The body's framing stays as it is.
 pub fn response(header: &mut ResponseHeader, ctx: &RequestCtx) {
     let version = header.version;
-    strip_response(header, Keep { transfer_encoding: true, upgrade: header.status.as_u16() == 101 });
-    if header.headers.contains_key(TRANSFER_ENCODING) && header.headers.contains_key(CONTENT_LENGTH) {
+    strip_response(
+        header,
+        Keep {
+            transfer_encoding: true,
+            upgrade: header.status.as_u16() == 101,
+        },
+    );
+    if header.headers.contains_key(TRANSFER_ENCODING) && header.headers.contains_key(CONTENT_LENGTH)
+    {
         header.remove(&CONTENT_LENGTH);
     }
     if ctx.snapshot.forwarding.added.via {

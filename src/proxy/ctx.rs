@@ -85,7 +85,10 @@ impl RequestCtx {
             about: None,
             listener: None,
             in_flight: None,
-            peer: Peer { address: None, trusted: false },
+            peer: Peer {
+                address: None,
+                trusted: false,
+            },
             client: None,
             scheme: Scheme::Http,
             version: http::Version::HTTP_11,

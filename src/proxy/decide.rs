@@ -35,13 +35,22 @@ pub enum Next {
 /// # Errors
 ///
 /// Why the request is refused.
-pub fn decide(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx) -> Result<Next, ProxyError> {
-    let listener = Arc::clone(ctx.snapshot.listener(&about.listener.name).unwrap_or(&about.listener));
+pub fn decide(
+    header: &RequestHeader,
+    about: &Arc<About>,
+    ctx: &mut RequestCtx,
+) -> Result<Next, ProxyError> {
+    let listener = Arc::clone(
+        ctx.snapshot
+            .listener(&about.listener.name)
+            .unwrap_or(&about.listener),
+    );
     ctx.in_flight = Some(Counted::new(&listener.metrics.requests_in_flight));
     note_origin(header, about, ctx);
     ctx.listener = Some(Arc::clone(&listener));
 
-    let facts = Facts::read(header, &listener).map_err(|reason| ProxyError::new(reason, Phase::Header))?;
+    let facts =
+        Facts::read(header, &listener).map_err(|reason| ProxyError::new(reason, Phase::Header))?;
     ctx.host.clone_from(&facts.authority);
     if let Some(port) = listener.redirect_https
         && ctx.scheme == Scheme::Http
@@ -55,8 +64,10 @@ pub fn decide(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx) 
         method: &header.method,
         headers: &header.headers,
     };
-    let (route, found) =
-        listener.routes.find(&request).ok_or(ProxyError::new(Reason::NoRoute, Phase::Route))?;
+    let (route, found) = listener
+        .routes
+        .find(&request)
+        .ok_or(ProxyError::new(Reason::NoRoute, Phase::Route))?;
     let route = Arc::clone(route);
     ctx.route = Some(Arc::clone(&route));
     if route.https_redirect && ctx.scheme == Scheme::Http {
@@ -82,7 +93,10 @@ pub fn decide(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx) 
                 query: facts.query,
                 prefix: found.prefix_len,
             };
-            Ok(Next::Redirect { status: redirect.status, location: redirect.location(&asked) })
+            Ok(Next::Redirect {
+                status: redirect.status,
+                location: redirect.location(&asked),
+            })
         }
         End::Respond(_) => Ok(Next::Respond(route)),
     }
@@ -94,15 +108,18 @@ fn to_https(facts: &Facts<'_>, port: u16) -> Result<Next, ProxyError> {
         return Err(ProxyError::new(Reason::BadRequest, Phase::Header));
     }
     let location = https::location(&facts.host, port, &facts.target(&facts.path));
-    Ok(Next::Redirect { status: http::StatusCode::PERMANENT_REDIRECT, location })
+    Ok(Next::Redirect {
+        status: http::StatusCode::PERMANENT_REDIRECT,
+        location,
+    })
 }
 
 /// The target the endpoint sees, where it is not the one that came.
 fn target(facts: &Facts<'_>, route: &Route, prefix: usize) -> Result<Option<String>, ProxyError> {
     let path = match &route.rewrite {
-        Some(rewrite) => {
-            rewrite.path(&facts.path, prefix).ok_or(ProxyError::new(Reason::AmbiguousPath, Phase::Route))?
-        }
+        Some(rewrite) => rewrite
+            .path(&facts.path, prefix)
+            .ok_or(ProxyError::new(Reason::AmbiguousPath, Phase::Route))?,
         None if !facts.rewritten => return Ok(None),
         None => std::borrow::Cow::Borrowed(facts.path.as_ref()),
     };
@@ -129,5 +146,7 @@ fn note_origin(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx)
 
 /// Whether a trusted proxy in front has taken TLS off.
 fn says_https(fields: &HeaderMap) -> bool {
-    fields.get("x-forwarded-proto").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
+    fields
+        .get("x-forwarded-proto")
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
 }

@@ -31,7 +31,9 @@ use crate::upstream::idle::IdlePool;
 pub fn fits(session: &mut Session, ctx: &RequestCtx) -> bool {
     ctx.snapshot.carrier != Carrier::Duplex
         && !ctx.upgrade
-        && ctx.pool().is_some_and(|(pool, _)| pool.protocol == Protocol::Http1)
+        && ctx
+            .pool()
+            .is_some_and(|(pool, _)| pool.protocol == Protocol::Http1)
         && session.as_downstream_mut().is_body_empty()
 }
 
@@ -48,21 +50,41 @@ pub enum Broken {
 /// # Errors
 ///
 /// [`Broken`], with the reason.
-pub async fn exchange(session: &mut Session, ctx: &mut RequestCtx, idle: &IdlePool) -> Result<(), Broken> {
+pub async fn exchange(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    idle: &IdlePool,
+) -> Result<(), Broken> {
     ctx.body_done = true;
     let (pool, timeouts) = match ctx.pool() {
         Some((pool, timeouts)) => (std::sync::Arc::clone(pool), *timeouts),
-        None => return Err(Broken::BeforeAnswer(ProxyError::new(Reason::Internal, Phase::Pool))),
+        None => {
+            return Err(Broken::BeforeAnswer(ProxyError::new(
+                Reason::Internal,
+                Phase::Pool,
+            )));
+        }
     };
     let deadline = ctx.deadline();
     attempt::lease(ctx).map_err(Broken::BeforeAnswer)?;
-    let Some(endpoint) = ctx.lease.as_ref().map(|lease| std::sync::Arc::clone(lease.endpoint())) else {
-        return Err(Broken::BeforeAnswer(ProxyError::new(Reason::Internal, Phase::Pool)));
+    let Some(endpoint) = ctx
+        .lease
+        .as_ref()
+        .map(|lease| std::sync::Arc::clone(lease.endpoint()))
+    else {
+        return Err(Broken::BeforeAnswer(ProxyError::new(
+            Reason::Internal,
+            Phase::Pool,
+        )));
     };
     let peer = &endpoint.peer;
     let mut use_idle = true;
     let mut client = loop {
-        let pooled = if use_idle { idle.take(peer.id, Instant::now()) } else { None };
+        let pooled = if use_idle {
+            idle.take(peer.id, Instant::now())
+        } else {
+            None
+        };
         let reused = pooled.is_some();
         let stream: Stream = match pooled {
             Some(stream) => {
@@ -91,8 +113,15 @@ pub async fn exchange(session: &mut Session, ctx: &mut RequestCtx, idle: &IdlePo
             Ok(()) => break client,
             // The endpoint closed the idle connection while the request was on its way (RFC 9112 §9.3.1). Nothing of an
             // answer came, and the method may be repeated, so the client need not notice.
-            Err(Asked { error, untouched: true }) if reused && may_repeat(session) => {
-                log::debug!("pool {}: endpoint {}: stale connection: {error}", pool.name, endpoint.name);
+            Err(Asked {
+                error,
+                untouched: true,
+            }) if reused && may_repeat(session) => {
+                log::debug!(
+                    "pool {}: endpoint {}: stale connection: {error}",
+                    pool.name,
+                    endpoint.name
+                );
                 use_idle = false;
             }
             Err(Asked { error, .. }) => return Err(failed(ctx, error)),
@@ -122,11 +151,17 @@ async fn ask(
     deadline: Option<Instant>,
 ) -> Result<(), Asked> {
     let mut header: Box<RequestHeader> = Box::new(session.req_header().clone());
-    attempt::request(&mut header, ctx, false).map_err(|error| Asked { error, untouched: false })?;
+    attempt::request(&mut header, ctx, false).map_err(|error| Asked {
+        error,
+        untouched: false,
+    })?;
     header.set_send_end_stream(true);
     if let Err(error) = client.write_request_header(header).await {
         let reason = fail::reason(&error, Stage::BeforeHeader);
-        return Err(Asked { error: ProxyError::new(reason, Phase::Request), untouched: true });
+        return Err(Asked {
+            error: ProxyError::new(reason, Phase::Request),
+            untouched: true,
+        });
     }
     let sent = Instant::now();
     ctx.sent = Some(sent);
@@ -137,33 +172,57 @@ async fn ask(
             Ok(Ok(Ok(_))) => {}
             Ok(Ok(Err(error))) => {
                 let reason = fail::reason(&error, Stage::BeforeHeader);
-                let untouched = reason == Reason::UpstreamReset && matches!(error.retry, pingora::RetryType::ReusedOnly);
-                return Err(Asked { error: ProxyError::new(reason, Phase::Response), untouched });
+                let untouched = reason == Reason::UpstreamReset
+                    && matches!(error.retry, pingora::RetryType::ReusedOnly);
+                return Err(Asked {
+                    error: ProxyError::new(reason, Phase::Response),
+                    untouched,
+                });
             }
             Ok(Err(_)) => {
                 let reason = fail::timeout(deadline, Reason::UpstreamFirstByteTimeout);
-                return Err(Asked { error: ProxyError::new(reason, Phase::Response), untouched: false });
+                return Err(Asked {
+                    error: ProxyError::new(reason, Phase::Response),
+                    untouched: false,
+                });
             }
-            Err(error) => return Err(Asked { error, untouched: false }),
+            Err(error) => {
+                return Err(Asked {
+                    error,
+                    untouched: false,
+                });
+            }
         }
         match client.resp_header() {
             Some(header) if header.status.is_informational() => {
                 // 100 answers nobody here, 101 was not asked for; others a client of HTTP/1.1 may see (RFC 9110 §15.2).
                 if header.status.as_u16() == 101 {
                     let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
-                    return Err(Asked { error, untouched: false });
+                    return Err(Asked {
+                        error,
+                        untouched: false,
+                    });
                 }
                 if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
                     let mut interim = header.clone();
                     attempt::response(&mut interim, ctx);
-                    let written = session.as_downstream_mut().write_response_header(Box::new(interim)).await;
-                    written.map_err(|_| Asked { error: client_gone(Phase::Response), untouched: false })?;
+                    let written = session
+                        .as_downstream_mut()
+                        .write_response_header(Box::new(interim))
+                        .await;
+                    written.map_err(|_| Asked {
+                        error: client_gone(Phase::Response),
+                        untouched: false,
+                    })?;
                 }
             }
             Some(_) => return Ok(()),
             None => {
                 let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
-                return Err(Asked { error, untouched: false });
+                return Err(Asked {
+                    error,
+                    untouched: false,
+                });
             }
         }
     }
@@ -178,14 +237,22 @@ async fn answer(
     deadline: Option<Instant>,
 ) -> Result<(), Broken> {
     let Some(mut header) = client.resp_header().cloned().map(Box::new) else {
-        return Err(failed(ctx, ProxyError::new(Reason::UpstreamBadResponse, Phase::Response)));
+        return Err(failed(
+            ctx,
+            ProxyError::new(Reason::UpstreamBadResponse, Phase::Response),
+        ));
     };
     attempt::responded(&header, ctx);
     attempt::response(&mut header, ctx);
     let no_body = client.is_body_done()
         || session.req_header().method == Method::HEAD
         || matches!(header.status.as_u16(), 204 | 304);
-    frame(&mut header, ctx.version, no_body, session.req_header().method == Method::HEAD);
+    frame(
+        &mut header,
+        ctx.version,
+        no_body,
+        session.req_header().method == Method::HEAD,
+    );
     let write = session.write_response_header(header, no_body).await;
     write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
     if no_body {
@@ -193,7 +260,9 @@ async fn answer(
     }
     loop {
         let limit = within(deadline, timeouts.read);
-        let piece = match while_client_stays(session, fast_timeout(limit, client.read_body_bytes())).await {
+        let piece = match while_client_stays(session, fast_timeout(limit, client.read_body_bytes()))
+            .await
+        {
             Ok(Ok(Ok(piece))) => piece,
             Ok(Ok(Err(error))) => {
                 let reason = fail::reason(&error, Stage::InBody);
@@ -247,7 +316,10 @@ fn frame(header: &mut ResponseHeader, version: Version, no_body: bool, head: boo
 }
 
 /// Runs `work`, unless the client goes away first. Polling the client also lets go what was written to it so far.
-async fn while_client_stays<T>(session: &mut Session, work: impl Future<Output = T>) -> Result<T, ProxyError> {
+async fn while_client_stays<T>(
+    session: &mut Session,
+    work: impl Future<Output = T>,
+) -> Result<T, ProxyError> {
     tokio::select! {
         biased;
         done = work => Ok(done),

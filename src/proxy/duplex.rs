@@ -72,12 +72,17 @@ pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::
     if !ctx.upgrade
         && let (Some(watchdog), Some(listener)) = (&ctx.watchdog, &ctx.listener)
     {
-        watchdog.set_body(if end { None } else { Instant::now().checked_add(listener.timeouts.body) });
+        watchdog.set_body(if end {
+            None
+        } else {
+            Instant::now().checked_add(listener.timeouts.body)
+        });
     }
     match ctx.max_body {
-        Some(most) if ctx.received > most && !ctx.upgrade => {
-            Err(refuse(ctx, ProxyError::new(Reason::BodyTooLarge, Phase::Request)))
-        }
+        Some(most) if ctx.received > most && !ctx.upgrade => Err(refuse(
+            ctx,
+            ProxyError::new(Reason::BodyTooLarge, Phase::Request),
+        )),
         _ => Ok(()),
     }
 }
@@ -103,7 +108,10 @@ pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
         return;
     }
     let mut reason = fail::reason(error, stage);
-    if matches!(reason, Reason::UpstreamFirstByteTimeout | Reason::UpstreamReadTimeout | Reason::ConnectTimeout) {
+    if matches!(
+        reason,
+        Reason::UpstreamFirstByteTimeout | Reason::UpstreamReadTimeout | Reason::ConnectTimeout
+    ) {
         reason = fail::timeout(ctx.deadline(), reason);
     }
     let phase = match stage {
@@ -120,7 +128,10 @@ pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
 
 /// How far the exchange had come.
 pub fn stage(session: &Session) -> Stage {
-    if session.response_written().is_some_and(|header| !header.status.is_informational()) {
+    if session
+        .response_written()
+        .is_some_and(|header| !header.status.is_informational())
+    {
         Stage::InBody
     } else {
         Stage::BeforeHeader
@@ -130,7 +141,10 @@ pub fn stage(session: &Session) -> Stage {
 /// Notes the failure and gives Pingora an error for it.
 fn refuse(ctx: &mut RequestCtx, error: ProxyError) -> pingora::BError {
     let error = ctx.failed(error);
-    let mut refused = Error::explain(ErrorType::HTTPStatus(error.reason.status()), error.to_string());
+    let mut refused = Error::explain(
+        ErrorType::HTTPStatus(error.reason.status()),
+        error.to_string(),
+    );
     refused.esource = ErrorSource::Internal;
     refused.set_retry(false);
     refused

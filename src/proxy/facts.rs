@@ -46,7 +46,10 @@ impl<'a> Facts<'a> {
         }
         let raw = header.raw_path();
         let (target, absolute) = if raw.starts_with(b"/") {
-            (std::str::from_utf8(raw).map_err(|_| Reason::BadRequest)?, false)
+            (
+                std::str::from_utf8(raw).map_err(|_| Reason::BadRequest)?,
+                false,
+            )
         } else if raw == b"*" && header.method == Method::OPTIONS {
             ("*", false)
         } else {
@@ -68,7 +71,11 @@ impl<'a> Facts<'a> {
         } else {
             normalise_path(path.as_bytes()).map_err(|_| Reason::AmbiguousPath)?
         };
-        if query.is_some_and(|query| query.bytes().any(|byte| byte.is_ascii_control() || byte == b' ' || byte == b'#')) {
+        if query.is_some_and(|query| {
+            query
+                .bytes()
+                .any(|byte| byte.is_ascii_control() || byte == b' ' || byte == b'#')
+        }) {
             return Err(Reason::BadRequest);
         }
         let rewritten = absolute || matches!(path, Cow::Owned(_));
@@ -89,7 +96,9 @@ impl<'a> Facts<'a> {
             .and_then(|(_, port)| port.parse().ok());
         let authority = match authority {
             Some(Authority::Field(value)) => Some(value.clone()),
-            Some(Authority::Uri(text)) => Some(HeaderValue::try_from(text).map_err(|_| Reason::BadRequest)?),
+            Some(Authority::Uri(text)) => {
+                Some(HeaderValue::try_from(text).map_err(|_| Reason::BadRequest)?)
+            }
             None => None,
         };
         let content_length = header
@@ -97,7 +106,15 @@ impl<'a> Facts<'a> {
             .get(http::header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.trim().parse().ok());
-        Ok(Self { authority, host, port, path, query, rewritten, content_length })
+        Ok(Self {
+            authority,
+            host,
+            port,
+            path,
+            query,
+            rewritten,
+            content_length,
+        })
     }
 
     /// Path and query as the endpoint is given them.
@@ -141,7 +158,11 @@ fn within_limits(header: &RequestHeader, listener: &Listener) -> Result<(), Reas
     if header.headers.len() > listener.head.fields {
         return Err(Reason::HeaderTooLarge);
     }
-    let bytes: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let bytes: usize = header
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     if bytes > listener.head.header {
         return Err(Reason::HeaderTooLarge);
     }

@@ -36,7 +36,9 @@ pub fn timeout(deadline: Option<Instant>, step: Reason) -> Reason {
 fn of_client(error: &Error) -> Reason {
     match error.etype() {
         ErrorType::ReadTimedout => Reason::BodyTimeout,
-        ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::ConnectError => Reason::BadRequest,
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::ConnectError => {
+            Reason::BadRequest
+        }
         // How Pingora's body reader names what breaks chunked framing.
         ErrorType::Custom("InvalidChunk" | "IncompleteChunk") => Reason::BadRequest,
         _ => Reason::ClientGone,
@@ -47,15 +49,26 @@ fn of_endpoint(error: &Error, stage: Stage) -> Reason {
     match (error.etype(), stage) {
         (ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout, _) => Reason::ConnectTimeout,
         (ErrorType::ConnectRefused, _) => Reason::ConnectRefused,
-        (ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError, _) => Reason::UpstreamTls,
-        (ErrorType::ConnectNoRoute | ErrorType::ConnectError | ErrorType::SocketError | ErrorType::BindError, _)
+        (
+            ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError,
+            _,
+        ) => Reason::UpstreamTls,
+        (
+            ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::SocketError
+            | ErrorType::BindError,
+            _,
+        )
         | (_, Stage::Connecting) => Reason::ConnectFailed,
         (ErrorType::ReadTimedout, Stage::BeforeHeader) => Reason::UpstreamFirstByteTimeout,
         (ErrorType::ReadTimedout, Stage::InBody) => Reason::UpstreamReadTimeout,
         (ErrorType::WriteTimedout, _) => Reason::UpstreamWriteTimeout,
         (ErrorType::InternalError, _) => Reason::Internal,
         (_, Stage::InBody) => Reason::UpstreamIncomplete,
-        (ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed, _) => Reason::UpstreamReset,
+        (ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed, _) => {
+            Reason::UpstreamReset
+        }
         _ => Reason::UpstreamBadResponse,
     }
 }

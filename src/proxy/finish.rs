@@ -18,7 +18,9 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
     // What the endpoint's lease has not learnt by now it won't: given back before the next request of the connection.
     ctx.lease = None;
     let header = session.req_header();
-    let sent = session.response_written().map(|header| header.status.as_u16());
+    let sent = session
+        .response_written()
+        .map(|header| header.status.as_u16());
     let failure = ctx.failure;
     let status = match (sent, failure) {
         (Some(status), _) => status,
@@ -31,11 +33,16 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
     if let Some(failure) = failure {
         metrics.failed(failure.reason);
     }
-    let of_route = ctx.route.as_ref().map_or(&ctx.snapshot.unrouted, |route| &route.metrics);
+    let of_route = ctx
+        .route
+        .as_ref()
+        .map_or(&ctx.snapshot.unrouted, |route| &route.metrics);
     let received = ctx.received.max(session.body_bytes_read() as u64);
     of_route.finished(status, duration, received, bytes_sent);
 
-    let Some(log) = &ctx.snapshot.access_log else { return };
+    let Some(log) = &ctx.snapshot.access_log else {
+        return;
+    };
     let about = ctx.about.as_deref();
     let target = String::from_utf8_lossy(header.raw_path());
     log.write(&Record {
@@ -49,7 +56,11 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
         peer: about.map(peer),
         method: header.method.as_str(),
         scheme: ctx.scheme.as_str(),
-        host: ctx.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        host: ctx
+            .host
+            .as_ref()
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default(),
         target: &target,
         protocol: protocol(header.version),
         status,
@@ -61,25 +72,47 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
         connect: ctx.connect,
         first_byte: ctx.first_byte,
         upstream_status: ctx.upstream_status,
-        request_id: ctx.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default(),
+        request_id: ctx
+            .request_id
+            .as_ref()
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or_default(),
         user_agent: header.headers.get(USER_AGENT).map(HeaderValue::as_bytes),
         referer: header.headers.get(REFERER).map(HeaderValue::as_bytes),
-        tls_version: about.and_then(|about| about.tls.as_ref()).map(|tls| tls.version),
-        tls_cipher: about.and_then(|about| about.tls.as_ref()).map(|tls| &*tls.cipher),
-        sni: about.and_then(|about| about.tls.as_ref()).and_then(|tls| tls.name.as_deref()),
+        tls_version: about
+            .and_then(|about| about.tls.as_ref())
+            .map(|tls| tls.version),
+        tls_cipher: about
+            .and_then(|about| about.tls.as_ref())
+            .map(|tls| &*tls.cipher),
+        sni: about
+            .and_then(|about| about.tls.as_ref())
+            .and_then(|tls| tls.name.as_deref()),
     });
 }
 
 /// Counts, and writes a line for, what was refused before it was a request: a header that is malformed, too large or too
 /// slow.
-pub fn unread_request(snapshot: &Snapshot, about: &About, reason: Reason, since: Instant, bytes_sent: u64) {
+pub fn unread_request(
+    snapshot: &Snapshot,
+    about: &About,
+    reason: Reason,
+    since: Instant,
+    bytes_sent: u64,
+) {
     let duration = since.elapsed();
     snapshot.metrics.failed(reason);
-    snapshot.unrouted.finished(reason.status(), duration, 0, bytes_sent);
-    let Some(log) = &snapshot.access_log else { return };
+    snapshot
+        .unrouted
+        .finished(reason.status(), duration, 0, bytes_sent);
+    let Some(log) = &snapshot.access_log else {
+        return;
+    };
     let failure = ProxyError::new(reason, Phase::Header);
     log.write(&Record {
-        time: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
+        time: SystemTime::now()
+            .checked_sub(duration)
+            .unwrap_or(SystemTime::UNIX_EPOCH),
         duration,
         listener: &about.listener.name,
         route: None,

@@ -43,7 +43,10 @@ impl Gate {
     async fn pass(&self, session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<bool> {
         let Some(about) = About::of(session).map(Arc::clone) else {
             ctx.failed(ProxyError::new(Reason::Internal, Phase::Header));
-            return Error::e_explain(pingora::ErrorType::InternalError, "a session without its connection's facts");
+            return Error::e_explain(
+                pingora::ErrorType::InternalError,
+                "a session without its connection's facts",
+            );
         };
         let next = match decide(session.req_header(), &about, ctx) {
             Ok(next) => next,
@@ -90,7 +93,11 @@ impl Gate {
     }
 }
 
-async fn refuse(session: &mut Session, ctx: &mut RequestCtx, error: ProxyError) -> pingora::Result<bool> {
+async fn refuse(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    error: ProxyError,
+) -> pingora::Result<bool> {
     let error = ctx.failed(error);
     answer::failure(session, ctx, error).await?;
     Ok(true)
@@ -108,11 +115,19 @@ impl ProxyHttp for Gate {
         // None: Pingora's default would add a compression module that costs a call for every message.
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<bool> {
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+    ) -> pingora::Result<bool> {
         self.pass(session, ctx).await
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _: &mut Session,
+        ctx: &mut RequestCtx,
+    ) -> pingora::Result<Box<HttpPeer>> {
         duplex::peer(ctx)
     }
 
@@ -127,9 +142,18 @@ impl ProxyHttp for Gate {
     ) -> pingora::Result<()> {
         let took = digest.and_then(|digest| {
             let layers = digest.timing_digest.iter().flatten();
-            layers.filter_map(|layer| layer.establishment_duration).reduce(|sum, layer| sum + layer)
+            layers
+                .filter_map(|layer| layer.establishment_duration)
+                .reduce(|sum, layer| sum + layer)
         });
-        super::attempt::connected(ctx, if reused { None } else { Some(took.unwrap_or_default()) });
+        super::attempt::connected(
+            ctx,
+            if reused {
+                None
+            } else {
+                Some(took.unwrap_or_default())
+            },
+        );
         Ok(())
     }
 
@@ -186,7 +210,12 @@ impl ProxyHttp for Gate {
             && duplex::stage(session) == Stage::BeforeHeader;
         // As in the direct carrier: an idle connection the endpoint closed while the request was on its way.
         let stale = *error.esource() == ErrorSource::Upstream
-            && matches!(error.etype(), pingora::ErrorType::ConnectionClosed | pingora::ErrorType::WriteError | pingora::ErrorType::ReadError);
+            && matches!(
+                error.etype(),
+                pingora::ErrorType::ConnectionClosed
+                    | pingora::ErrorType::WriteError
+                    | pingora::ErrorType::ReadError
+            );
         error.retry = (repeatable && reused && stale).into();
         if error.retry() {
             if let Some(lease) = &mut ctx.lease {
@@ -199,10 +228,17 @@ impl ProxyHttp for Gate {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut RequestCtx,
+    ) -> FailToProxy {
         let stage = duplex::stage(session);
         duplex::failed(error, stage, ctx);
-        let failure = ctx.failure.unwrap_or(ProxyError::new(Reason::Internal, Phase::Response));
+        let failure = ctx
+            .failure
+            .unwrap_or(ProxyError::new(Reason::Internal, Phase::Response));
         let answered = stage == Stage::BeforeHeader
             && failure.reason != Reason::ClientGone
             && answer::failure(session, ctx, failure).await.is_ok();
@@ -222,4 +258,3 @@ impl ProxyHttp for Gate {
         finish::record(session, ctx);
     }
 }
-

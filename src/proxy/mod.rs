@@ -17,7 +17,7 @@ mod message;
 mod watchdog;
 
 pub use about::{About, TlsAbout};
-pub use answer::error_body;
+pub use answer::{ALLOWED_METHODS, error_body};
 pub use finish::unread_request;
 pub use hooks::Gate;
 pub use watchdog::{Watchdog, watch};

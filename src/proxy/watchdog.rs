@@ -25,7 +25,11 @@ pub struct Watchdog {
 
 impl Default for Watchdog {
     fn default() -> Self {
-        Self { start: Instant::now(), total: AtomicU64::new(0), body: AtomicU64::new(0) }
+        Self {
+            start: Instant::now(),
+            total: AtomicU64::new(0),
+            body: AtomicU64::new(0),
+        }
     }
 }
 
@@ -65,7 +69,10 @@ impl Watchdog {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let (total, body) = (self.total.load(Ordering::Relaxed), self.body.load(Ordering::Relaxed));
+        let (total, body) = (
+            self.total.load(Ordering::Relaxed),
+            self.body.load(Ordering::Relaxed),
+        );
         let millis = match (total, body) {
             (0, 0) => return None,
             (0, only) | (only, 0) => only,

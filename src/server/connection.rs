@@ -109,7 +109,12 @@ pub struct Connection {
 impl Connection {
     /// A connection whose first bytes, if any were read already, are `input`. `about` travels to the proxy's hooks, and
     /// `write_limit` bounds how long the client may leave an answer unread.
-    pub fn new(wire: Wire, input: BytesMut, write_limit: Duration, about: Arc<ProxyDigest>) -> Self {
+    pub fn new(
+        wire: Wire,
+        input: BytesMut,
+        write_limit: Duration,
+        about: Arc<ProxyDigest>,
+    ) -> Self {
         Self {
             wire,
             input,
@@ -237,7 +242,9 @@ impl Connection {
     /// The client takes nothing; how long has that been so?
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let limit = self.write_limit;
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        let timer = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
@@ -266,7 +273,11 @@ impl AsyncRead for Connection {
                 let most = usize::try_from(left).unwrap_or(usize::MAX);
                 let length = ready!(this.poll_session_read(cx, buf, most))?;
                 let left = left.saturating_sub(length as u64);
-                this.expect = if left == 0 { Expect::Nothing } else { Expect::Body(left) };
+                this.expect = if left == 0 {
+                    Expect::Nothing
+                } else {
+                    Expect::Body(left)
+                };
                 Poll::Ready(Ok(()))
             }
         }
@@ -287,7 +298,9 @@ impl AsyncWrite for Connection {
             }
             if !this.output.is_empty() {
                 // Fill the buffer up before it is sent: one system call less for a header and the start of its body.
-                let fits = WRITE_BUFFER.saturating_sub(this.output.len()).min(bytes.len());
+                let fits = WRITE_BUFFER
+                    .saturating_sub(this.output.len())
+                    .min(bytes.len());
                 if fits > 0 {
                     this.output.extend_from_slice(&bytes[..fits]);
                     return Poll::Ready(Ok(fits));
@@ -351,7 +364,9 @@ impl UniqueID for Connection {
 impl Ssl for Connection {
     fn selected_alpn_proto(&self) -> Option<ALPN> {
         match &self.wire {
-            Wire::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => Some(ALPN::H2),
+            Wire::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                Some(ALPN::H2)
+            }
             _ => None,
         }
     }

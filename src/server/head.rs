@@ -62,7 +62,11 @@ pub fn find(bytes: &[u8], seen: usize, limits: &HeadLimits, http2: bool) -> Resu
         if bytes[..common] != HTTP2_PREFACE[..common] {
             return Err(Reason::BadRequest);
         }
-        return Ok(if common == HTTP2_PREFACE.len() { Found::Http2 } else { Found::More });
+        return Ok(if common == HTTP2_PREFACE.len() {
+            Found::Http2
+        } else {
+            Found::More
+        });
     }
     let mut skip = 0;
     while bytes[skip..].starts_with(b"\r\n") {
@@ -99,7 +103,11 @@ fn too_large(bytes: &[u8], limits: &HeadLimits) -> Reason {
     let line = memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..end]);
     // Method, version and spaces take less than this.
     const AROUND_TARGET: usize = 32;
-    if line.len() > limits.uri + AROUND_TARGET { Reason::UriTooLong } else { Reason::HeaderTooLarge }
+    if line.len() > limits.uri + AROUND_TARGET {
+        Reason::UriTooLong
+    } else {
+        Reason::HeaderTooLarge
+    }
 }
 
 /// Checks a complete header, and reads how its body is framed (RFC 9112 §6).

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::head::{self, Found, Head};
 use super::worker::Worker;
 use crate::error::Reason;
-use crate::proxy::{About, Watchdog, error_body, unread_request, watch};
+use crate::proxy::{ALLOWED_METHODS, About, Watchdog, error_body, unread_request, watch};
 use crate::snapshot::Listener;
 
 /// How a connection's life as HTTP/1 ended.
@@ -35,7 +35,11 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     let mut shutdown = worker.shutdown.clone();
     let mut served: u32 = 0;
     loop {
-        let patience = if served == 0 { listener.timeouts.first_byte } else { listener.timeouts.idle };
+        let patience = if served == 0 {
+            listener.timeouts.first_byte
+        } else {
+            listener.timeouts.idle
+        };
         if connection.input().is_empty() {
             // Parked: nothing but this future and the socket is held.
             let heard = tokio::select! {
@@ -82,7 +86,12 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
 }
 
 /// Pingora's session for one request, whose header is `bytes`.
-fn session(connection: Box<Connection>, bytes: BytesMut, listener: &Listener, served: u32) -> ServerSession {
+fn session(
+    connection: Box<Connection>,
+    bytes: BytesMut,
+    listener: &Listener,
+    served: u32,
+) -> ServerSession {
     let mut session = ServerSession::new_http1(connection);
     session.set_pipelined_prefix(bytes);
     session.set_keepalive(Some(listener.timeouts.idle.as_secs().max(1)));
@@ -104,11 +113,20 @@ enum Read {
 }
 
 /// Reads up to the end of a header whose first bytes are there.
-async fn read_head(connection: &mut Connection, listener: &Listener, first: bool) -> Result<Read, Reason> {
+async fn read_head(
+    connection: &mut Connection,
+    listener: &Listener,
+    first: bool,
+) -> Result<Read, Reason> {
     let started = Instant::now();
     let mut seen = 0;
     loop {
-        match head::find(connection.input(), seen, &listener.head, first && listener.http2)? {
+        match head::find(
+            connection.input(),
+            seen,
+            &listener.head,
+            first && listener.http2,
+        )? {
             Found::Head(head) => return Ok(Read::Head(head)),
             Found::Http2 => return Ok(Read::Http2),
             Found::More => {}
@@ -124,20 +142,35 @@ async fn read_head(connection: &mut Connection, listener: &Listener, first: bool
 }
 
 /// Answers a header that never became a request, and closes.
-async fn refuse(mut connection: Box<Connection>, about: &About, worker: &Worker, reason: Reason, since: Instant) {
+async fn refuse(
+    mut connection: Box<Connection>,
+    about: &About,
+    worker: &Worker,
+    reason: Reason,
+    since: Instant,
+) {
     let body = error_body(reason, None);
     let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let allow = match reason {
+        Reason::MethodNotAllowed => format!("Allow: {ALLOWED_METHODS}\r\n"),
+        _ => String::new(),
+    };
     let mut answer = format!(
         "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-         Proxy-Status: portcullis;error={}\r\nConnection: close\r\n\r\n",
+         Proxy-Status: portcullis;error={}\r\n{}Connection: close\r\n\r\n",
         status.as_u16(),
         status.canonical_reason().unwrap_or("Error"),
         body.len(),
         reason.proxy_status(),
+        allow,
     )
     .into_bytes();
     answer.extend_from_slice(&body);
-    let sent = if connection.send(&answer).await.is_ok() { body.len() as u64 } else { 0 };
+    let sent = if connection.send(&answer).await.is_ok() {
+        body.len() as u64
+    } else {
+        0
+    };
     unread_request(&worker.snapshot(), about, reason, since, sent);
     // What the client still sends must not make the kernel throw the answer away.
     connection.expect(super::connection::Expect::Stream);

@@ -29,9 +29,14 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Arc<Worker>) {
     let listener = &about.listener;
     connection.become_http2();
-    let digest = Arc::new(Digest { proxy_digest: connection.get_proxy_digest(), ..Digest::default() });
+    let digest = Arc::new(Digest {
+        proxy_digest: connection.get_proxy_digest(),
+        ..Digest::default()
+    });
     let patience = listener.timeouts.first_byte;
-    let Ok(Ok(mut http2)) = fast_timeout(patience, handshake(connection, Some(options(listener)))).await else {
+    let Ok(Ok(mut http2)) =
+        fast_timeout(patience, handshake(connection, Some(options(listener)))).await
+    else {
         return;
     };
     let open = Arc::new(Open::default());

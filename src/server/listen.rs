@@ -99,7 +99,10 @@ fn bind_tcp(address: SocketAddr, shards: usize) -> io::Result<Bound> {
     // say so, and so finds out whether somebody is there.
     let (alone, address) = match tcp(address, false) {
         // A kernel without IPv6: every address of the machine is then every IPv4 address.
-        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
+        Err(error)
+            if error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+                && address.ip().is_unspecified() =>
+        {
             let address = SocketAddr::from(([0, 0, 0, 0], address.port()));
             (tcp(address, false)?, address)
         }
@@ -110,11 +113,18 @@ fn bind_tcp(address: SocketAddr, shards: usize) -> io::Result<Bound> {
     let sockets = (0..shards.max(1))
         .map(|_| Ok(ListeningSocket::Tcp(listening(tcp(address, true)?)?)))
         .collect::<io::Result<_>>()?;
-    Ok(Bound { address: Address::Inet(address), sockets })
+    Ok(Bound {
+        address: Address::Inet(address),
+        sockets,
+    })
 }
 
 fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         // `[::]` takes IPv4 as well, whatever the system's default is.
@@ -146,7 +156,10 @@ fn bind_unix(path: &Arc<std::path::PathBuf>, shards: usize) -> io::Result<Bound>
         sockets.push(ListeningSocket::Unix(first.try_clone()?));
     }
     sockets.push(ListeningSocket::Unix(first));
-    Ok(Bound { address: Address::Unix(Arc::clone(path)), sockets })
+    Ok(Bound {
+        address: Address::Unix(Arc::clone(path)),
+        sockets,
+    })
 }
 
 /// Whether a socket's file was left behind by a process that is gone.
@@ -177,8 +190,12 @@ impl Acceptor {
     /// The runtime can't watch it.
     pub fn new(socket: ListeningSocket) -> io::Result<Self> {
         let listener = match socket {
-            ListeningSocket::Tcp(socket) => Listening::Tcp(tokio::net::TcpListener::from_std(socket)?),
-            ListeningSocket::Unix(socket) => Listening::Unix(tokio::net::UnixListener::from_std(socket)?),
+            ListeningSocket::Tcp(socket) => {
+                Listening::Tcp(tokio::net::TcpListener::from_std(socket)?)
+            }
+            ListeningSocket::Unix(socket) => {
+                Listening::Unix(tokio::net::UnixListener::from_std(socket)?)
+            }
         };
         Ok(Self { listener })
     }

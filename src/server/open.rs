@@ -64,16 +64,29 @@ pub async fn open(
             let session = stream.get_mut().1;
             session.set_buffer_limit(Some(TLS_BUFFER));
             let tls = about_tls(session);
-            listener.metrics.tls_handshake(if tls.version == "TLSv1.3" { TlsVersion::Tls13 } else { TlsVersion::Tls12 });
+            listener.metrics.tls_handshake(if tls.version == "TLSv1.3" {
+                TlsVersion::Tls13
+            } else {
+                TlsVersion::Tls12
+            });
             let http2 = session.alpn_protocol() == Some(b"h2");
             (Wire::Tls(Box::new(stream)), Some(tls), http2)
         }
     };
     let write_limit = listener.timeouts.write;
-    let about = Arc::new(About { listener, peer, local_port, tls });
+    let about = Arc::new(About {
+        listener,
+        peer,
+        local_port,
+        tls,
+    });
     let digest = About::digest(&about).map_err(|_| RefusedReason::TlsHandshake)?;
     let connection = Box::new(Connection::new(wire, ahead, write_limit, digest));
-    Ok(Opened { connection, http2, about })
+    Ok(Opened {
+        connection,
+        http2,
+        about,
+    })
 }
 
 /// An IPv4 client of a socket for IPv6 and IPv4 is still an IPv4 client.
@@ -87,7 +100,10 @@ fn about_tls(session: &rustls::ServerConnection) -> TlsAbout {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
             _ => "TLSv1.2",
         },
-        cipher: match session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()) {
+        cipher: match session
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+        {
             // OpenSSL and rustls write `TLS13_AES_…` and `TLS_AES_…` for the same suite; the registry's name is the latter.
             Some(name) => Cow::Owned(name.replacen("TLS13_", "TLS_", 1)),
             None => Cow::Borrowed(""),
@@ -115,7 +131,11 @@ async fn proxy_header(
             RefusedReason::ProxyHeader
         })?;
         match parsed {
-            Parsed::Header { length, source, destination } if trusted => {
+            Parsed::Header {
+                length,
+                source,
+                destination,
+            } if trusted => {
                 ahead.advance(length);
                 return Ok((source, destination));
             }

@@ -77,16 +77,28 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 /// Compiles what was loaded.
-pub fn prepare_loaded(loaded: Option<Loaded>, mut diagnostics: Diagnostics, state: &State) -> Prepared {
+pub fn prepare_loaded(
+    loaded: Option<Loaded>,
+    mut diagnostics: Diagnostics,
+    state: &State,
+) -> Prepared {
     let Some(loaded) = loaded else {
-        return Prepared { config: Config::default(), snapshot: None, diagnostics };
+        return Prepared {
+            config: Config::default(),
+            snapshot: None,
+            diagnostics,
+        };
     };
     let config = Config::read(&loaded.root, &mut diagnostics);
     let unread = Unread::of(&loaded.root, &config);
     let compiled = compile(&config, state, &unread, SystemTime::now());
     diagnostics.append(compiled.diagnostics);
     let snapshot = compiled.snapshot.filter(|_| !diagnostics.has_errors());
-    Prepared { config, snapshot, diagnostics }
+    Prepared {
+        config,
+        snapshot,
+        diagnostics,
+    }
 }
 
 /// A new memory.
@@ -130,8 +142,11 @@ pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
     let mut shards: Vec<Shard> = (0..threads).map(|_| Vec::new()).collect();
     let mut listeners = Vec::new();
     for listener in &snapshot.listeners {
-        let Bound { address, sockets } = bind(&listener.address, threads)
-            .map_err(|error| StartError::Listener { name: listener.name.to_string(), error })?;
+        let Bound { address, sockets } =
+            bind(&listener.address, threads).map_err(|error| StartError::Listener {
+                name: listener.name.to_string(),
+                error,
+            })?;
         log::info!("listener {} is listening on {address}", listener.name);
         for (shard, socket) in shards.iter_mut().zip(sockets) {
             shard.push((Arc::clone(listener), socket));
@@ -145,7 +160,12 @@ pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
         Some(address) => {
             let mut bound = bind(address, 1).map_err(StartError::Admin)?;
             log::info!("admin is listening on {}", bound.address);
-            bound.sockets.pop().map(|socket| (bound.address, Admin::new(socket, Arc::clone(&state.metrics), Arc::clone(&ready))))
+            bound.sockets.pop().map(|socket| {
+                (
+                    bound.address,
+                    Admin::new(socket, Arc::clone(&state.metrics), Arc::clone(&ready)),
+                )
+            })
         }
         None => None,
     };
@@ -158,7 +178,9 @@ pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
             (stop, (shard, stopped))
         })
         .unzip();
-    state.metrics.configured(snapshot.generation, SystemTime::now());
+    state
+        .metrics
+        .configured(snapshot.generation, SystemTime::now());
     let (admin_address, admin) = admin.unzip();
     let edge = Edge {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
@@ -172,9 +194,22 @@ pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
     let mut server = Server::new_with_opt_and_conf(None, conf());
     server.bootstrap();
     server.add_service(edge);
-    let stop = Stop { workers: stops, live, ready, grace: config.runtime.grace.as_duration() };
-    let run = RunArgs { shutdown_signal: Box::new(stop) };
-    Ok(Started { listeners, admin: admin_address, server, run, access_log })
+    let stop = Stop {
+        workers: stops,
+        live,
+        ready,
+        grace: config.runtime.grace.as_duration(),
+    };
+    let run = RunArgs {
+        shutdown_signal: Box::new(stop),
+    };
+    Ok(Started {
+        listeners,
+        admin: admin_address,
+        server,
+        run,
+        access_log,
+    })
 }
 
 impl Started {
@@ -209,7 +244,11 @@ fn ca_file() -> Option<String> {
     let mut store = rustls::RootCertStore::empty();
     let (_, ignored) = store.add_parsable_certificates(found.certs);
     let usable = found.errors.is_empty() && ignored == 0 && !store.is_empty();
-    if usable { None } else { Some("/dev/null".to_owned()) }
+    if usable {
+        None
+    } else {
+        Some("/dev/null".to_owned())
+    }
 }
 
 fn open_access_log(config: &Config, metrics: &Metrics) -> Result<Option<AccessLog>, StartError> {
@@ -224,10 +263,17 @@ fn open_access_log(config: &Config, metrics: &Metrics) -> Result<Option<AccessLo
         "stderr" => Destination::Stderr,
         path => Destination::File(path.into()),
     };
-    let settings = access_log::Settings { destination, format, queue_bytes: written.queue.as_usize() };
+    let settings = access_log::Settings {
+        destination,
+        format,
+        queue_bytes: written.queue.as_usize(),
+    };
     match AccessLog::open(&settings, metrics.access_log.clone()) {
         Ok(log) => Ok(Some(log)),
-        Err(source) => Err(StartError::AccessLog { path: written.path.value.clone(), source }),
+        Err(source) => Err(StartError::AccessLog {
+            path: written.path.value.clone(),
+            source,
+        }),
     }
 }
 

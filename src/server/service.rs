@@ -54,13 +54,23 @@ impl Edge {
 
     fn start_workers(&mut self) -> std::io::Result<()> {
         for (number, (shard, shutdown)) in self.shards.drain(..).enumerate() {
-            let (conf, snapshot, live) = (Arc::clone(&self.conf), Arc::clone(&self.snapshot), Arc::clone(&self.live));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                runtime.block_on(async {
-                    Arc::new(Worker::new(&conf, snapshot, live, shutdown)).run(shard).await;
-                });
-            })?;
+            let (conf, snapshot, live) = (
+                Arc::clone(&self.conf),
+                Arc::clone(&self.snapshot),
+                Arc::clone(&self.live),
+            );
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    runtime.block_on(async {
+                        Arc::new(Worker::new(&conf, snapshot, live, shutdown))
+                            .run(shard)
+                            .await;
+                    });
+                })?;
         }
         Ok(())
     }
@@ -75,7 +85,12 @@ fn descriptor(socket: &ListeningSocket) -> RawFd {
 
 #[async_trait]
 impl Service for Edge {
-    async fn start_service(&mut self, fds: Option<ListenFds>, mut shutdown: ShutdownWatch, _: usize) {
+    async fn start_service(
+        &mut self,
+        fds: Option<ListenFds>,
+        mut shutdown: ShutdownWatch,
+        _: usize,
+    ) {
         if let Some(fds) = &fds {
             self.register(fds);
         }

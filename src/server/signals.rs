@@ -19,7 +19,9 @@ use super::live::Live;
 ///
 /// The system gives no pipe for them.
 pub fn take_early() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     // The system's handler stays when the receiver goes.
     runtime.block_on(async { signal(SignalKind::hangup()).map(drop) })
 }
@@ -43,10 +45,17 @@ impl Stop {
             // A worker that has ended needs no word.
             let _ = worker.send(true);
         }
-        log::info!("stopping; {} connections have {:?} to end", self.live.count(), self.grace);
+        log::info!(
+            "stopping; {} connections have {:?} to end",
+            self.live.count(),
+            self.grace
+        );
         match tokio::time::timeout(self.grace, self.live.none_left()).await {
             Ok(()) => log::info!("every connection has ended"),
-            Err(_) => log::warn!("the grace is over; {} connections are cut", self.live.count()),
+            Err(_) => log::warn!(
+                "the grace is over; {} connections are cut",
+                self.live.count()
+            ),
         }
     }
 

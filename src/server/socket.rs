@@ -25,13 +25,19 @@ enum Stream {
 
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(stream), replay: BytesMut::new() }
+        Self {
+            stream: Stream::Tcp(stream),
+            replay: BytesMut::new(),
+        }
     }
 }
 
 impl From<UnixStream> for Socket {
     fn from(stream: UnixStream) -> Self {
-        Self { stream: Stream::Unix(stream), replay: BytesMut::new() }
+        Self {
+            stream: Stream::Unix(stream),
+            replay: BytesMut::new(),
+        }
     }
 }
 

@@ -47,7 +47,13 @@ impl Worker {
     ) -> Self {
         let idle = Arc::new(IdlePool::default());
         let gate = Gate::new(Arc::clone(&snapshot), Arc::clone(&idle));
-        Self { proxy: Arc::new(http_proxy(conf, gate)), shutdown, snapshot, idle, live }
+        Self {
+            proxy: Arc::new(http_proxy(conf, gate)),
+            shutdown,
+            snapshot,
+            idle,
+            live,
+        }
     }
 
     /// The generation of now.
@@ -78,7 +84,11 @@ impl Worker {
         self.live.none_left().await;
     }
 
-    async fn accept(self: Arc<Self>, listener: Arc<Listener>, socket: ListeningSocket) -> io::Result<()> {
+    async fn accept(
+        self: Arc<Self>,
+        listener: Arc<Listener>,
+        socket: ListeningSocket,
+    ) -> io::Result<()> {
         let acceptor = Acceptor::new(socket)?;
         let mut shutdown = self.shutdown.clone();
         let mut complained = None::<Instant>;
@@ -91,7 +101,13 @@ impl Worker {
             match accepted {
                 Ok((socket, peer, local)) => {
                     let worker = Arc::clone(&self);
-                    tokio::spawn(connection(worker, Arc::clone(&listener), socket, peer, local));
+                    tokio::spawn(connection(
+                        worker,
+                        Arc::clone(&listener),
+                        socket,
+                        peer,
+                        local,
+                    ));
                 }
                 Err(error) => {
                     // No descriptor or no memory: what is connected goes on, what waits is taken when there is room.
@@ -125,7 +141,11 @@ async fn connection(
         Err(_) => return listener.metrics.refused(RefusedReason::Timeout),
     };
     drop(listener);
-    let Opened { connection, http2, about } = opened;
+    let Opened {
+        connection,
+        http2,
+        about,
+    } = opened;
     if http2 {
         return Box::pin(http2::serve(connection, &about, &worker)).await;
     }

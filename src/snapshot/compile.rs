@@ -25,7 +25,12 @@ pub struct Compiled {
 
 /// Resolves names, loads files, compiles patterns and finds metrics. `unread` are names of pools and listeners that
 /// stand in the files but could not be read: a route that uses one is not told that it does not exist.
-pub fn compile(config: &Config, state: &State, unread: &names::Unread, now: SystemTime) -> Compiled {
+pub fn compile(
+    config: &Config,
+    state: &State,
+    unread: &names::Unread,
+    now: SystemTime,
+) -> Compiled {
     let mut diagnostics = Diagnostics::default();
     names::check_unique(config, &mut diagnostics);
     let (pools, lookups) = pools::compile(config, state, &mut diagnostics);
@@ -37,18 +42,34 @@ pub fn compile(config: &Config, state: &State, unread: &names::Unread, now: Syst
     listeners::check_addresses(config, &listeners, admin.as_ref(), &mut diagnostics);
     if config.listeners.is_empty() && unread.is_empty() && !diagnostics.has_errors() {
         diagnostics.push(
-            Diagnostic::error("listeners", "there is no listener, so no connection could be accepted")
-                .hint("add one: `listeners: [{ name: http, address: \":8080\" }]`".to_owned()),
+            Diagnostic::error(
+                "listeners",
+                "there is no listener, so no connection could be accepted",
+            )
+            .hint("add one: `listeners: [{ name: http, address: \":8080\" }]`".to_owned()),
         );
     }
     if diagnostics.has_errors() {
-        return Compiled { snapshot: None, diagnostics };
+        return Compiled {
+            snapshot: None,
+            diagnostics,
+        };
     }
-    let by_name: FxHashMap<Arc<str>, Arc<Listener>> =
-        listeners.iter().map(|listener| (Arc::clone(&listener.listener.name), Arc::clone(&listener.listener))).collect();
+    let by_name: FxHashMap<Arc<str>, Arc<Listener>> = listeners
+        .iter()
+        .map(|listener| {
+            (
+                Arc::clone(&listener.listener.name),
+                Arc::clone(&listener.listener),
+            )
+        })
+        .collect();
     let snapshot = Snapshot {
         generation: state.generation.fetch_add(1, Ordering::Relaxed) + 1,
-        listeners: listeners.into_iter().map(|listener| listener.listener).collect(),
+        listeners: listeners
+            .into_iter()
+            .map(|listener| listener.listener)
+            .collect(),
         by_name,
         pools: pools.into_values().collect(),
         lookups: lookups.into(),
@@ -59,11 +80,18 @@ pub fn compile(config: &Config, state: &State, unread: &names::Unread, now: Syst
         unrouted: state.metrics.route(NO_ROUTE),
         access_log: None,
     };
-    Compiled { snapshot: Some(snapshot), diagnostics }
+    Compiled {
+        snapshot: Some(snapshot),
+        diagnostics,
+    }
 }
 
 fn forwarding(config: &Config, diagnostics: &mut Diagnostics) -> Forwarding {
-    let (trusted, trust_unix) = networks("forwarding.trusted_proxies", &config.forwarding.trusted_proxies, diagnostics);
+    let (trusted, trust_unix) = networks(
+        "forwarding.trusted_proxies",
+        &config.forwarding.trusted_proxies,
+        diagnostics,
+    );
     Forwarding {
         trusted,
         trust_unix,
@@ -94,7 +122,10 @@ pub(super) fn networks(
             diagnostics.push(
                 Diagnostic::error(
                     format!("{key}[{index}]"),
-                    format!("`{}` is not an address or a network", network.value.escape_debug()),
+                    format!(
+                        "`{}` is not an address or a network",
+                        network.value.escape_debug()
+                    ),
                 )
                 .at(network.position.clone())
                 .hint("write an address, a network as `10.0.0.0/8`, or `unix`".to_owned()),
@@ -113,9 +144,12 @@ fn admin(config: &Config, diagnostics: &mut Diagnostics) -> Option<Address> {
         Ok(WrittenAddress::Known(address)) => Some(address),
         Ok(WrittenAddress::Named { .. }) => {
             diagnostics.push(
-                Diagnostic::error("admin.address", "a listener needs an IP address, not a name")
-                    .at(written.position.clone())
-                    .hint("write `127.0.0.1:9901`, or `off` for none".to_owned()),
+                Diagnostic::error(
+                    "admin.address",
+                    "a listener needs an IP address, not a name",
+                )
+                .at(written.position.clone())
+                .hint("write `127.0.0.1:9901`, or `off` for none".to_owned()),
             );
             None
         }

@@ -18,8 +18,8 @@ use crate::pool::address::{self, WrittenAddress};
 use crate::server::head::HeadLimits;
 use crate::state::State;
 use crate::tls::{
-    AcceptSettings, CertificateSet, ClientAuth, Entry, Finding, LoadedCertificate, MinVersion, SessionState, UnknownSni,
-    server_config,
+    AcceptSettings, CertificateSet, ClientAuth, Entry, Finding, LoadedCertificate, MinVersion,
+    SessionState, UnknownSni, server_config,
 };
 
 /// Routes, and their places in the configuration.
@@ -54,16 +54,29 @@ pub(super) fn compile(
         .listeners
         .iter()
         .filter_map(|written| {
-            let mut one = One { written, diagnostics };
+            let mut one = One {
+                written,
+                diagnostics,
+            };
             let address = one.address()?;
             let table = table(routes, &written.name.value, &mut tables);
             one.check_limits();
             let tls = written.tls.as_ref().map(|tls| one.tls(tls, state, now));
             if written.redirect.is_some() && written.tls.is_some() {
-                one.error("redirect", None, "a listener with TLS can't send its requests to HTTPS: they came by it", None);
+                one.error(
+                    "redirect",
+                    None,
+                    "a listener with TLS can't send its requests to HTTPS: they came by it",
+                    None,
+                );
             }
             if written.redirect.is_none() && written.redirect_port.is_some() {
-                one.error("redirect_port", None, "has no effect without `redirect: https`", None);
+                one.error(
+                    "redirect_port",
+                    None,
+                    "has no effect without `redirect: https`",
+                    None,
+                );
             }
             let (trusted, trust_unix) = one.proxy_protocol();
             let limits = &written.limits;
@@ -73,14 +86,22 @@ pub(super) fn compile(
                 name,
                 address,
                 tls: tls.flatten(),
-                hsts: written.tls.as_ref().and_then(|tls| tls.hsts.as_ref()).map(strict_transport_security),
+                hsts: written
+                    .tls
+                    .as_ref()
+                    .and_then(|tls| tls.hsts.as_ref())
+                    .map(strict_transport_security),
                 http2: written.http2,
                 redirect_https: match written.redirect {
                     Some(Redirect::Https) => Some(written.redirect_port.unwrap_or(https_port)),
                     None => None,
                 },
                 https_port,
-                proxy_protocol: ProxyProtocol { mode: written.proxy_protocol.mode, trusted, trust_unix },
+                proxy_protocol: ProxyProtocol {
+                    mode: written.proxy_protocol.mode,
+                    trusted,
+                    trust_unix,
+                },
                 timeouts: ListenerTimeouts {
                     handshake: written.timeouts.handshake.as_duration(),
                     first_byte: written.timeouts.first_byte.as_duration(),
@@ -99,19 +120,27 @@ pub(super) fn compile(
                 streams: limits.streams,
                 routes: Arc::clone(&table.routes),
             };
-            Some(CompiledListener { listener: Arc::new(listener), table, position: written.address.position.clone() })
+            Some(CompiledListener {
+                listener: Arc::new(listener),
+                table,
+                position: written.address.position.clone(),
+            })
         })
         .collect()
 }
 
 /// The port of the one listener with TLS; 443 if there is none, or several to choose from.
 fn https_port(config: &Config) -> u16 {
-    let mut ports = config.listeners.iter().filter(|listener| listener.tls.is_some()).filter_map(|listener| {
-        match address::parse(&listener.address.value) {
-            Ok(WrittenAddress::Known(Address::Inet(address))) if address.port() != 0 => Some(address.port()),
+    let mut ports = config
+        .listeners
+        .iter()
+        .filter(|listener| listener.tls.is_some())
+        .filter_map(|listener| match address::parse(&listener.address.value) {
+            Ok(WrittenAddress::Known(Address::Inet(address))) if address.port() != 0 => {
+                Some(address.port())
+            }
             _ => None,
-        }
-    });
+        });
     match (ports.next(), ports.next()) {
         (Some(port), None) => port,
         _ => 443,
@@ -120,7 +149,11 @@ fn https_port(config: &Config) -> u16 {
 
 /// A path as the file means it: relative to the directory that file is in.
 pub(super) fn beside(path: &Spanned<String>) -> PathBuf {
-    let directory = path.position.as_ref().and_then(|position| position.file.parent()).unwrap_or(Path::new(""));
+    let directory = path
+        .position
+        .as_ref()
+        .and_then(|position| position.file.parent())
+        .unwrap_or(Path::new(""));
     directory.join(&path.value)
 }
 
@@ -131,18 +164,31 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn error(&mut self, key: &str, position: Option<Position>, message: impl Into<String>, hint: Option<&str>) {
+    fn error(
+        &mut self,
+        key: &str,
+        position: Option<Position>,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
         let position = position.or_else(|| self.written.name.position.clone());
         self.diagnostics.push(
-            Diagnostic::error(format!("listeners[{}].{key}", self.written.name.value), message)
-                .at(position)
-                .hint(hint.map(str::to_owned)),
+            Diagnostic::error(
+                format!("listeners[{}].{key}", self.written.name.value),
+                message,
+            )
+            .at(position)
+            .hint(hint.map(str::to_owned)),
         );
     }
 
     fn warn(&mut self, key: &str, position: Option<Position>, message: impl Into<String>) {
         self.diagnostics.push(
-            Diagnostic::warning(format!("listeners[{}].{key}", self.written.name.value), message).at(position),
+            Diagnostic::warning(
+                format!("listeners[{}].{key}", self.written.name.value),
+                message,
+            )
+            .at(position),
         );
     }
 
@@ -157,7 +203,12 @@ impl One<'_> {
                 None
             }
             Err(error) => {
-                self.error("address", written.position.clone(), error.to_string(), Some(hint));
+                self.error(
+                    "address",
+                    written.position.clone(),
+                    error.to_string(),
+                    Some(hint),
+                );
                 None
             }
         }
@@ -172,10 +223,20 @@ impl One<'_> {
             self.error("limits.fields", None, "must be from 8 to 255", None);
         }
         if limits.uri.as_u64() < 64 || limits.uri.as_u64() > limits.header.as_u64() {
-            self.error("limits.uri", None, "must be from 64 bytes to the limit of the whole header", None);
+            self.error(
+                "limits.uri",
+                None,
+                "must be from 64 bytes to the limit of the whole header",
+                None,
+            );
         }
         if limits.streams == 0 {
-            self.error("limits.streams", None, "0 streams would refuse every request; set `http2: false` instead", None);
+            self.error(
+                "limits.streams",
+                None,
+                "0 streams would refuse every request; set `http2: false` instead",
+                None,
+            );
         }
         let times = &self.written.timeouts;
         for (key, time) in [
@@ -201,7 +262,12 @@ impl One<'_> {
         let written = &self.written.proxy_protocol;
         match (written.mode, written.trusted.is_empty()) {
             (ProxyProtocolMode::Off, false) => {
-                self.error("proxy_protocol.trusted", None, "has no effect while `mode` is `off`", None);
+                self.error(
+                    "proxy_protocol.trusted",
+                    None,
+                    "has no effect while `mode` is `off`",
+                    None,
+                );
             }
             (ProxyProtocolMode::Optional | ProxyProtocolMode::Required, true) => self.error(
                 "proxy_protocol.trusted",
@@ -211,13 +277,26 @@ impl One<'_> {
             ),
             _ => {}
         }
-        let key = format!("listeners[{}].proxy_protocol.trusted", self.written.name.value);
+        let key = format!(
+            "listeners[{}].proxy_protocol.trusted",
+            self.written.name.value
+        );
         networks(&key, &written.trusted, self.diagnostics)
     }
 
-    fn tls(&mut self, tls: &ListenerTls, state: &State, now: SystemTime) -> Option<Arc<rustls::ServerConfig>> {
+    fn tls(
+        &mut self,
+        tls: &ListenerTls,
+        state: &State,
+        now: SystemTime,
+    ) -> Option<Arc<rustls::ServerConfig>> {
         if tls.certificates.is_empty() {
-            self.error("tls.certificates", None, "TLS needs a certificate", Some("add one with `certificate` and `key`"));
+            self.error(
+                "tls.certificates",
+                None,
+                "TLS needs a certificate",
+                Some("add one with `certificate` and `key`"),
+            );
             return None;
         }
         let entries = self.certificates(tls, state, now);
@@ -233,13 +312,27 @@ impl One<'_> {
         for finding in set.findings() {
             match finding {
                 Finding::Conflict { second, .. } => {
-                    self.error(&format!("tls.certificates[{second}]"), at(*second), finding.to_string(), None);
+                    self.error(
+                        &format!("tls.certificates[{second}]"),
+                        at(*second),
+                        finding.to_string(),
+                        None,
+                    );
                 }
                 Finding::InvalidName { entry, .. } => {
-                    self.error(&format!("tls.certificates[{entry}].names"), at(*entry), finding.to_string(), None);
+                    self.error(
+                        &format!("tls.certificates[{entry}].names"),
+                        at(*entry),
+                        finding.to_string(),
+                        None,
+                    );
                 }
                 Finding::NotCovered { entry, .. } => {
-                    self.warn(&format!("tls.certificates[{entry}].names"), at(*entry), finding.to_string());
+                    self.warn(
+                        &format!("tls.certificates[{entry}].names"),
+                        at(*entry),
+                        finding.to_string(),
+                    );
                 }
                 Finding::SeveralDefaults { .. } => {
                     self.error("tls.certificates", None, finding.to_string(), None);
@@ -255,8 +348,10 @@ impl One<'_> {
             http1: true,
             client_auth: ClientAuth::None,
         };
-        let sessions =
-            state.tls_sessions.get_or_create(Arc::from(self.written.name.value.as_str()), SessionState::new);
+        let sessions = state.tls_sessions.get_or_create(
+            Arc::from(self.written.name.value.as_str()),
+            SessionState::new,
+        );
         match server_config(Arc::new(set), &settings, &sessions) {
             Ok(config) => Some(config),
             Err(error) => {
@@ -271,14 +366,23 @@ impl One<'_> {
         for (index, written) in tls.certificates.iter().enumerate() {
             let key = format!("tls.certificates[{index}]");
             let read = |path| state.pems.read(&beside(path));
-            let loaded = read(&written.certificate)
-                .and_then(|certificate| LoadedCertificate::from_pem(&certificate, &read(&written.key)?));
+            let loaded = read(&written.certificate).and_then(|certificate| {
+                LoadedCertificate::from_pem(&certificate, &read(&written.key)?)
+            });
             match loaded {
                 Ok(loaded) => {
                     for warning in loaded.warnings(now) {
-                        self.warn(&key, written.certificate.position.clone(), warning.to_string());
+                        self.warn(
+                            &key,
+                            written.certificate.position.clone(),
+                            warning.to_string(),
+                        );
                     }
-                    let names = written.names.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
+                    let names = written
+                        .names
+                        .iter()
+                        .map(|name| name.value.clone())
+                        .collect::<Vec<_>>();
                     entries.push(Entry {
                         certificate: Arc::new(loaded),
                         names: Some(names).filter(|names| !names.is_empty()),
@@ -286,7 +390,12 @@ impl One<'_> {
                     });
                 }
                 Err(error) => {
-                    self.error(&key, written.certificate.position.clone(), error.to_string(), None);
+                    self.error(
+                        &key,
+                        written.certificate.position.clone(),
+                        error.to_string(),
+                        None,
+                    );
                 }
             }
         }
@@ -304,14 +413,29 @@ pub(super) fn check_addresses(
     let mut taken: Vec<(String, Option<Position>, &Address)> = Vec::new();
     let own = listeners.iter().map(|listener| {
         let name = &listener.listener.name;
-        (format!("listeners[{name}].address"), listener.position.clone(), &listener.listener.address)
+        (
+            format!("listeners[{name}].address"),
+            listener.position.clone(),
+            &listener.listener.address,
+        )
     });
-    let admin = admin.map(|address| ("admin.address".to_owned(), config.admin.address.position.clone(), address));
+    let admin = admin.map(|address| {
+        (
+            "admin.address".to_owned(),
+            config.admin.address.position.clone(),
+            address,
+        )
+    });
     for (key, position, address) in own.chain(admin) {
-        if let Some((other, place, _)) = taken.iter().find(|(_, _, other)| overlap(address, other)) {
-            let place = place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        if let Some((other, place, _)) = taken.iter().find(|(_, _, other)| overlap(address, other))
+        {
+            let place = place
+                .as_ref()
+                .map(|place| format!(" ({place})"))
+                .unwrap_or_default();
             diagnostics.push(
-                Diagnostic::error(&*key, format!("`{address}` is taken by {other}{place}")).at(position.clone()),
+                Diagnostic::error(&*key, format!("`{address}` is taken by {other}{place}"))
+                    .at(position.clone()),
             );
         }
         taken.push((key, position, address));
@@ -326,7 +450,9 @@ fn overlap(a: &Address, b: &Address) -> bool {
         (a, b) => a == b,
     };
     match (a, b) {
-        (Address::Inet(a), Address::Inet(b)) => a.port() != 0 && a.port() == b.port() && (covers(a, b) || covers(b, a)),
+        (Address::Inet(a), Address::Inet(b)) => {
+            a.port() != 0 && a.port() == b.port() && (covers(a, b) || covers(b, a))
+        }
         (Address::Unix(a), Address::Unix(b)) => a == b,
         _ => false,
     }

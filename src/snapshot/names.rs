@@ -10,6 +10,7 @@ use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
 pub struct Unread {
     pools: HashSet<String>,
     listeners: HashSet<String>,
+    routes: bool,
 }
 
 impl Unread {
@@ -23,7 +24,12 @@ impl Unread {
         for listener in &config.listeners {
             listeners.remove(&listener.name.value);
         }
-        Self { pools, listeners }
+        let routes = written(root, "routes").len() > config.routes.len();
+        Self {
+            pools,
+            listeners,
+            routes,
+        }
     }
 
     /// Whether a pool of this name is there but could not be read.
@@ -36,7 +42,12 @@ impl Unread {
         self.listeners.contains(name)
     }
 
-    /// Whether everything could be read.
+    /// Whether a route is there but could not be read: nobody knows which pool it uses.
+    pub fn has_routes(&self) -> bool {
+        self.routes
+    }
+
+    /// Whether every pool and listener could be read.
     pub fn is_empty(&self) -> bool {
         self.pools.is_empty() && self.listeners.is_empty()
     }
@@ -44,49 +55,85 @@ impl Unread {
 
 fn written_names(root: &Node, section: &str) -> HashSet<String> {
     let mut names = HashSet::new();
-    if let Some(Kind::Sequence(items)) = entry(root, section).map(|node| &node.kind) {
-        for item in items {
-            if let Some(Kind::Scalar { text, .. }) = entry(item, "name").map(|node| &node.kind) {
-                names.insert(text.to_string());
-            }
+    for item in written(root, section) {
+        if let Some(Kind::Scalar { text, .. }) = entry(item, "name").map(|node| &node.kind) {
+            names.insert(text.to_string());
         }
     }
     names
 }
 
+fn written<'n>(root: &'n Node, section: &str) -> &'n [Node] {
+    match entry(root, section).map(|node| &node.kind) {
+        Some(Kind::Sequence(items)) => items,
+        _ => &[],
+    }
+}
+
 fn entry<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     match &node.kind {
-        Kind::Mapping(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value),
+        Kind::Mapping(entries) => entries
+            .iter()
+            .find(|(key, _)| key.name == name)
+            .map(|(_, value)| value),
         _ => None,
     }
 }
 
 /// Reports names that are given twice, empty, or would not make a good label.
 pub(super) fn check_unique(config: &Config, diagnostics: &mut Diagnostics) {
-    check("listeners", config.listeners.iter().map(|listener| &listener.name), diagnostics);
-    check("routes", config.routes.iter().map(|route| &route.name), diagnostics);
-    check("pools", config.pools.iter().map(|pool| &pool.name), diagnostics);
+    check(
+        "listeners",
+        config.listeners.iter().map(|listener| &listener.name),
+        diagnostics,
+    );
+    check(
+        "routes",
+        config.routes.iter().map(|route| &route.name),
+        diagnostics,
+    );
+    check(
+        "pools",
+        config.pools.iter().map(|pool| &pool.name),
+        diagnostics,
+    );
 }
 
 /// The longest name.
 const LONGEST: usize = 128;
 
-fn check<'c>(section: &str, names: impl Iterator<Item = &'c Spanned<String>>, diagnostics: &mut Diagnostics) {
+fn check<'c>(
+    section: &str,
+    names: impl Iterator<Item = &'c Spanned<String>>,
+    diagnostics: &mut Diagnostics,
+) {
     let mut first: HashMap<&str, &Spanned<String>> = HashMap::new();
     for name in names {
         let text = name.value.as_str();
         let key = format!("{section}[{}].name", text.escape_debug());
-        let is_label = |character: char| character.is_ascii_alphanumeric() || "-_.:/@".contains(character);
-        if text.is_empty() || text.len() > LONGEST || text.starts_with('_') || !text.chars().all(is_label) {
+        let is_label =
+            |character: char| character.is_ascii_alphanumeric() || "-_.:/@".contains(character);
+        if text.is_empty()
+            || text.len() > LONGEST
+            || text.starts_with('_')
+            || !text.chars().all(is_label)
+        {
             diagnostics.push(
                 Diagnostic::error(key, format!("`{}` is not a name", text.escape_debug()))
                     .at(name.position.clone())
-                    .hint(format!("use 1 to {LONGEST} letters, digits and `-_.:/@`, not starting with `_`")),
+                    .hint(format!(
+                        "use 1 to {LONGEST} letters, digits and `-_.:/@`, not starting with `_`"
+                    )),
             );
         } else if let Some(earlier) = first.get(text) {
-            let place = earlier.position.as_ref().map(|place| format!(", first at {place}")).unwrap_or_default();
+            let place = earlier
+                .position
+                .as_ref()
+                .map(|place| format!(", first at {place}"))
+                .unwrap_or_default();
             diagnostics.push(
-                Diagnostic::error(key, format!("the name `{text}` is given twice{place}")).at(name.position.clone()),
+                Diagnostic::error(key, format!("the name `{text}` is given twice{place}"))
+                    .at(name.position.clone()),
             );
         } else {
             first.insert(text, name);

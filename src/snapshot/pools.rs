@@ -11,14 +11,17 @@ use pingora::utils::tls::CertKey;
 use rustls::pki_types::ServerName;
 
 use super::listeners::beside;
-use crate::config::pool::{Endpoint as WrittenEndpoint, Pool as Written, Protocol as WrittenProtocol};
+use crate::config::pool::{
+    Endpoint as WrittenEndpoint, Pool as Written, Protocol as WrittenProtocol,
+};
 use crate::config::{Config, Diagnostic, Diagnostics, Spanned, Timespan};
 use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::{Lookup, Source};
 use crate::pool::{Address, HostRule, Keepalive, Pool, Protocol, Timeouts};
 use crate::state::State;
 use crate::tls::{
-    Authorities, ConnectAlpn, ConnectSettings, LoadedCertificate, Pem, TlsError, Verification, client_config,
+    Authorities, ConnectAlpn, ConnectSettings, LoadedCertificate, Pem, TlsError, Verification,
+    client_config,
 };
 use crate::upstream::{PoolTls, wrap_certificates};
 
@@ -26,7 +29,11 @@ use crate::upstream::{PoolTls, wrap_certificates};
 pub(super) type Pools = IndexMap<String, Arc<Pool>>;
 
 /// Compiles every pool; those with errors are compiled as far as possible, so that routes find them.
-pub(super) fn compile(config: &Config, state: &State, diagnostics: &mut Diagnostics) -> (Pools, Vec<Lookup>) {
+pub(super) fn compile(
+    config: &Config,
+    state: &State,
+    diagnostics: &mut Diagnostics,
+) -> (Pools, Vec<Lookup>) {
     let mut pools = Pools::new();
     let mut lookups = Vec::new();
     for written in &config.pools {
@@ -37,14 +44,24 @@ pub(super) fn compile(config: &Config, state: &State, diagnostics: &mut Diagnost
     (pools, lookups)
 }
 
-fn one(written: &Written, state: &State, diagnostics: &mut Diagnostics) -> (Arc<Pool>, Option<Lookup>) {
+fn one(
+    written: &Written,
+    state: &State,
+    diagnostics: &mut Diagnostics,
+) -> (Arc<Pool>, Option<Lookup>) {
     let name: Arc<str> = Arc::from(written.name.value.as_str());
-    let mut reporter = Reporter { name: &written.name.value, diagnostics };
+    let mut reporter = Reporter {
+        name: &written.name.value,
+        diagnostics,
+    };
     let protocol = match written.protocol {
         WrittenProtocol::Http1 => Protocol::Http1,
         WrittenProtocol::Http2 => Protocol::Http2,
     };
-    let tls = written.tls.as_ref().and_then(|tls| pool_tls(tls, protocol, state, &mut reporter));
+    let tls = written
+        .tls
+        .as_ref()
+        .and_then(|tls| pool_tls(tls, protocol, state, &mut reporter));
     let timeouts = timeouts(written, &mut reporter);
     let keepalive = Keepalive {
         idle: Some(written.keepalive.idle.as_duration()).filter(|idle| !idle.is_zero()),
@@ -57,7 +74,11 @@ fn one(written: &Written, state: &State, diagnostics: &mut Diagnostics) -> (Arc<
         balancer: written.balancer,
         protocol,
         tls,
-        tls_name: written.tls.as_ref().and_then(|tls| tls.name.as_ref()).map(|name| name.value.clone()),
+        tls_name: written
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.name.as_ref())
+            .map(|name| name.value.clone()),
         timeouts,
         keepalive,
         endpoints: sources,
@@ -86,7 +107,13 @@ struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    fn error<T>(&mut self, key: &str, at: &Spanned<T>, message: impl Into<String>, hint: Option<&str>) {
+    fn error<T>(
+        &mut self,
+        key: &str,
+        at: &Spanned<T>,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
         self.diagnostics.push(
             Diagnostic::error(format!("pools[{}].{key}", self.name), message)
                 .at(at.position.clone())
@@ -98,7 +125,12 @@ impl Reporter<'_> {
 /// Reads the addresses. What is wrong with one is reported, and it is left out.
 fn sources(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddress, u16)> {
     if written.endpoints.is_empty() {
-        reporter.error("endpoints", &written.name, "the pool has no endpoint", Some("add one, as `- 10.0.0.1:8080`"));
+        reporter.error(
+            "endpoints",
+            &written.name,
+            "the pool has no endpoint",
+            Some("add one, as `- 10.0.0.1:8080`"),
+        );
     }
     let mut sources: Vec<(WrittenAddress, u16)> = Vec::new();
     for (index, endpoint) in written.endpoints.iter().enumerate() {
@@ -117,7 +149,12 @@ fn sources(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddres
         }
     }
     if !sources.is_empty() && sources.iter().all(|(_, weight)| *weight == 0) {
-        reporter.error("endpoints", &written.name, "every endpoint has weight 0, so none is ever chosen", None);
+        reporter.error(
+            "endpoints",
+            &written.name,
+            "every endpoint has weight 0, so none is ever chosen",
+            None,
+        );
     }
     sources
 }
@@ -130,7 +167,12 @@ fn source(
 ) -> Option<WrittenAddress> {
     let text = endpoint.value.address();
     if endpoint.value.weight() > 1000 {
-        reporter.error(key, endpoint, "the weight is over 1000", Some("weights are shares: 2 and 1 are as 2000 and 1000"));
+        reporter.error(
+            key,
+            endpoint,
+            "the weight is over 1000",
+            Some("weights are shares: 2 and 1 are as 2000 and 1000"),
+        );
     }
     let address = match address::parse(text) {
         Ok(address) => address,
@@ -142,7 +184,12 @@ fn source(
     if let WrittenAddress::Known(Address::Inet(inet)) = &address
         && (inet.port() == 0 || inet.ip().is_unspecified())
     {
-        reporter.error(key, endpoint, format!("`{text}` can't be connected to"), Some("give an address and a port"));
+        reporter.error(
+            key,
+            endpoint,
+            format!("`{text}` can't be connected to"),
+            Some("give an address and a port"),
+        );
         return None;
     }
     if let Some(tls) = &written.tls
@@ -188,7 +235,12 @@ fn timeouts(written: &Written, reporter: &mut Reporter<'_>) -> Timeouts {
         ("timeouts.write", times.write),
     ] {
         if value.is_zero() {
-            reporter.error(key, &written.name, "a time of 0 would end every request", Some("give a time as `60s`"));
+            reporter.error(
+                key,
+                &written.name,
+                "a time of 0 would end every request",
+                Some("give a time as `60s`"),
+            );
         }
     }
     Timeouts {
@@ -214,48 +266,76 @@ fn pool_tls(
     if let Some(name) = &tls.name
         && ServerName::try_from(name.value.clone()).is_err()
     {
-        reporter.error("tls.name", name, format!("`{}` is not a host name", name.value.escape_debug()), None);
+        reporter.error(
+            "tls.name",
+            name,
+            format!("`{}` is not a host name", name.value.escape_debug()),
+            None,
+        );
     }
     let mut hasher = DefaultHasher::new();
     (tls.verify, protocol as u8).hash(&mut hasher);
-    let read = |key: &str, path: &Spanned<String>, reporter: &mut Reporter<'_>| match state.pems.read(&beside(path)) {
+    let read = |key: &str, path: &Spanned<String>, reporter: &mut Reporter<'_>| match state
+        .pems
+        .read(&beside(path))
+    {
         Ok(pem) => Some(pem),
         Err(error) => {
             reporter.error(key, path, error.to_string(), None);
             None
         }
     };
-    let ca = tls.ca.as_ref().map(|path| (path, read("tls.ca", path, reporter)));
+    let ca = tls
+        .ca
+        .as_ref()
+        .map(|path| (path, read("tls.ca", path, reporter)));
     let authorities = match &ca {
-        Some((path, Some(pem))) => match Authorities::from_pem(pem).and_then(|ca| Ok((ca, pem.certificates()?))) {
-            Ok(authorities) => Some(authorities),
-            Err(error) => {
-                reporter.error("tls.ca", path, error.to_string(), None);
-                None
+        Some((path, Some(pem))) => {
+            match Authorities::from_pem(pem).and_then(|ca| Ok((ca, pem.certificates()?))) {
+                Ok(authorities) => Some(authorities),
+                Err(error) => {
+                    reporter.error("tls.ca", path, error.to_string(), None);
+                    None
+                }
             }
-        },
+        }
         _ => None,
     };
     let client = match (&tls.certificate, &tls.key) {
         (Some(certificate), Some(key)) => {
-            let pems = (read("tls.certificate", certificate, reporter), read("tls.key", key, reporter));
+            let pems = (
+                read("tls.certificate", certificate, reporter),
+                read("tls.key", key, reporter),
+            );
             match pems {
-                (Some(certificate_pem), Some(key_pem)) => match client_certificate(&certificate_pem, &key_pem) {
-                    Ok(client) => Some(client),
-                    Err(error) => {
-                        reporter.error("tls.certificate", certificate, error.to_string(), None);
-                        None
+                (Some(certificate_pem), Some(key_pem)) => {
+                    match client_certificate(&certificate_pem, &key_pem) {
+                        Ok(client) => Some(client),
+                        Err(error) => {
+                            reporter.error("tls.certificate", certificate, error.to_string(), None);
+                            None
+                        }
                     }
-                },
+                }
                 _ => None,
             }
         }
         (Some(alone), None) => {
-            reporter.error("tls.key", alone, "a certificate needs its key", Some("give `key` as well"));
+            reporter.error(
+                "tls.key",
+                alone,
+                "a certificate needs its key",
+                Some("give `key` as well"),
+            );
             None
         }
         (None, Some(alone)) => {
-            reporter.error("tls.certificate", alone, "a key needs its certificate", Some("give `certificate` as well"));
+            reporter.error(
+                "tls.certificate",
+                alone,
+                "a key needs its certificate",
+                Some("give `certificate` as well"),
+            );
             None
         }
         (None, None) => None,
@@ -292,17 +372,33 @@ fn pool_tls(
             fingerprint: hasher.finish(),
         })),
         Err(error) => {
-            let name = Spanned { value: (), position: tls.name.as_ref().and_then(|name| name.position.clone()) };
-            reporter.error("tls", &name, error.to_string(), Some("give the authorities as `ca`, or set `verify: false`"));
+            let name = Spanned {
+                value: (),
+                position: tls.name.as_ref().and_then(|name| name.position.clone()),
+            };
+            reporter.error(
+                "tls",
+                &name,
+                error.to_string(),
+                Some("give the authorities as `ca`, or set `verify: false`"),
+            );
             None
         }
     }
 }
 
 /// The certificate in the forms of both carriers.
-fn client_certificate(certificate: &Pem, key: &Pem) -> Result<(Arc<LoadedCertificate>, Arc<CertKey>), TlsError> {
+fn client_certificate(
+    certificate: &Pem,
+    key: &Pem,
+) -> Result<(Arc<LoadedCertificate>, Arc<CertKey>), TlsError> {
     let loaded = LoadedCertificate::from_pem(certificate, key)?;
-    let chain = loaded.certified_key.cert.iter().map(|certificate| certificate.to_vec()).collect();
+    let chain = loaded
+        .certified_key
+        .cert
+        .iter()
+        .map(|certificate| certificate.to_vec())
+        .collect();
     let for_duplex = CertKey::new(chain, key.private_key()?.secret_der().to_vec());
     Ok((Arc::new(loaded), Arc::new(for_duplex)))
 }

@@ -14,7 +14,9 @@ use crate::config::route::{FieldMatch, PathMatch, Route as Written};
 use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned};
 use crate::policy::{HeaderEdits, Redirect, Respond, Rewrite};
 use crate::pool::Timeouts;
-use crate::route::{HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex};
+use crate::route::{
+    HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex,
+};
 use crate::state::State;
 
 /// One compiled route, with what the tables are built from.
@@ -35,48 +37,78 @@ pub(super) fn compile(
     unread: &Unread,
     diagnostics: &mut Diagnostics,
 ) -> Vec<CompiledRoute> {
-    let listeners: Vec<&str> = config.listeners.iter().map(|listener| listener.name.value.as_str()).collect();
-    let known = Known { pools, unread, listeners: &listeners };
+    let listeners: Vec<&str> = config
+        .listeners
+        .iter()
+        .map(|listener| listener.name.value.as_str())
+        .collect();
+    let known = Known {
+        pools,
+        unread,
+        listeners: &listeners,
+    };
     let mut used = vec![false; pools.len()];
     let mut compiled = Vec::with_capacity(config.routes.len());
     for (index, written) in config.routes.iter().enumerate() {
-        if let Some(pool) = written.pool.as_ref().and_then(|pool| pools.get_index_of(&pool.value)) {
+        if let Some(pool) = written
+            .pool
+            .as_ref()
+            .and_then(|pool| pools.get_index_of(&pool.value))
+        {
             used[pool] = true;
         }
-        let mut one = One { written, diagnostics, valid: true };
+        let mut one = One {
+            written,
+            diagnostics,
+            valid: true,
+        };
         let matcher = one.matcher();
         let end = one.end(&known);
         let listeners = one.listeners(&known);
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
-            Rewrite::compile(&rewrite.value, |message| one.error("rewrite", rewrite.position.clone(), message))
+            Rewrite::compile(&rewrite.value, |message| {
+                one.error("rewrite", rewrite.position.clone(), message)
+            })
         });
-        let request_headers = HeaderEdits::compile(&written.request_headers, |position, message| {
-            one.error("request_headers", position, message);
-        });
-        let response_headers = HeaderEdits::compile(&written.response_headers, |position, message| {
-            one.error("response_headers", position, message);
-        });
+        let request_headers =
+            HeaderEdits::compile(&written.request_headers, |position, message| {
+                one.error("request_headers", position, message);
+            });
+        let response_headers =
+            HeaderEdits::compile(&written.response_headers, |position, message| {
+                one.error("response_headers", position, message);
+            });
         one.unused_policies();
         let valid = one.valid;
         if let (true, Some(end)) = (valid, end) {
             let route = Route {
                 name: Arc::from(written.name.value.as_str()),
                 https_redirect: written.https_redirect,
-                max_body: written.max_body.map(|size| Some(size.as_u64()).filter(|size| *size > 0)),
+                max_body: written
+                    .max_body
+                    .map(|size| Some(size.as_u64()).filter(|size| *size > 0)),
                 rewrite,
                 request_headers,
                 response_headers,
                 end,
                 metrics: state.metrics.route(&written.name.value),
             };
-            compiled.push(CompiledRoute { route: Arc::new(route), matcher, listeners, index });
+            compiled.push(CompiledRoute {
+                route: Arc::new(route),
+                matcher,
+                listeners,
+                index,
+            });
         }
     }
     for (pool, used) in config.pools.iter().zip(used) {
-        if !used {
+        if !used && !unread.has_routes() {
             diagnostics.push(
-                Diagnostic::warning(format!("pools[{}]", pool.name.value), "no route uses this pool")
-                    .at(pool.name.position.clone()),
+                Diagnostic::warning(
+                    format!("pools[{}]", pool.name.value),
+                    "no route uses this pool",
+                )
+                .at(pool.name.position.clone()),
             );
         }
     }
@@ -101,11 +133,22 @@ impl One<'_> {
         self.error_with(key, position, message, None);
     }
 
-    fn error_with(&mut self, key: &str, position: Option<Position>, message: impl Into<String>, hint: Option<String>) {
+    fn error_with(
+        &mut self,
+        key: &str,
+        position: Option<Position>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         self.valid = false;
         let position = position.or_else(|| self.written.name.position.clone());
         self.diagnostics.push(
-            Diagnostic::error(format!("routes[{}].{key}", self.written.name.value), message).at(position).hint(hint),
+            Diagnostic::error(
+                format!("routes[{}].{key}", self.written.name.value),
+                message,
+            )
+            .at(position)
+            .hint(hint),
         );
     }
 
@@ -115,7 +158,11 @@ impl One<'_> {
         for (index, host) in written.hosts.iter().enumerate() {
             match HostPattern::parse(&host.value) {
                 Ok(host) => matcher.hosts.push(host),
-                Err(error) => self.error(&format!("match.hosts[{index}]"), host.position.clone(), error.to_string()),
+                Err(error) => self.error(
+                    &format!("match.hosts[{index}]"),
+                    host.position.clone(),
+                    error.to_string(),
+                ),
             }
         }
         for (index, path) in written.paths.iter().enumerate() {
@@ -126,7 +173,11 @@ impl One<'_> {
             };
             match pattern {
                 Ok(pattern) => matcher.paths.push(pattern),
-                Err(error) => self.error(&format!("match.paths[{index}]"), path.position.clone(), error.to_string()),
+                Err(error) => self.error(
+                    &format!("match.paths[{index}]"),
+                    path.position.clone(),
+                    error.to_string(),
+                ),
             }
         }
         for (index, method) in written.methods.iter().enumerate() {
@@ -141,7 +192,10 @@ impl One<'_> {
                         &format!("match.methods[{index}]"),
                         method.position.clone(),
                         format!("`{}` is not a method", method.value.escape_debug()),
-                        Some(format!("methods are written in capitals, as `{}`", upper.escape_debug())),
+                        Some(format!(
+                            "methods are written in capitals, as `{}`",
+                            upper.escape_debug()
+                        )),
                     );
                 }
             }
@@ -150,16 +204,24 @@ impl One<'_> {
             let key = format!("match.headers[{index}]");
             let value = self.value_match(&key, field);
             match HeaderName::try_from(field.value.name.as_str()) {
-                Ok(name) => matcher.headers.extend(value.map(|value| HeaderMatch { name, value })),
+                Ok(name) => matcher
+                    .headers
+                    .extend(value.map(|value| HeaderMatch { name, value })),
                 Err(_) => {
-                    let message = format!("`{}` is not the name of a header field", field.value.name.escape_debug());
+                    let message = format!(
+                        "`{}` is not the name of a header field",
+                        field.value.name.escape_debug()
+                    );
                     self.error(&key, field.position.clone(), message);
                 }
             }
         }
         for (index, parameter) in written.query.iter().enumerate() {
             let value = self.value_match(&format!("match.query[{index}]"), parameter);
-            matcher.queries.extend(value.map(|value| QueryMatch { name: parameter.value.name.clone(), value }));
+            matcher.queries.extend(value.map(|value| QueryMatch {
+                name: parameter.value.name.clone(),
+                value,
+            }));
         }
         matcher
     }
@@ -171,13 +233,21 @@ impl One<'_> {
             (None, Some(pattern), None) => match WholeRegex::new(pattern) {
                 Ok(regex) => Some(ValueMatch::Regex(regex)),
                 Err(error) => {
-                    self.error(&format!("{key}.regex"), field.position.clone(), error.to_string());
+                    self.error(
+                        &format!("{key}.regex"),
+                        field.position.clone(),
+                        error.to_string(),
+                    );
                     None
                 }
             },
             (None, None, Some(true)) => Some(ValueMatch::Present),
             _ => {
-                self.error(key, field.position.clone(), "give exactly one of `exact`, `regex` and `present: true`");
+                self.error(
+                    key,
+                    field.position.clone(),
+                    "give exactly one of `exact`, `regex` and `present: true`",
+                );
                 None
             }
         }
@@ -209,7 +279,11 @@ impl One<'_> {
                 None
             }
             _ => {
-                self.error("pool", None, "`pool`, `redirect` and `respond` exclude each other; give one of them");
+                self.error(
+                    "pool",
+                    None,
+                    "`pool`, `redirect` and `respond` exclude each other; give one of them",
+                );
                 None
             }
         }
@@ -224,18 +298,30 @@ impl One<'_> {
             }
             let name = pool.value.escape_debug();
             let meant = suggestion(&pool.value, known.pools.keys().map(String::as_str));
-            self.error("pool", pool.position.clone(), format!("the pool `{name}` does not exist{meant}"));
+            self.error(
+                "pool",
+                pool.position.clone(),
+                format!("the pool `{name}` does not exist{meant}"),
+            );
             return None;
         };
         let own = &self.written.timeouts;
-        for (key, time) in [("timeouts.first_byte", own.first_byte), ("timeouts.read", own.read)] {
+        for (key, time) in [
+            ("timeouts.first_byte", own.first_byte),
+            ("timeouts.read", own.read),
+        ] {
             if time.is_some_and(crate::config::Timespan::is_zero) {
                 self.error(key, None, "a time of 0 would end every request");
             }
         }
         let timeouts = Timeouts {
-            first_byte: own.first_byte.map_or(found.timeouts.first_byte, crate::config::Timespan::as_duration),
-            read: own.read.map_or(found.timeouts.read, crate::config::Timespan::as_duration),
+            first_byte: own.first_byte.map_or(
+                found.timeouts.first_byte,
+                crate::config::Timespan::as_duration,
+            ),
+            read: own
+                .read
+                .map_or(found.timeouts.read, crate::config::Timespan::as_duration),
             total: own.total.map_or(found.timeouts.total, unlimited_if_zero),
             ..found.timeouts
         };
@@ -252,11 +338,18 @@ impl One<'_> {
                 self.error(
                     &format!("listeners[{index}]"),
                     listener.position.clone(),
-                    format!("the listener `{}` does not exist{meant}", name.escape_debug()),
+                    format!(
+                        "the listener `{}` does not exist{meant}",
+                        name.escape_debug()
+                    ),
                 );
             }
         }
-        self.written.listeners.iter().map(|name| name.value.clone()).collect()
+        self.written
+            .listeners
+            .iter()
+            .map(|name| name.value.clone())
+            .collect()
     }
 
     /// What only has a meaning on the way to a pool is an error elsewhere: a key that does nothing is a mistake.
@@ -271,7 +364,11 @@ impl One<'_> {
             ("max_body", self.written.max_body.is_some()),
         ] {
             if given {
-                self.error(key, None, format!("`{key}` has no effect on a route without a pool"));
+                self.error(
+                    key,
+                    None,
+                    format!("`{key}` has no effect on a route without a pool"),
+                );
             }
         }
     }
@@ -285,7 +382,9 @@ pub(super) fn table(
 ) -> WithRoutes {
     let own: Vec<&CompiledRoute> = compiled
         .iter()
-        .filter(|route| route.listeners.is_empty() || route.listeners.iter().any(|name| name == listener))
+        .filter(|route| {
+            route.listeners.is_empty() || route.listeners.iter().any(|name| name == listener)
+        })
         .collect();
     let indexes: Vec<usize> = own.iter().map(|route| route.index).collect();
     if let Some(table) = shared.get(&indexes) {
@@ -296,13 +395,20 @@ pub(super) fn table(
         table: RouteTable::build(&matchers),
         routes: own.iter().map(|route| Arc::clone(&route.route)).collect(),
     };
-    let table = WithRoutes { routes: Arc::new(routes), indexes: indexes.clone().into() };
+    let table = WithRoutes {
+        routes: Arc::new(routes),
+        indexes: indexes.clone().into(),
+    };
     shared.insert(indexes, table.clone());
     table
 }
 
 /// Reports routes that match the same requests (errors) and routes no request reaches (warnings).
-pub(super) fn check_overlaps(config: &Config, tables: &[super::listeners::CompiledListener], diagnostics: &mut Diagnostics) {
+pub(super) fn check_overlaps(
+    config: &Config,
+    tables: &[super::listeners::CompiledListener],
+    diagnostics: &mut Diagnostics,
+) {
     let mut checked: Vec<&Arc<[usize]>> = Vec::new();
     for table in tables.iter().map(|listener| &listener.table) {
         if checked.iter().any(|seen| Arc::ptr_eq(seen, &table.indexes)) {
@@ -310,7 +416,12 @@ pub(super) fn check_overlaps(config: &Config, tables: &[super::listeners::Compil
         }
         checked.push(&table.indexes);
         let route = |index: usize| &config.routes[table.indexes[index]];
-        let place = |position: &Option<Position>| position.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
+        let place = |position: &Option<Position>| {
+            position
+                .as_ref()
+                .map(|at| format!(" ({at})"))
+                .unwrap_or_default()
+        };
         for (earlier, later) in table.routes.table.conflicts() {
             let (earlier, later) = (route(earlier), route(later));
             diagnostics.push(

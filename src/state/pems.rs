@@ -15,7 +15,10 @@ pub struct Pems {
 impl Pems {
     /// Holds `text` as the file at `path`.
     pub fn insert(&self, path: PathBuf, text: String) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(path, text);
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path, text);
     }
 
     /// The file at `path`.
@@ -24,7 +27,12 @@ impl Pems {
     ///
     /// It can't be read.
     pub fn read(&self, path: &Path) -> Result<Pem, TlsError> {
-        match self.held.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+        match self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+        {
             Some(text) => Ok(Pem::inline(path.display().to_string(), text.clone())),
             None => Pem::read(path),
         }

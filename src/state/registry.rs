@@ -13,7 +13,9 @@ pub struct Registry<K, V> {
 
 impl<K, V> Default for Registry<K, V> {
     fn default() -> Self {
-        Self { known: Mutex::new(HashMap::new()) }
+        Self {
+            known: Mutex::new(HashMap::new()),
+        }
     }
 }
 

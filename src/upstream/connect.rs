@@ -63,13 +63,17 @@ pub async fn connect(peer: &Peer, limit: Duration) -> Result<EndpointConnection,
 async fn open(peer: &Peer) -> Result<EndpointConnection, ConnectError> {
     let socket = match &peer.address {
         Address::Inet(address) => {
-            let stream = TcpStream::connect(address).await.map_err(ConnectError::Connect)?;
+            let stream = TcpStream::connect(address)
+                .await
+                .map_err(ConnectError::Connect)?;
             stream.set_nodelay(true).map_err(ConnectError::Connect)?;
             Socket::from(stream)
         }
-        Address::Unix(path) => {
-            Socket::from(UnixStream::connect(path.as_path()).await.map_err(ConnectError::Connect)?)
-        }
+        Address::Unix(path) => Socket::from(
+            UnixStream::connect(path.as_path())
+                .await
+                .map_err(ConnectError::Connect)?,
+        ),
     };
     let Some(tls) = &peer.tls else {
         return Ok(EndpointConnection::Plain(socket));

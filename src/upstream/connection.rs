@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
-    UniqueIDType,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -39,7 +39,11 @@ impl EndpointConnection {
 }
 
 impl AsyncRead for EndpointConnection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             EndpointConnection::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             EndpointConnection::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -48,7 +52,11 @@ impl AsyncRead for EndpointConnection {
 }
 
 impl AsyncWrite for EndpointConnection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             EndpointConnection::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             EndpointConnection::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -108,6 +116,8 @@ impl Peek for EndpointConnection {}
 
 impl fmt::Debug for EndpointConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndpointConnection").field("fd", &self.socket().fd()).finish_non_exhaustive()
+        f.debug_struct("EndpointConnection")
+            .field("fd", &self.socket().fd())
+            .finish_non_exhaustive()
     }
 }

@@ -44,7 +44,9 @@ impl IdlePool {
 
     /// Keeps a connection whose last response was read to its end. Beyond the limit the oldest one goes.
     pub fn put(&self, peer: PeerId, stream: Stream, keepalive: &Keepalive, now: Instant) {
-        let Some(idle_time) = keepalive.idle else { return };
+        let Some(idle_time) = keepalive.idle else {
+            return;
+        };
         if keepalive.connections == 0 {
             return;
         }
@@ -53,7 +55,10 @@ impl IdlePool {
         if idle.len() >= keepalive.connections {
             idle.remove(0);
         }
-        idle.push(Idle { stream, until: now + idle_time });
+        idle.push(Idle {
+            stream,
+            until: now + idle_time,
+        });
     }
 
     /// Closes what is old or was closed by the endpoint, and forgets endpoints without connections.
@@ -71,5 +76,8 @@ impl IdlePool {
 }
 
 fn is_quiet(stream: &Stream) -> bool {
-    stream.as_any().downcast_ref::<EndpointConnection>().is_some_and(EndpointConnection::is_quiet)
+    stream
+        .as_any()
+        .downcast_ref::<EndpointConnection>()
+        .is_some_and(EndpointConnection::is_quiet)
 }

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use pingora::protocols::ALPN;
-use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, H1UpgradePolicy};
+use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use rustls::pki_types::{CertificateDer, ServerName};
 
@@ -61,7 +61,10 @@ pub struct PoolTls {
 
 /// Certificates as pingora takes them. They must have been parsed before: pingora panics on what is no certificate.
 pub fn wrap_certificates(certificates: &[CertificateDer<'static>]) -> Arc<[WrappedX509]> {
-    certificates.iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect()
+    certificates
+        .iter()
+        .map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509))
+        .collect()
 }
 
 impl Peer {
@@ -85,7 +88,10 @@ impl Peer {
         }
         let id = PeerId(hasher.finish());
 
-        let name = tls.as_ref().map(|tls| tls.name.to_str().into_owned()).unwrap_or_default();
+        let name = tls
+            .as_ref()
+            .map(|tls| tls.name.to_str().into_owned())
+            .unwrap_or_default();
         let mut duplex = match &address {
             // A `SocketAddr` is never looked up, which is where `HttpPeer::new` could panic.
             Address::Inet(address) => HttpPeer::new(*address, tls.is_some(), name),
@@ -112,9 +118,16 @@ impl Peer {
             options.verify_cert = tls.settings.verify;
             options.verify_hostname = tls.settings.verify;
             options.ca.clone_from(&tls.settings.authorities);
-            duplex.client_cert_key.clone_from(&tls.settings.client_certificate);
+            duplex
+                .client_cert_key
+                .clone_from(&tls.settings.client_certificate);
         }
-        Ok(Self { address, tls, id, duplex })
+        Ok(Self {
+            address,
+            tls,
+            id,
+            duplex,
+        })
     }
 
     /// The peer for the duplex carrier, with the times of this request.

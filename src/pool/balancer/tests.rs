@@ -1,0 +1,142 @@
+//! What must hold for every balancer? Each row of [`KINDS`] goes through the same contract.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::build;
+use crate::config::pool as config;
+use crate::pool::address::{WrittenAddress, parse};
+use crate::pool::discovery::{Resolved, Source};
+use crate::pool::{Endpoint, Keepalive, Protocol, Timeouts, Tried};
+use crate::state::State;
+use crate::telemetry::Metrics;
+
+/// Every balancer there is.
+const KINDS: [config::Balancer; 1] = [config::Balancer::RoundRobin];
+
+/// Endpoints with these weights.
+fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
+    let state = State::new(Arc::new(
+        Metrics::new().expect("every metric is registered once"),
+    ));
+    let second = Duration::from_secs(1);
+    let source = Source {
+        pool: Arc::from("p"),
+        balancer: config::Balancer::RoundRobin,
+        protocol: Protocol::Http1,
+        tls: None,
+        tls_name: None,
+        timeouts: Timeouts {
+            connect: second,
+            first_byte: second,
+            read: second,
+            write: second,
+            total: None,
+        },
+        keepalive: Keepalive {
+            idle: None,
+            connections: 0,
+        },
+        endpoints: weights
+            .iter()
+            .zip(1..)
+            .map(|(weight, port)| (address(port), *weight))
+            .collect(),
+    };
+    let members = source.members(&Resolved::new(), &state);
+    members.endpoints.iter().cloned().collect()
+}
+
+fn address(port: u16) -> WrittenAddress {
+    parse(&format!("127.0.0.1:{port}")).expect("an address")
+}
+
+#[test]
+fn no_balancer_picks_an_endpoint_that_is_not_available() {
+    for kind in KINDS {
+        let endpoints = endpoints(&[1, 5, 1, 3]);
+        let balancer = build(kind, &endpoints);
+        endpoints[1].state.set_drained(true);
+        for _ in 0..100 {
+            let picked = balancer.pick(&endpoints, &Tried::default(), Instant::now());
+            assert!(
+                picked.is_some_and(|index| index != 1),
+                "{kind:?}: {picked:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early() {
+    for kind in KINDS {
+        let endpoints = endpoints(&[1, 100, 1, 7, 1]);
+        let balancer = build(kind, &endpoints);
+        let mut tried = Tried::default();
+        for _ in 0..endpoints.len() {
+            let index = balancer
+                .pick(&endpoints, &tried, Instant::now())
+                .expect("some are left");
+            assert!(!tried.contains(&endpoints[index]), "{kind:?}");
+            tried.insert(&endpoints[index]);
+        }
+        assert_eq!(
+            balancer.pick(&endpoints, &tried, Instant::now()),
+            None,
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn the_only_available_one_of_a_thousand_endpoints_is_found() {
+    for kind in KINDS {
+        let endpoints = endpoints(&[1; 1000]);
+        let balancer = build(kind, &endpoints);
+        for endpoint in endpoints
+            .iter()
+            .filter(|endpoint| !Arc::ptr_eq(endpoint, &endpoints[777]))
+        {
+            endpoint.state.set_drained(true);
+        }
+        assert_eq!(
+            balancer.pick(&endpoints, &Tried::default(), Instant::now()),
+            Some(777),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
+    for kind in KINDS {
+        let weights = [5, 1, 0, 4];
+        let endpoints = endpoints(&weights);
+        let balancer = build(kind, &endpoints);
+        let mut picks: HashMap<usize, u32> = HashMap::new();
+        for _ in 0..10_000 {
+            let index = balancer
+                .pick(&endpoints, &Tried::default(), Instant::now())
+                .expect("all are available");
+            *picks.entry(index).or_default() += 1;
+        }
+        for (index, weight) in weights.iter().enumerate() {
+            let share = f64::from(picks.get(&index).copied().unwrap_or_default()) / 10_000.0;
+            assert!(
+                (share - f64::from(*weight) / 10.0).abs() < 0.05,
+                "{kind:?}: endpoint {index} has {share}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_lease_is_counted_while_it_lives_and_given_back_by_drop() {
+    let endpoints = endpoints(&[1]);
+    let lease =
+        crate::pool::Lease::take(&endpoints[0], Instant::now()).expect("nothing keeps it back");
+    assert_eq!(endpoints[0].state.in_flight(), 1);
+    drop(lease);
+    assert_eq!(endpoints[0].state.in_flight(), 0);
+}

@@ -1,0 +1,1 @@
+//! What does a client get when something fails?

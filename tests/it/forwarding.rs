@@ -1,0 +1,1 @@
+//! What do endpoints and clients learn about each other?

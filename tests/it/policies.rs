@@ -1,0 +1,1 @@
+//! Does each policy do its one thing?

@@ -1,0 +1,1 @@
+//! Does the process start, obey signals and show itself?

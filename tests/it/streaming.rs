@@ -1,0 +1,1 @@
+//! Do bytes flow as they come?
