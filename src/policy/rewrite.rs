@@ -112,16 +112,13 @@ impl Rewrite {
     }
 }
 
-/// Puts `prefix` and the rest of a path together with exactly one slash in between.
+/// Puts `prefix` and the rest of a path, which is empty or starts with a slash, together with one slash in between.
 pub(super) fn push_joined(to: &mut String, prefix: &str, rest: &str) {
     to.push_str(prefix.strip_suffix('/').unwrap_or(prefix));
-    if !rest.starts_with('/') && !(rest.is_empty() && !prefix.ends_with('/')) {
+    if rest.is_empty() && prefix.ends_with('/') {
         to.push('/');
     }
     to.push_str(rest);
-    if to.is_empty() {
-        to.push('/');
-    }
 }
 
 /// Whether an operator's path can stand in a request's target.

@@ -92,10 +92,9 @@ pub(super) fn compile(
                     .and_then(|tls| tls.hsts.as_ref())
                     .map(strict_transport_security),
                 http2: written.http2,
-                redirect_https: match written.redirect {
-                    Some(Redirect::Https) => Some(written.redirect_port.unwrap_or(https_port)),
-                    None => None,
-                },
+                redirect_https: written
+                    .redirect
+                    .map(|Redirect::Https| written.redirect_port.unwrap_or(https_port)),
                 https_port,
                 proxy_protocol: ProxyProtocol {
                     mode: written.proxy_protocol.mode,
