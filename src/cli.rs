@@ -108,11 +108,11 @@ fn check(path: &Path, strict: bool) -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!(
-        "{}: ok ({} listeners, {} routes, {} pools{})",
+        "{}: ok ({}, {}, {}{})",
         path.display(),
-        config.listeners.len(),
-        config.routes.len(),
-        config.pools.len(),
+        count_of(config.listeners.len(), "listener"),
+        count_of(config.routes.len(), "route"),
+        count_of(config.pools.len(), "pool"),
         if diagnostics.is_empty() {
             String::new()
         } else {
@@ -129,12 +129,15 @@ fn count(diagnostics: &Diagnostics) -> String {
         .filter(|one| one.severity == Severity::Error)
         .count();
     let warnings = diagnostics.len() - errors;
-    let several = |number: usize| if number == 1 { "" } else { "s" };
     format!(
-        "{errors} error{}, {warnings} warning{}",
-        several(errors),
-        several(warnings)
+        "{}, {}",
+        count_of(errors, "error"),
+        count_of(warnings, "warning")
     )
+}
+
+fn count_of(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn effective(path: &Path) -> Result<(), StartError> {

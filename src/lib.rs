@@ -1,9 +1,50 @@
 //! Portcullis, an edge proxy and load balancer on Pingora. This page is the map.
+//!
+//! # Modules, in the order a request meets them
+//!
+//! | Module | The question it answers | May use |
+//! |---|---|---|
+//! | [`server`] | how does the process start, accept and stop? | everything |
+//! | [`proxy`] | what happens to one request? | everything below, Pingora |
+//! | [`route`] | which route does it match? | nothing of ours |
+//! | [`policy`] | what is done to it on its route? | `config`, `route`, `proxy::forward` |
+//! | [`pool`] | which endpoint serves it, and what did we learn? | `state`, `upstream`, `telemetry` |
+//! | [`upstream`] | how is that endpoint reached? | `pool`, `tls`, Pingora |
+//! | [`telemetry`] | what is told about it? | `error` |
+//! | [`error`] | in which ways can it fail? | nothing |
+//!
+//! Beside the line stand [`config`] (what the operator wrote: plain values), [`snapshot`] (one immutable generation, compiled
+//! from it), [`state`] (memory that outlives a generation), [`tls`] (certificates and rustls configurations), [`admin`] (the
+//! own listener for metrics and probes), [`cli`] and [`demo`]. The [`manual`] tells how it fits together and why.
+//!
+//! `config`, `route`, `policy` and the parts of `pool` that decide name no session and no server of Pingora: they are pure,
+//! and tested in microseconds.
+//!
+//! # Words
+//!
+//! One word for each thing, in code, configuration, logs, metrics and docs.
+//!
+//! | Word | Meaning |
+//! |---|---|
+//! | listener | an address that accepts connections, with its TLS, protocol and limit settings |
+//! | route | which requests get which policies and which pool |
+//! | policy | one thing done to a request or response on a route |
+//! | pool | a named set of endpoints with a balancer, limits and timeouts |
+//! | endpoint | one address in a pool |
+//! | balancer | the algorithm that chooses an endpoint |
+//! | lease | the right to use one endpoint for one attempt, given back by drop |
+//! | outcome | what an attempt taught about the endpoint: success, failure or neutral |
+//! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |
+//! | state | memory that outlives a reload |
+//! | carrier | what moves the bytes of a request: the direct exchange or pingora-proxy's duplex |
+//! | reason | why a request ended as it did: one closed set for log, metric and `Proxy-Status` |
+
 pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod error;
+pub mod manual;
 pub mod policy;
 pub mod pool;
 pub mod proxy;

@@ -132,6 +132,17 @@ impl Diagnostics {
         self.sorted.append(&mut others.sorted);
     }
 
+    /// Adds those of `others` that are not at a place with an error already: what follows from a first mistake.
+    pub fn append_elsewhere(&mut self, others: Diagnostics) {
+        let known: BTreeSet<Position> = self
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .filter_map(|one| one.position.clone())
+            .collect();
+        let is_new = |one: &Diagnostic| one.position.as_ref().is_none_or(|at| !known.contains(at));
+        self.sorted.extend(others.sorted.into_iter().filter(is_new));
+    }
+
     /// Whether one of them is an error: the configuration must not be used.
     pub fn has_errors(&self) -> bool {
         self.iter().any(|one| one.severity == Severity::Error)

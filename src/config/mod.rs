@@ -15,6 +15,8 @@ pub mod print;
 pub mod route;
 pub mod runtime;
 pub mod schema;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 pub mod units;
 

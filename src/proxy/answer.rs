@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -13,6 +13,7 @@ use super::ctx::RequestCtx;
 use super::forward::{Fields, proxy_status};
 use crate::error::{ProxyError, Reason};
 use crate::policy::Respond;
+use crate::server::connection::Connection;
 
 static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -136,6 +137,21 @@ async fn send(
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// Lets a client see that the answer it has a part of is not whole. A missing last chunk, a body that is too short and a
+/// reset HTTP/2 stream show by themselves; where the connection's end is the body's end it takes a reset.
+pub fn break_visibly(session: &Session) {
+    let until_close = session.response_written().is_some_and(|header| {
+        !header.headers.contains_key(CONTENT_LENGTH)
+            && !header.headers.contains_key(TRANSFER_ENCODING)
+    });
+    if until_close
+        && let Some(stream) = session.stream()
+        && let Some(connection) = stream.as_any().downcast_ref::<Connection>()
+    {
+        connection.reset_on_close();
+    }
 }
 
 /// What the listener and the route add to every response.

@@ -1,7 +1,7 @@
 //! How is everything else carried: uploads, WebSockets, gRPC, HTTP/2 endpoints? By pingora-proxy, which moves request
 //! and response at the same time. These are the steps its hooks call.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
@@ -13,9 +13,7 @@ use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Outcome;
-
-/// How long an upgraded connection may be silent in both directions.
-const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
+use crate::upstream::upgrade;
 
 /// Chooses an endpoint.
 ///
@@ -37,12 +35,8 @@ pub fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
             watchdog.set_total(Some(deadline));
         }
     }
-    if ctx.upgrade {
-        // One limit holds for the whole life of Pingora's session with the endpoint, and a WebSocket may be silent for
-        // longer than a response may take.
-        timeouts.first_byte = UPGRADED_IDLE;
-    }
     match &ctx.lease {
+        Some(lease) if ctx.upgrade => Ok(lease.endpoint().peer.upgrade(&timeouts)),
         Some(lease) => Ok(lease.endpoint().peer.duplex(&timeouts)),
         None => Err(refuse(ctx, internal)),
     }
@@ -94,7 +88,7 @@ pub fn response(session: &mut Session, header: &mut ResponseHeader, ctx: &mut Re
     }
     if header.status.as_u16() == 101 {
         // From here on both sides may be silent for long, and no limit of a request holds.
-        session.set_read_timeout(Some(UPGRADED_IDLE));
+        session.set_read_timeout(Some(upgrade::IDLE));
         if let Some(watchdog) = &ctx.watchdog {
             watchdog.reset();
         }

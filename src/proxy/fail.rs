@@ -1,5 +1,6 @@
 //! What does an error mean, and what does the client get for it? The one place where errors of carriers become reasons.
 
+use std::io;
 use std::time::Instant;
 
 use pingora::{Error, ErrorSource, ErrorType};
@@ -46,7 +47,17 @@ fn of_client(error: &Error) -> Reason {
 }
 
 fn of_endpoint(error: &Error, stage: Stage) -> Reason {
-    match (error.etype(), stage) {
+    let timed_out = matches!(
+        error.cause.as_ref().and_then(|cause| cause.downcast_ref::<io::Error>()),
+        Some(cause) if cause.kind() == io::ErrorKind::TimedOut
+    );
+    let kind = if timed_out && *error.etype() == ErrorType::ReadError {
+        // A socket that keeps its time itself.
+        &ErrorType::ReadTimedout
+    } else {
+        error.etype()
+    };
+    match (kind, stage) {
         (ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout, _) => Reason::ConnectTimeout,
         (ErrorType::ConnectRefused, _) => Reason::ConnectRefused,
         (

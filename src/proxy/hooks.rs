@@ -87,6 +87,7 @@ impl Gate {
             Err(Broken::BeforeAnswer(error)) => refuse(session, ctx, error).await,
             Err(Broken::InAnswer(error)) => {
                 ctx.failed(error);
+                answer::break_visibly(session);
                 Err(direct::broken_answer(error))
             }
         }
@@ -242,6 +243,9 @@ impl ProxyHttp for Gate {
         let answered = stage == Stage::BeforeHeader
             && failure.reason != Reason::ClientGone
             && answer::failure(session, ctx, failure).await.is_ok();
+        if stage == Stage::InBody {
+            answer::break_visibly(session);
+        }
         FailToProxy {
             error_code: failure.reason.status(),
             // A whole answer was given, so the session may end in good order; a part of one must look broken.

@@ -184,6 +184,12 @@ impl Connection {
         poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await
     }
 
+    /// Makes the close that follows a reset. An answer whose end is the connection's end (HTTP/1.0) would otherwise look
+    /// whole although it is not.
+    pub fn reset_on_close(&self) {
+        self.wire.socket().reset_on_close();
+    }
+
     fn poll_session_read(
         &mut self,
         cx: &mut Context<'_>,

@@ -89,10 +89,12 @@ pub fn prepare_loaded(
             diagnostics,
         };
     };
-    let config = Config::read(&loaded.root, &mut diagnostics);
+    let mut read = Diagnostics::default();
+    let config = Config::read(&loaded.root, &mut read);
+    diagnostics.append_elsewhere(read);
     let unread = Unread::of(&loaded.root, &config);
     let compiled = compile(&config, state, &unread, SystemTime::now());
-    diagnostics.append(compiled.diagnostics);
+    diagnostics.append_elsewhere(compiled.diagnostics);
     let snapshot = compiled.snapshot.filter(|_| !diagnostics.has_errors());
     Prepared {
         config,

@@ -4,8 +4,10 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -53,6 +55,15 @@ impl Socket {
     /// Gives back bytes that were read too early; they come before what the socket has.
     pub fn replay(&mut self, bytes: BytesMut) {
         self.replay = bytes;
+    }
+
+    /// Makes the close that follows a reset (TCP only).
+    pub fn reset_on_close(&self) {
+        if let Stream::Tcp(stream) = &self.stream
+            && let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO))
+        {
+            log::debug!("SO_LINGER: {error}");
+        }
     }
 
     /// Whether an idle connection is still usable: nothing to read, so neither closed nor talking out of turn. Asks

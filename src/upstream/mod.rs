@@ -6,12 +6,13 @@
 pub mod connect;
 pub mod connection;
 pub mod idle;
+pub mod upgrade;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use pingora::protocols::ALPN;
-use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy};
+use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy, Scheme};
 use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use rustls::pki_types::{CertificateDer, ServerName};
 
@@ -134,6 +135,21 @@ impl Peer {
     pub fn duplex(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
         let mut peer = Box::new(self.duplex.clone());
         peer.options.read_timeout = Some(timeouts.first_byte);
+        peer
+    }
+
+    /// The peer for a request that wants to be upgraded: a connection of its own, see [`upgrade`].
+    pub fn upgrade(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
+        let mut peer = Box::new(self.duplex.clone());
+        // TLS is spoken by the connector.
+        peer.scheme = Scheme::HTTP;
+        peer.sni = String::new();
+        peer.group_key = !self.id.0;
+        peer.options.read_timeout = None;
+        peer.options.custom_l4 = Some(Arc::new(upgrade::UpgradeConnector::new(
+            self.clone(),
+            *timeouts,
+        )));
         peer
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Loader<'l> {
     read: HashMap<PathBuf, Option<Position>>,
     /// The files whose `include` is being read, as the system knows them.
     open: Vec<PathBuf>,
+    /// Whether a file that was named is not in the document.
+    missing: bool,
 }
 
 impl<'l> Loader<'l> {
@@ -49,6 +51,7 @@ impl<'l> Loader<'l> {
             files: Vec::new(),
             read: HashMap::new(),
             open: Vec::new(),
+            missing: false,
         }
     }
 
@@ -57,11 +60,11 @@ impl<'l> Loader<'l> {
         self.file(path, None);
     }
 
-    /// The document (`None` if the main file holds none) and the files.
+    /// The document (`None` if a part of it is missing) and the files.
     pub(super) fn finish(self) -> (Option<Node>, Vec<PathBuf>) {
         let kind = Kind::Mapping(self.merged.finish());
-        let root = self.root.map(|position| Node { position, kind });
-        (root, self.files)
+        let root = self.root.filter(|_| !self.missing);
+        (root.map(|position| Node { position, kind }), self.files)
     }
 
     fn file(&mut self, path: &Path, named_at: Option<&Position>) {
@@ -82,13 +85,14 @@ impl<'l> Loader<'l> {
         let name: Arc<Path> = Arc::from(path);
         let text = match String::from_utf8(text) {
             Ok(text) => text,
-            Err(error) => return self.diagnostics.push(not_utf8(&name, &error)),
+            Err(error) => return self.lose(not_utf8(&name, &error)),
         };
         let Some(root) = document::parse(&name, &text, self.diagnostics) else {
+            self.missing = true;
             return;
         };
         let Kind::Mapping(entries) = root.kind else {
-            return self.diagnostics.push(not_a_mapping(&root));
+            return self.lose(not_a_mapping(&root));
         };
         self.root.get_or_insert(root.position);
         let mut include = None;
@@ -128,7 +132,12 @@ impl<'l> Loader<'l> {
     fn refuse(&mut self, message: String, named_at: Option<&Position>) {
         let key = if named_at.is_some() { KEY } else { "" };
         let diagnostic = Diagnostic::error(key, message);
-        self.diagnostics.push(diagnostic.at(named_at.cloned()));
+        self.lose(diagnostic.at(named_at.cloned()));
+    }
+
+    fn lose(&mut self, diagnostic: Diagnostic) {
+        self.missing = true;
+        self.diagnostics.push(diagnostic);
     }
 
     fn includes(&mut self, from: &Path, mut include: Node) {

@@ -33,7 +33,10 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads the configuration whose main file is `path`. `None` if there is an error; `diagnostics` say which.
+/// Reads the configuration whose main file is `path`.
+///
+/// `None` if a part of it is missing (a file that can't be read, or is no YAML), so that nothing can be said about the
+/// whole. Other errors, such as a variable that is not set, are in `diagnostics` and leave the rest to be checked.
 pub fn load(
     path: &Path,
     environment: Environment<'_>,
@@ -47,7 +50,6 @@ pub fn load(
         environment::substitute(&mut root, &KeyPath::Root, environment, &mut found);
         Loaded { root, files }
     });
-    let loaded = loaded.filter(|_| !found.has_errors());
     diagnostics.append(found);
     loaded
 }
@@ -76,7 +78,7 @@ pub fn load_str(
         }
         environment::substitute(root, &KeyPath::Root, environment, &mut found);
     }
-    let root = root.filter(|_| !found.has_errors());
+    let root = root.filter(|root| matches!(root.kind, Kind::Mapping(_)));
     diagnostics.append(found);
     root.map(|root| Loaded {
         root,

@@ -22,6 +22,8 @@ fn parsed(text: &str) -> (Option<Node>, Diagnostics) {
 fn loaded<T: DeserializeOwned>(text: &str) -> (Option<T>, Diagnostics) {
     let (node, mut diagnostics) = parsed(text);
     let value = node.and_then(|node| read(&node, &mut diagnostics));
+    // What the parser refuses, a tag for instance, does not keep the rest from being read.
+    let value = value.filter(|_| !diagnostics.has_errors());
     (value, diagnostics)
 }
 
