@@ -109,19 +109,11 @@ pub fn request(
         header
             .set_raw_path(target.as_bytes())
             .map_err(|_| internal)?;
-    } else if header.uri.scheme().is_some() {
-        // HTTP/2 gives a URI with scheme and authority; the endpoint gets path and query.
-        let target = header
-            .uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str())
-            .to_owned();
-        header
-            .set_raw_path(target.as_bytes())
-            .map_err(|_| internal)?;
     }
     match host {
         Some(host) => header.set(HOST, host.clone()),
+        // HTTP/2 has no request without an authority.
+        None if pool.protocol == Protocol::Http2 => header.set(HOST, endpoint.host.clone()),
         // RFC 9112 §3.2: a request must have the field, be it empty.
         None if !header.headers.contains_key(HOST) => {
             header.set(HOST, HeaderValue::from_static(""))
