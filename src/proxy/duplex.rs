@@ -53,6 +53,21 @@ pub fn request(header: &mut RequestHeader, ctx: &mut RequestCtx) -> pingora::Res
     Ok(())
 }
 
+/// Starts the clock for the next piece of the request's body; `end` when there is none.
+pub fn expect_body(end: bool, ctx: &RequestCtx) {
+    if ctx.upgrade {
+        return;
+    }
+    if let (Some(watchdog), Some(listener)) = (&ctx.watchdog, &ctx.listener) {
+        let limit = match ctx.version {
+            http::Version::HTTP_2 => listener.timeouts.body,
+            // Pingora's session has a limit of its own there, after which the client can still be answered.
+            _ => listener.timeouts.body.saturating_add(ANSWER_IN),
+        };
+        watchdog.set_body(if end { None } else { Instant::now().checked_add(limit) });
+    }
+}
+
 /// Counts a piece of the request's body.
 ///
 /// # Errors
@@ -63,15 +78,7 @@ pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::
     if end {
         ctx.body_done = true;
     }
-    if !ctx.upgrade
-        && let (Some(watchdog), Some(listener)) = (&ctx.watchdog, &ctx.listener)
-    {
-        watchdog.set_body(if end {
-            None
-        } else {
-            Instant::now().checked_add(listener.timeouts.body)
-        });
-    }
+    expect_body(end, ctx);
     match ctx.max_body {
         Some(most) if ctx.received > most && !ctx.upgrade => Err(refuse(
             ctx,

@@ -14,6 +14,8 @@ mod finish;
 pub mod forward;
 mod hooks;
 mod message;
+#[cfg(test)]
+mod tests;
 mod watchdog;
 
 pub use about::{About, TlsAbout};

@@ -64,7 +64,9 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             }
         };
         match accepted {
-            Ok(Some(H2Accept::Session(session))) => {
+            Ok(Some(H2Accept::Session(mut session))) => {
+                // A client that keeps its window closed never lets the connection itself stall.
+                session.set_write_timeout(Some(listener.timeouts.write));
                 served += 1;
                 if listener.requests.is_some_and(|most| served >= most) && !ending {
                     http2.graceful_shutdown();

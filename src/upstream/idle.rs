@@ -81,3 +81,6 @@ fn is_quiet(stream: &Stream) -> bool {
         .downcast_ref::<EndpointConnection>()
         .is_some_and(EndpointConnection::is_quiet)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,14 @@ pub struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerId(u64);
 
+#[cfg(test)]
+impl PeerId {
+    /// An id for tests of what goes by it.
+    pub(crate) const fn for_test(id: u64) -> Self {
+        Self(id)
+    }
+}
+
 /// TLS with an endpoint.
 #[derive(Clone)]
 pub struct PeerTls {
