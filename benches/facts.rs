@@ -8,7 +8,6 @@ use portcullis::proxy::forward::{
     AddedFields, Keep, Peer, Received, Scheme, TrustedProxies, add_request_fields, client_address,
     request_id, strip_request,
 };
-use portcullis::route::{normalise_host, normalise_path};
 use portcullis::server::head::{Found, HeadLimits, find};
 
 const LIMITS: HeadLimits = HeadLimits {
@@ -48,20 +47,6 @@ fn heads(c: &mut Criterion) {
             let first = find(black_box(half), 0, &LIMITS, true);
             (first, find(black_box(TYPICAL), half.len(), &LIMITS, true))
         });
-    });
-    group.finish();
-}
-
-fn normal_forms(c: &mut Criterion) {
-    let mut group = c.benchmark_group("facts");
-    group.bench_function("path", |b| {
-        b.iter(|| normalise_path(black_box(b"/api/v1/users/12345/items")).is_ok());
-    });
-    group.bench_function("path-rewritten", |b| {
-        b.iter(|| normalise_path(black_box(b"/api//v1/%7euser/../items")).is_ok());
-    });
-    group.bench_function("host", |b| {
-        b.iter(|| normalise_host(black_box("www.example.com:8443")).is_ok());
     });
     group.finish();
 }
@@ -123,5 +108,5 @@ fn forwarding(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, heads, normal_forms, forwarding);
+criterion_group!(benches, heads, forwarding);
 criterion_main!(benches);

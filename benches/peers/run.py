@@ -14,6 +14,9 @@ import sys
 import tempfile
 from dataclasses import asdict
 
+# A measurement leaves nothing beside its sources.
+sys.dont_write_bytecode = True
+
 import load
 import peers
 import report

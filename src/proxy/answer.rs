@@ -7,6 +7,7 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
@@ -72,6 +73,10 @@ pub async fn failure(
     failure: ProxyError,
 ) -> pingora::Result<()> {
     let reason = failure.reason;
+    if reason == Reason::BadRequest {
+        // What follows on the connection of a client that was misunderstood can't be trusted.
+        session.set_keepalive(None);
+    }
     if is_grpc(session) {
         let mut header = ResponseHeader::build(StatusCode::OK, Some(6))?;
         header.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -130,13 +135,29 @@ async fn send(
     }
     decorate(&mut header, ctx);
     let empty = body.is_empty() || session.req_header().method == Method::HEAD;
-    session
-        .write_response_header(Box::new(header), empty)
-        .await?;
-    if !empty {
-        session.write_response_body(Some(body), true).await?;
+    if empty {
+        return header_only(session, Box::new(header)).await;
     }
-    Ok(())
+    session
+        .write_response_header(Box::new(header), false)
+        .await?;
+    session.write_response_body(Some(body), true).await
+}
+
+/// Sends a header that nothing follows. Over HTTP/2 it ends the stream itself: an empty frame behind it would contradict
+/// a `Content-Length` (of an answer to HEAD), and gRPC takes a status without body from such a header only.
+///
+/// # Errors
+///
+/// The client's connection broke.
+pub async fn header_only(
+    session: &mut Session,
+    header: Box<ResponseHeader>,
+) -> pingora::Result<()> {
+    match session.as_downstream_mut() {
+        ServerSession::H2(stream) => stream.write_response_header(header, true),
+        _ => session.write_response_header(header, true).await,
+    }
 }
 
 /// Lets a client see that the answer it has a part of is not whole. A missing last chunk, a body that is too short and a

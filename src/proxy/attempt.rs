@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -82,6 +82,7 @@ pub fn request(
             header.remove(&TE);
         }
         header.set_version(Version::HTTP_11);
+        join_cookies(header);
     }
     let received = Received {
         peer: ctx.peer,
@@ -124,6 +125,22 @@ pub fn request(
     Ok(())
 }
 
+/// HTTP/2 may split the field into crumbs, which only HTTP/2 puts together again (RFC 9113 §8.2.3).
+fn join_cookies(header: &mut RequestHeader) {
+    if header.headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = header
+        .headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        header.set(COOKIE, joined);
+    }
+}
+
 /// Takes note of the endpoint's response header, and settles the lease: what follows is the client's pace.
 pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     let now = Instant::now();
@@ -152,6 +169,12 @@ pub fn response(header: &mut ResponseHeader, ctx: &RequestCtx) {
     {
         header.remove(&CONTENT_LENGTH);
     }
+    if ctx.version == Version::HTTP_10 && header.headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112 §6.1: such a client knows no chunks; its body ends with the connection.
+        header.remove(&TRANSFER_ENCODING);
+    }
+    // The version is that of the hop (RFC 9110 §2.5), not the endpoint's.
+    header.set_version(Version::HTTP_11);
     if ctx.snapshot.forwarding.added.via {
         add_response_fields(header, version);
     }

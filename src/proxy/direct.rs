@@ -17,6 +17,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_timeout::fast_timeout::fast_timeout;
 
+use super::answer::header_only;
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
@@ -253,7 +254,11 @@ async fn answer(
         no_body,
         session.req_header().method == Method::HEAD,
     );
-    let write = session.write_response_header(header, no_body).await;
+    let write = if no_body {
+        header_only(session, header).await
+    } else {
+        session.write_response_header(header, false).await
+    };
     write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
     if no_body {
         return Ok(());

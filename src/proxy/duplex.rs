@@ -1,7 +1,7 @@
 //! How is everything else carried: uploads, WebSockets, gRPC, HTTP/2 endpoints? By pingora-proxy, which moves request
 //! and response at the same time. These are the steps its hooks call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
@@ -14,6 +14,9 @@ use super::fail::{self, Stage};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Outcome;
 use crate::upstream::upgrade;
+
+/// How much later a request is dropped whose time is over, so that it can be answered first.
+const ANSWER_IN: Duration = Duration::from_secs(1);
 
 /// Chooses an endpoint.
 ///
@@ -32,7 +35,7 @@ pub fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
         timeouts.connect = timeouts.connect.min(left);
         timeouts.first_byte = timeouts.first_byte.min(left);
         if let Some(watchdog) = &ctx.watchdog {
-            watchdog.set_total(Some(deadline));
+            watchdog.set_total(deadline.checked_add(ANSWER_IN));
         }
     }
     match &ctx.lease {
@@ -64,7 +67,11 @@ pub fn expect_body(end: bool, ctx: &RequestCtx) {
             // Pingora's session has a limit of its own there, after which the client can still be answered.
             _ => listener.timeouts.body.saturating_add(ANSWER_IN),
         };
-        watchdog.set_body(if end { None } else { Instant::now().checked_add(limit) });
+        watchdog.set_body(if end {
+            None
+        } else {
+            Instant::now().checked_add(limit)
+        });
     }
 }
 
@@ -89,7 +96,19 @@ pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::
 }
 
 /// Makes the endpoint's response into the client's.
-pub fn response(session: &mut Session, header: &mut ResponseHeader, ctx: &mut RequestCtx) {
+///
+/// # Errors
+///
+/// It changes the protocol although nobody asked for that.
+pub fn response(
+    session: &mut Session,
+    header: &mut ResponseHeader,
+    ctx: &mut RequestCtx,
+) -> pingora::Result<()> {
+    if header.status.as_u16() == 101 && !ctx.upgrade {
+        let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
+        return Err(refuse(ctx, error));
+    }
     if !header.status.is_informational() || header.status.as_u16() == 101 {
         attempt::responded(header, ctx);
     }
@@ -101,6 +120,7 @@ pub fn response(session: &mut Session, header: &mut ResponseHeader, ctx: &mut Re
         }
     }
     attempt::response(header, ctx);
+    Ok(())
 }
 
 /// Notes why an exchange failed, and teaches the endpoint's memory.

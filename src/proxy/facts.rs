@@ -53,7 +53,11 @@ impl<'a> Facts<'a> {
         } else if raw == b"*" && header.method == Method::OPTIONS {
             ("*", false)
         } else {
-            // Absolute form (RFC 9112 §3.2.2); Pingora has checked its authority against `Host`.
+            // Absolute form (RFC 9112 §3.2.2); Pingora has checked its authority against `Host`, and taken what has no
+            // scheme for the authority form, which is for CONNECT only.
+            if !is_absolute(raw) {
+                return Err(Reason::BadRequest);
+            }
             let target = header.uri.path_and_query().ok_or(Reason::BadRequest)?;
             (target.as_str(), true)
         };
@@ -130,6 +134,14 @@ impl<'a> Facts<'a> {
             None => path.to_owned(),
         }
     }
+}
+
+fn is_absolute(target: &[u8]) -> bool {
+    let begins_with = |scheme: &[u8]| {
+        let start = target.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins_with(b"http://") || begins_with(b"https://")
 }
 
 enum Authority<'a> {

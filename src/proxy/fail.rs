@@ -37,6 +37,8 @@ pub fn timeout(deadline: Option<Instant>, step: Reason) -> Reason {
 fn of_client(error: &Error) -> Reason {
     match error.etype() {
         ErrorType::ReadTimedout => Reason::BodyTimeout,
+        // How our connection names chunks that break the protocol.
+        ErrorType::ReadError if is_invalid_data(error) => Reason::BadRequest,
         ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::ConnectError => {
             Reason::BadRequest
         }
@@ -44,6 +46,11 @@ fn of_client(error: &Error) -> Reason {
         ErrorType::Custom("InvalidChunk" | "IncompleteChunk") => Reason::BadRequest,
         _ => Reason::ClientGone,
     }
+}
+
+fn is_invalid_data(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }
 
 fn of_endpoint(error: &Error, stage: Stage) -> Reason {

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderValue, Version};
+use http::{HeaderValue, StatusCode, Version};
 use pingora::proxy::Session;
 
 use super::About;
@@ -20,6 +20,9 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
     let header = session.req_header();
     let sent = session
         .response_written()
+        .filter(|header| {
+            !header.status.is_informational() || header.status == StatusCode::SWITCHING_PROTOCOLS
+        })
         .map(|header| header.status.as_u16());
     let failure = ctx.failure;
     let status = match (sent, failure) {

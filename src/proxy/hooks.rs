@@ -64,7 +64,9 @@ impl Gate {
                 Ok(true)
             }
             Next::Carry => {
-                ctx.upgrade = session.is_upgrade_req();
+                // What comes with a body is a request like any other, and all limits of a body hold for it.
+                ctx.upgrade =
+                    session.is_upgrade_req() && session.as_downstream_mut().is_body_empty();
                 self.carry(session, ctx).await
             }
         }
@@ -76,6 +78,11 @@ impl Gate {
                 return refuse(session, ctx, ProxyError::new(Reason::Internal, Phase::Pool)).await;
             }
             ctx.watchdog = Watchdog::current();
+            let bodiless = session.as_downstream_mut().is_body_empty();
+            duplex::expect_body(bodiless, ctx);
+            // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim answers.
+            let old = ctx.version == http::Version::HTTP_10;
+            session.as_downstream_mut().set_ignore_info_resp(old);
             return Ok(false);
         }
         match direct::exchange(session, ctx, &self.idle).await {
@@ -183,8 +190,7 @@ impl ProxyHttp for Gate {
         header: &mut ResponseHeader,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<()> {
-        duplex::response(session, header, ctx);
-        Ok(())
+        duplex::response(session, header, ctx)
     }
 
     fn fail_to_connect(

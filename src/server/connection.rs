@@ -24,14 +24,17 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::socket::Socket;
+use super::chunked::{Chunks, Malformed};
+use super::wire::Wire;
 
 /// What a session may read now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// This many bytes of a body, and then as `Nothing`.
     Body(u64),
-    /// Whatever comes: a chunked body, an upgraded connection, HTTP/2.
+    /// A chunked body up to its end, and then as `Nothing`.
+    Chunked(Chunks),
+    /// Whatever comes: an upgraded connection, HTTP/2.
     Stream,
     /// No byte belongs to the session; it only learns when the client goes away. What the client sends meanwhile, a
     /// pipelined request, waits in the read-ahead buffer.
@@ -47,51 +50,6 @@ const PIPELINE: usize = 16 * 1024;
 /// How long, and for how many bytes, a closed connection still listens (see [`Shutdown`] below).
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
-
-/// The two ways bytes travel.
-pub enum Wire {
-    /// As they are.
-    Plain(Socket),
-    /// Through TLS.
-    Tls(Box<tokio_rustls::server::TlsStream<Socket>>),
-}
-
-impl Wire {
-    fn socket(&self) -> &Socket {
-        match self {
-            Wire::Plain(socket) => socket,
-            Wire::Tls(stream) => stream.get_ref().0,
-        }
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Wire::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Wire::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Wire::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Wire::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
 
 /// A client's connection.
 pub struct Connection {
@@ -215,6 +173,33 @@ impl Connection {
         Poll::Ready(Ok(length))
     }
 
+    /// Gives the session what belongs to a chunked body; what is behind it goes back to the read-ahead buffer.
+    fn poll_chunked_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        mut chunks: Chunks,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.poll_session_read(cx, buf, usize::MAX))?;
+        let heard = &buf.filled()[before..];
+        let malformed = |error: Malformed| io::Error::new(io::ErrorKind::InvalidData, error);
+        let length = chunks.follow(heard).map_err(malformed)?;
+        if length < heard.len() {
+            // Before what an earlier read left there.
+            let mut input = BytesMut::from(&heard[length..]);
+            input.extend_from_slice(&self.input);
+            self.input = input;
+            buf.set_filled(before + length);
+        }
+        self.expect = if chunks.is_done() {
+            Expect::Nothing
+        } else {
+            Expect::Chunked(chunks)
+        };
+        Poll::Ready(Ok(()))
+    }
+
     /// Tells only whether the client is still there.
     fn poll_presence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
@@ -274,6 +259,7 @@ impl AsyncRead for Connection {
         }
         match this.expect {
             Expect::Nothing => this.poll_presence(cx),
+            Expect::Chunked(chunks) => this.poll_chunked_read(cx, buf, chunks),
             Expect::Stream => this.poll_session_read(cx, buf, usize::MAX).map_ok(|_| ()),
             Expect::Body(left) => {
                 let most = usize::try_from(left).unwrap_or(usize::MAX);

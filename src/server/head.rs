@@ -6,6 +6,7 @@
 
 use memchr::memmem;
 
+use super::chunked::Chunks;
 use super::connection::Expect;
 use crate::error::Reason;
 
@@ -113,9 +114,9 @@ fn too_large(bytes: &[u8], limits: &HeadLimits) -> Reason {
 /// Checks a complete header, and reads how its body is framed (RFC 9112 §6).
 fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
     let mut lines = Lines { rest: head };
-    let version = request_line(lines.next().ok_or(Reason::BadRequest)??, limits)?;
+    let (target, version) = request_line(lines.next().ok_or(Reason::BadRequest)??, limits)?;
     let mut fields = 0;
-    let mut hosts = 0;
+    let mut host = None;
     let mut length: Option<u64> = None;
     let mut chunked = false;
     let mut upgrade = false;
@@ -134,8 +135,19 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
             // Also a folded line (RFC 9112 §5.2), which starts with white space.
             return Err(Reason::BadRequest);
         }
+        if value
+            .iter()
+            .any(|&byte| byte.is_ascii_control() && byte != b'\t')
+        {
+            return Err(Reason::BadRequest);
+        }
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => hosts += 1,
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                // Two of them, or one that names a user as well (RFC 9110 §4.2.4).
+                if host.replace(value).is_some() || memchr::memchr(b'@', value).is_some() {
+                    return Err(Reason::BadRequest);
+                }
+            }
             7 if name.eq_ignore_ascii_case(b"upgrade") => upgrade = true,
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let this = decimal(value).ok_or(Reason::BadRequest)?;
@@ -153,14 +165,21 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
             _ => {}
         }
     }
-    if hosts > 1 || (hosts == 0 && version == Version::Http11) {
+    if host.is_none() && version == Version::Http11 {
+        return Err(Reason::BadRequest);
+    }
+    // Both name who is asked, and must agree (RFC 9112 §3.2.2).
+    if let (Some(host), Some(authority)) = (host, authority(target))
+        && !host.eq_ignore_ascii_case(authority)
+    {
         return Err(Reason::BadRequest);
     }
     if chunked && (length.is_some() || version == Version::Http10) {
         return Err(Reason::BadRequest);
     }
     Ok(match length {
-        _ if chunked || upgrade => Expect::Stream,
+        _ if upgrade => Expect::Stream,
+        _ if chunked => Expect::Chunked(Chunks::new()),
         Some(length) if length > 0 => Expect::Body(length),
         _ => Expect::Nothing,
     })
@@ -173,7 +192,7 @@ enum Version {
 }
 
 /// `method SP target SP version` (RFC 9112 §3), with single spaces.
-fn request_line(line: &[u8], limits: &HeadLimits) -> Result<Version, Reason> {
+fn request_line<'l>(line: &'l [u8], limits: &HeadLimits) -> Result<(&'l [u8], Version), Reason> {
     let mut parts = line.split(|&byte| byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -186,17 +205,28 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<Version, Reason> {
     if target.len() > limits.uri {
         return Err(Reason::UriTooLong);
     }
-    if target.is_empty() || target.iter().any(|byte| byte.is_ascii_control()) {
+    // A fragment is never sent (RFC 9112 §3.2), and parsers disagree about what to do with one.
+    let illegal = |byte: &u8| byte.is_ascii_control() || *byte == b'#';
+    if target.is_empty() || target.iter().any(illegal) {
         return Err(Reason::BadRequest);
     }
     if method == b"CONNECT" {
         return Err(Reason::MethodNotAllowed);
     }
     match version {
-        b"HTTP/1.1" => Ok(Version::Http11),
-        b"HTTP/1.0" => Ok(Version::Http10),
+        b"HTTP/1.1" => Ok((target, Version::Http11)),
+        b"HTTP/1.0" => Ok((target, Version::Http10)),
         _ => Err(Reason::BadRequest),
     }
+}
+
+/// Whom a target in absolute form asks.
+fn authority(target: &[u8]) -> Option<&[u8]> {
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let rest = &target[memmem::find(target, b"://")? + 3..];
+    rest.split(|byte| matches!(byte, b'/' | b'?')).next()
 }
 
 /// The lines of a header, each ended by CR LF and free of NUL, CR and LF.

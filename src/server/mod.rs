@@ -4,6 +4,7 @@
 //! own socket of every listener, reads PROXY headers and whole request headers under deadlines of its own, parks idle
 //! connections without buffers, and hands requests to pingora-proxy's `HttpProxy`.
 
+mod chunked;
 pub mod connection;
 pub mod head;
 mod http1;
@@ -16,4 +17,5 @@ pub mod run;
 mod service;
 pub mod signals;
 pub mod socket;
+mod wire;
 mod worker;

@@ -8,9 +8,10 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::{Connection, Wire};
+use super::connection::Connection;
 use super::proxy_protocol::{self, Parsed};
 use super::socket::Socket;
+use super::wire::Wire;
 use crate::config::listener::ProxyProtocolMode;
 use crate::proxy::{About, TlsAbout};
 use crate::snapshot::Listener;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use super::{Forwarding, Listener, Snapshot, listeners, names, pools, routes};
+use super::{Forwarding, Listener, Snapshot, addresses, listeners, names, overlaps, pools, routes};
 use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
@@ -36,10 +36,10 @@ pub fn compile(
     let (pools, lookups) = pools::compile(config, state, &mut diagnostics);
     let routes = routes::compile(config, state, &pools, unread, &mut diagnostics);
     let listeners = listeners::compile(config, state, &routes, now, &mut diagnostics);
-    routes::check_overlaps(config, &listeners, &mut diagnostics);
+    overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
-    listeners::check_addresses(config, &listeners, admin.as_ref(), &mut diagnostics);
+    addresses::check(config, &listeners, admin.as_ref(), &mut diagnostics);
     if config.listeners.is_empty() && unread.is_empty() && !diagnostics.has_errors() {
         diagnostics.push(
             Diagnostic::error(

@@ -1,7 +1,6 @@
 //! How does a written listener become one that accepts?
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,17 +9,12 @@ use super::compile::networks;
 use super::routes::{CompiledRoute, table};
 use super::{Listener, ListenerTimeouts, ProxyProtocol, Routes};
 use crate::config::listener::{Listener as Written, ProxyProtocolMode, Redirect};
-use crate::config::tls::{ListenerTls, TlsVersion, UnknownName};
 use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned};
 use crate::policy::https::strict_transport_security;
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
 use crate::server::head::HeadLimits;
 use crate::state::State;
-use crate::tls::{
-    AcceptSettings, CertificateSet, ClientAuth, Entry, Finding, LoadedCertificate, MinVersion,
-    SessionState, UnknownSni, server_config,
-};
 
 /// Routes, and their places in the configuration.
 #[derive(Clone)]
@@ -33,7 +27,7 @@ pub(super) struct WithRoutes {
 pub(super) struct CompiledListener {
     pub(super) listener: Arc<Listener>,
     pub(super) table: WithRoutes,
-    position: Option<Position>,
+    pub(super) position: Option<Position>,
 }
 
 /// The largest header: Pingora's parser takes no more than 256 fields, and everything is held in memory.
@@ -157,13 +151,13 @@ pub(super) fn beside(path: &Spanned<String>) -> PathBuf {
 }
 
 /// The compilation of one listener.
-struct One<'a> {
-    written: &'a Written,
+pub(super) struct One<'a> {
+    pub(super) written: &'a Written,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl One<'_> {
-    fn error(
+    pub(super) fn error(
         &mut self,
         key: &str,
         position: Option<Position>,
@@ -181,7 +175,12 @@ impl One<'_> {
         );
     }
 
-    fn warn(&mut self, key: &str, position: Option<Position>, message: impl Into<String>) {
+    pub(super) fn warn(
+        &mut self,
+        key: &str,
+        position: Option<Position>,
+        message: impl Into<String>,
+    ) {
         self.diagnostics.push(
             Diagnostic::warning(
                 format!("listeners[{}].{key}", self.written.name.value),
@@ -281,178 +280,5 @@ impl One<'_> {
             self.written.name.value
         );
         networks(&key, &written.trusted, self.diagnostics)
-    }
-
-    fn tls(
-        &mut self,
-        tls: &ListenerTls,
-        state: &State,
-        now: SystemTime,
-    ) -> Option<Arc<rustls::ServerConfig>> {
-        if tls.certificates.is_empty() {
-            self.error(
-                "tls.certificates",
-                None,
-                "TLS needs a certificate",
-                Some("add one with `certificate` and `key`"),
-            );
-            return None;
-        }
-        let entries = self.certificates(tls, state, now);
-        if entries.len() < tls.certificates.len() {
-            return None;
-        }
-        let unknown_sni = match tls.unknown_name {
-            UnknownName::Default => UnknownSni::Default,
-            UnknownName::Reject => UnknownSni::Reject,
-        };
-        let set = CertificateSet::build(entries, unknown_sni);
-        let at = |entry: usize| tls.certificates[entry].certificate.position.clone();
-        for finding in set.findings() {
-            match finding {
-                Finding::Conflict { second, .. } => {
-                    self.error(
-                        &format!("tls.certificates[{second}]"),
-                        at(*second),
-                        finding.to_string(),
-                        None,
-                    );
-                }
-                Finding::InvalidName { entry, .. } => {
-                    self.error(
-                        &format!("tls.certificates[{entry}].names"),
-                        at(*entry),
-                        finding.to_string(),
-                        None,
-                    );
-                }
-                Finding::NotCovered { entry, .. } => {
-                    self.warn(
-                        &format!("tls.certificates[{entry}].names"),
-                        at(*entry),
-                        finding.to_string(),
-                    );
-                }
-                Finding::SeveralDefaults { .. } => {
-                    self.error("tls.certificates", None, finding.to_string(), None);
-                }
-            }
-        }
-        let settings = AcceptSettings {
-            min_version: match tls.min_version {
-                TlsVersion::V1_2 => MinVersion::Tls12,
-                TlsVersion::V1_3 => MinVersion::Tls13,
-            },
-            h2: self.written.http2,
-            http1: true,
-            client_auth: ClientAuth::None,
-        };
-        let sessions = state.tls_sessions.get_or_create(
-            Arc::from(self.written.name.value.as_str()),
-            SessionState::new,
-        );
-        match server_config(Arc::new(set), &settings, &sessions) {
-            Ok(config) => Some(config),
-            Err(error) => {
-                self.error("tls", None, error.to_string(), None);
-                None
-            }
-        }
-    }
-
-    fn certificates(&mut self, tls: &ListenerTls, state: &State, now: SystemTime) -> Vec<Entry> {
-        let mut entries = Vec::with_capacity(tls.certificates.len());
-        for (index, written) in tls.certificates.iter().enumerate() {
-            let key = format!("tls.certificates[{index}]");
-            let read = |path| state.pems.read(&beside(path));
-            let loaded = read(&written.certificate).and_then(|certificate| {
-                LoadedCertificate::from_pem(&certificate, &read(&written.key)?)
-            });
-            match loaded {
-                Ok(loaded) => {
-                    for warning in loaded.warnings(now) {
-                        self.warn(
-                            &key,
-                            written.certificate.position.clone(),
-                            warning.to_string(),
-                        );
-                    }
-                    let names = written
-                        .names
-                        .iter()
-                        .map(|name| name.value.clone())
-                        .collect::<Vec<_>>();
-                    entries.push(Entry {
-                        certificate: Arc::new(loaded),
-                        names: Some(names).filter(|names| !names.is_empty()),
-                        default: written.default,
-                    });
-                }
-                Err(error) => {
-                    self.error(
-                        &key,
-                        written.certificate.position.clone(),
-                        error.to_string(),
-                        None,
-                    );
-                }
-            }
-        }
-        entries
-    }
-}
-
-/// Reports addresses that could not be bound beside each other.
-pub(super) fn check_addresses(
-    config: &Config,
-    listeners: &[CompiledListener],
-    admin: Option<&Address>,
-    diagnostics: &mut Diagnostics,
-) {
-    let mut taken: Vec<(String, Option<Position>, &Address)> = Vec::new();
-    let own = listeners.iter().map(|listener| {
-        let name = &listener.listener.name;
-        (
-            format!("listeners[{name}].address"),
-            listener.position.clone(),
-            &listener.listener.address,
-        )
-    });
-    let admin = admin.map(|address| {
-        (
-            "admin.address".to_owned(),
-            config.admin.address.position.clone(),
-            address,
-        )
-    });
-    for (key, position, address) in own.chain(admin) {
-        if let Some((other, place, _)) = taken.iter().find(|(_, _, other)| overlap(address, other))
-        {
-            let place = place
-                .as_ref()
-                .map(|place| format!(" ({place})"))
-                .unwrap_or_default();
-            diagnostics.push(
-                Diagnostic::error(&*key, format!("`{address}` is taken by {other}{place}"))
-                    .at(position.clone()),
-            );
-        }
-        taken.push((key, position, address));
-    }
-}
-
-fn overlap(a: &Address, b: &Address) -> bool {
-    let covers = |a: &SocketAddr, b: &SocketAddr| match (a.ip(), b.ip()) {
-        // A socket for every IPv6 address takes IPv4 as well.
-        (IpAddr::V6(any), _) if any.is_unspecified() => true,
-        (IpAddr::V4(any), IpAddr::V4(_)) if any.is_unspecified() => true,
-        (a, b) => a == b,
-    };
-    match (a, b) {
-        (Address::Inet(a), Address::Inet(b)) => {
-            a.port() != 0 && a.port() == b.port() && (covers(a, b) || covers(b, a))
-        }
-        (Address::Unix(a), Address::Unix(b)) => a == b,
-        _ => false,
     }
 }

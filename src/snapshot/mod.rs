@@ -2,9 +2,13 @@
 //!
 //! [`compile`] makes it out of the configuration and the state, or reports every problem at once.
 
+mod addresses;
 mod compile;
+mod listener_tls;
 mod listeners;
 mod names;
+mod overlaps;
+mod pool_tls;
 mod pools;
 mod routes;
 

@@ -42,7 +42,12 @@ fn transcript(name: &str) -> String {
         let code = output.status.code().expect("it ends by itself");
         let said = stdout(&output);
         let complained = String::from_utf8_lossy(&output.stderr);
-        writeln!(text, "$ portcullis {}\n{said}{complained}[{code}]", arguments.join(" ")).expect("memory");
+        writeln!(
+            text,
+            "$ portcullis {}\n{said}{complained}[{code}]",
+            arguments.join(" ")
+        )
+        .expect("memory");
         if code != 0 {
             break;
         }
@@ -54,7 +59,13 @@ fn configurations(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(directory)
         .into_iter()
         .flatten()
-        .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+        .map(|entry| {
+            entry
+                .expect("readable")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
         .filter(|name| name.ends_with(".yaml"))
         .collect();
     names.sort();
@@ -75,7 +86,11 @@ fn golden_configurations_get_exactly_the_diagnostics_that_are_written_beside_the
         }
         let written = std::fs::read_to_string(&expected).unwrap_or_default();
         if written != said {
-            write!(wrong, "--- {name}: expected\n{written}--- {name}: found\n{said}").expect("memory");
+            write!(
+                wrong,
+                "--- {name}: expected\n{written}--- {name}: found\n{said}"
+            )
+            .expect("memory");
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -101,18 +116,27 @@ fn place(line: &str) -> Option<(&str, u32, u32)> {
 fn a_file_that_is_not_there_is_named() {
     let output = portcullis(&folder(), &["check", "-c", "nowhere.yaml"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("can't read nowhere.yaml: No such file"), "{output:?}");
+    assert!(
+        stdout(&output).contains("can't read nowhere.yaml: No such file"),
+        "{output:?}"
+    );
     let output = portcullis(&folder(), &["run", "-c", "nowhere.yaml"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere.yaml"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("nowhere.yaml"),
+        "{output:?}"
+    );
 }
 
 #[test]
 fn a_certificate_that_does_not_fit_its_key_is_reported_at_its_place() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let make = || rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
+    let make =
+        || rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
     let (one, other) = (make(), make());
-    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("writable");
+    let write = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).expect("writable")
+    };
     write("one.pem", &one.cert.pem());
     write("one.key", &one.signing_key.serialize_pem());
     write("other.key", &other.signing_key.serialize_pem());
@@ -130,8 +154,14 @@ fn a_certificate_that_does_not_fit_its_key_is_reported_at_its_place() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = stdout(&output);
     let diagnostic = said.lines().next().expect("a line");
-    assert!(diagnostic.starts_with("other.yaml:6:24: error: listeners[https].tls.certificates[0]: "), "{said}");
-    assert!(diagnostic.contains("one.pem") && diagnostic.contains("other.key"), "{said}");
+    assert!(
+        diagnostic.starts_with("other.yaml:6:24: error: listeners[https].tls.certificates[0]: "),
+        "{said}"
+    );
+    assert!(
+        diagnostic.contains("one.pem") && diagnostic.contains("other.key"),
+        "{said}"
+    );
 }
 
 fn printed(name: &str) -> Value {
@@ -162,21 +192,35 @@ fn print_shows_every_default() {
         ("/pools/0/timeouts/connect", "3s".into()),
         ("/pools/0/keepalive/connections", 256.into()),
     ] {
-        assert_eq!(config.pointer(pointer), Some(&value), "{pointer}: {config:#}");
+        assert_eq!(
+            config.pointer(pointer),
+            Some(&value),
+            "{pointer}: {config:#}"
+        );
     }
 }
 
 #[test]
 fn print_fills_the_environment_in_and_masks_secrets() {
     let config = printed("environment.yaml");
-    let addresses = config["listeners"].as_array().expect("a list").iter().map(|listener| &listener["address"]);
-    assert_eq!(addresses.collect::<Vec<_>>(), ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082"]);
+    let addresses = config["listeners"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|listener| &listener["address"]);
+    assert_eq!(
+        addresses.collect::<Vec<_>>(),
+        ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082"]
+    );
     assert_eq!(config["routes"][0]["respond"]["status"], 204);
 
     let config = printed("everything.yaml");
     assert!(!config.to_string().contains("secret-in"), "{config:#}");
     let fields = &config["routes"][0]["request_headers"]["set"];
-    assert_eq!((&fields["Authorization"], &fields["X-Plain"]), (&"***".into(), &"plain".into()));
+    assert_eq!(
+        (&fields["Authorization"], &fields["X-Plain"]),
+        (&"***".into(), &"plain".into())
+    );
 }
 
 #[test]
@@ -198,18 +242,44 @@ fn what_print_shows_is_a_configuration_itself_and_prints_the_same_again() {
 #[test]
 fn print_refuses_a_configuration_with_errors_and_says_which() {
     let output = portcullis(&folder(), &["print", "-c", "unknown-pool.yaml"]);
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("unknown-pool.yaml:9:11: error:"), "{output:?}");
+    assert_eq!(
+        (output.status.code(), output.stdout.len()),
+        (Some(1), 0),
+        "{output:?}"
+    );
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("unknown-pool.yaml:9:11: error:"),
+        "{output:?}"
+    );
 }
 
 #[test]
 fn the_schema_knows_every_section_and_refuses_unknown_keys() {
     let output = portcullis(&folder(), &["schema"]);
     let schema: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-    assert_eq!((&schema["type"], &schema["additionalProperties"]), (&"object".into(), &false.into()));
-    for name in ["include", "runtime", "admin", "access_log", "log", "forwarding", "listeners", "routes", "pools"] {
-        assert!(schema["properties"][name]["description"].is_string(), "{name}");
+    assert_eq!(
+        schema["$schema"],
+        "https://json-schema.org/draft/2020-12/schema"
+    );
+    assert_eq!(
+        (&schema["type"], &schema["additionalProperties"]),
+        (&"object".into(), &false.into())
+    );
+    for name in [
+        "include",
+        "runtime",
+        "admin",
+        "access_log",
+        "log",
+        "forwarding",
+        "listeners",
+        "routes",
+        "pools",
+    ] {
+        assert!(
+            schema["properties"][name]["description"].is_string(),
+            "{name}"
+        );
     }
     let definitions = &schema["$defs"];
     for (definition, required, some) in [
@@ -219,7 +289,11 @@ fn the_schema_knows_every_section_and_refuses_unknown_keys() {
         ("Certificate", vec!["certificate", "key"], "names"),
     ] {
         let definition = &definitions[definition];
-        assert_eq!(definition["required"], Value::from(required), "{definition:#}");
+        assert_eq!(
+            definition["required"],
+            Value::from(required),
+            "{definition:#}"
+        );
         assert_eq!(definition["additionalProperties"], false, "{definition:#}");
         assert!(definition["properties"][some].is_object(), "{definition:#}");
     }
@@ -228,7 +302,8 @@ fn the_schema_knows_every_section_and_refuses_unknown_keys() {
 
 #[test]
 fn every_reference_in_the_schema_leads_somewhere() {
-    let schema: Value = serde_json::from_slice(&portcullis(&folder(), &["schema"]).stdout).expect("JSON");
+    let schema: Value =
+        serde_json::from_slice(&portcullis(&folder(), &["schema"]).stdout).expect("JSON");
     let mut open = vec![&schema];
     let mut references = 0;
     while let Some(value) = open.pop() {
@@ -250,7 +325,8 @@ fn every_reference_in_the_schema_leads_somewhere() {
 
 #[test]
 fn the_configuration_in_the_repository_is_as_the_schema_says() {
-    let schema: Value = serde_json::from_slice(&portcullis(&folder(), &["schema"]).stdout).expect("JSON");
+    let schema: Value =
+        serde_json::from_slice(&portcullis(&folder(), &["schema"]).stdout).expect("JSON");
     // Of a checked configuration `print` gives the values, so that no YAML reader is needed here.
     let config = printed("everything.yaml");
     let mut wrong = Vec::new();
@@ -261,10 +337,14 @@ fn the_configuration_in_the_repository_is_as_the_schema_says() {
 /// Collects the keys that no alternative of the schema has a place for.
 fn unknown_keys(value: &Value, schema: &Value, root: &Value, at: &str, wrong: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
-        let schema = root.pointer(reference.trim_start_matches('#')).expect("it leads somewhere");
+        let schema = root
+            .pointer(reference.trim_start_matches('#'))
+            .expect("it leads somewhere");
         return unknown_keys(value, schema, root, at, wrong);
     }
-    let alternatives = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array());
+    let alternatives = ["anyOf", "oneOf"]
+        .iter()
+        .find_map(|key| schema[key].as_array());
     if let Some(alternatives) = alternatives {
         let fits = alternatives.iter().any(|schema| {
             let mut wrong = Vec::new();
@@ -280,8 +360,13 @@ fn unknown_keys(value: &Value, schema: &Value, root: &Value, at: &str, wrong: &m
         Value::Object(entries) => {
             for (key, value) in entries {
                 let at = format!("{at}/{key}");
-                match schema["properties"].get(key).or(schema.get("additionalProperties")) {
-                    Some(inner) if inner.is_object() => unknown_keys(value, inner, root, &at, wrong),
+                match schema["properties"]
+                    .get(key)
+                    .or(schema.get("additionalProperties"))
+                {
+                    Some(inner) if inner.is_object() => {
+                        unknown_keys(value, inner, root, &at, wrong)
+                    }
                     _ => wrong.push(at),
                 }
             }

@@ -1,1 +1,445 @@
-//! x?
+//! Is what two parsers could read in two ways refused, before the origin hears of it?
+
+use crate::support::*;
+
+/// Behind each bad request comes one that must not be served: the connection can't be trusted any more.
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+
+/// What is wrong, and the bytes. Lines end with CR LF as written here.
+const REFUSED_WITH_400: &[(&str, &[u8])] = &[
+    ("RFC 9112 §3.2: no Host", b"GET / HTTP/1.1\r\n\r\n"),
+    ("RFC 9112 §3.2: two Hosts", b"GET / HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3.2: two Hosts that differ", b"GET / HTTP/1.1\r\nHost: a.test\r\nhost: b.test\r\n\r\n"),
+    ("RFC 9112 §3.2: a Host that is none", b"GET / HTTP/1.1\r\nHost: a.test/x\r\n\r\n"),
+    ("a Host with user information", b"GET / HTTP/1.1\r\nHost: u@a.test\r\n\r\n"),
+    ("a Host that is a list", b"GET / HTTP/1.1\r\nHost: a.test, b.test\r\n\r\n"),
+    ("a Host with a port that is none", b"GET / HTTP/1.1\r\nHost: a.test:8x\r\n\r\n"),
+    ("RFC 9112 §3.2.2: an absolute target and another Host", b"GET http://b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §6.1: Content-Length and Transfer-Encoding", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.1: the same in the other order", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.3: two Content-Lengths", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
+    ("RFC 9112 §6.3: two in one line", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5, 6\r\n\r\nhello!"),
+    ("RFC 9110 §8.6: a signed length", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: +5\r\n\r\nhello"),
+    ("RFC 9110 §8.6: a negative length", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: -5\r\n\r\nhello"),
+    ("RFC 9110 §8.6: a hexadecimal length", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0x5\r\n\r\nhello"),
+    ("RFC 9110 §8.6: an empty length", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: \r\n\r\nhello"),
+    ("RFC 9110 §8.6: a length past 64 bits", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 18446744073709551621\r\n\r\nhello"),
+    ("RFC 9112 §6.1: a coding before chunked", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.1: a coding after chunked", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.1: chunked twice", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.1: a coding that is near chunked", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.1: chunked behind a vertical tab", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.1: an empty coding", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §6.1: HTTP/1.0 with Transfer-Encoding", b"POST / HTTP/1.0\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §5.1: white space before the colon", b"GET / HTTP/1.1\r\nHost: a.test\r\nContent-Length : 5\r\n\r\nhello"),
+    ("RFC 9112 §5.1: a tab before the colon", b"GET / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n"),
+    ("RFC 9112 §5.2: a folded line", b"GET / HTTP/1.1\r\nHost: a.test\r\nA: b\r\n c\r\n\r\n"),
+    ("RFC 9112 §2.2: white space before the first field", b"GET / HTTP/1.1\r\n Host: a.test\r\n\r\n"),
+    ("RFC 9112 §2.2: a bare LF", b"GET / HTTP/1.1\r\nHost: a.test\nA: b\r\n\r\n"),
+    ("RFC 9112 §2.2: nothing but bare LFs", b"GET / HTTP/1.1\nHost: a.test\n\n"),
+    ("RFC 9112 §2.2: a bare CR in a value", b"GET / HTTP/1.1\r\nHost: a.test\r\nA: b\rc\r\n\r\n"),
+    ("RFC 9112 §2.2: a bare CR in the target", b"GET /\r HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9110 §5.5: a NUL in a value", b"GET / HTTP/1.1\r\nHost: a.test\r\nA: b\0c\r\n\r\n"),
+    ("a NUL in a header that is not whole", b"GET / HTTP/1.1\r\nHost: a.test\r\nA: b\0"),
+    ("RFC 9110 §5.5: another control character in a value", b"GET / HTTP/1.1\r\nHost: a.test\r\nA: b\x01c\r\n\r\n"),
+    ("RFC 9110 §5.1: an empty name", b"GET / HTTP/1.1\r\nHost: a.test\r\n: b\r\n\r\n"),
+    ("RFC 9110 §5.1: a line without a colon", b"GET / HTTP/1.1\r\nHost: a.test\r\nabc\r\n\r\n"),
+    ("RFC 9110 §5.1: a name beyond ASCII", b"GET / HTTP/1.1\r\nHost: a.test\r\nA\xe9: b\r\n\r\n"),
+    ("RFC 9110 §5.1: a name with parentheses", b"GET / HTTP/1.1\r\nHost: a.test\r\nA(b): c\r\n\r\n"),
+    ("RFC 9112 §3: two spaces", b"GET  / HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3: a tab for a space", b"GET\t/ HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3: a space in front", b" GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3: a space behind", b"GET / HTTP/1.1 \r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3: no version", b"GET /\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3: no target", b"GET HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3: a space in the target", b"GET /a b HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9110 §9.1: a method that is no token", b"G(T / HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §2.3: a version in lower case", b"GET / http/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §2.3: a version that is not ours", b"GET / HTTP/1.2\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §2.3: another major version", b"GET / HTTP/3.0\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §2.3: a version with more digits", b"GET / HTTP/1.10\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3.2: a target that is no path", b"GET a HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("RFC 9112 §3.2.4: an asterisk without OPTIONS", b"GET * HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("a target with a fragment", b"GET /a#b HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("TLS on a plain port", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malformed_request_gets_400_and_neither_it_nor_what_follows_reaches_the_origin() {
+    both_carriers(async |carrier| {
+        let origin = origin().await;
+        let yaml = site("", origin.address());
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let (mut wrong, mut before) = (Vec::new(), 0.0);
+        for (what, bytes) in REFUSED_WITH_400 {
+            let sent = [*bytes, SMUGGLED.as_bytes()].concat();
+            let mut raw = Raw::sent(portcullis.listener("http"), sent).await;
+            let answer = String::from_utf8_lossy(&raw.rest().await).into_owned();
+            let once = answer.matches("HTTP/1.1 ").count() == 1;
+            if !answer.starts_with("HTTP/1.1 400 ") || !once {
+                wrong.push(format!("{what}: {answer:?}"));
+            }
+            if !answer.contains("\nbad_request\n") {
+                wrong.push(format!("{what}: no reason in {answer:?}"));
+            }
+            if origin.journal().connections() > 0 {
+                wrong.push(format!("{what}: it reached the origin"));
+                break;
+            }
+            let counted = portcullis
+                .metric("portcullis_failures_total{reason=\"bad_request\"")
+                .await;
+            if counted <= before {
+                wrong.push(format!("{what}: not counted"));
+            }
+            before = counted;
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rfc9110_9_3_6_connect_is_not_for_a_gateway() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site("", origin.address())).await;
+    let connect = "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n";
+    let mut raw = Raw::sent(portcullis.listener("http"), [connect, SMUGGLED].concat()).await;
+    let response = raw.last_response().await;
+    assert_eq!((response.status, response.closes()), (405, true));
+
+    let mut client = Frames::connect(portcullis.listener("http")).await;
+    client
+        .headers(
+            1,
+            &[(":method", "CONNECT"), (":authority", "a.test:443")],
+            false,
+        )
+        .await;
+    assert!(client.ended(1).await.is_refusal());
+    assert_eq!(origin.journal().connections(), 0);
+}
+
+/// Bodies whose framing breaks (RFC 9112 §7.1) after the request's header was fine.
+const BROKEN_BODIES: &[(&str, &[u8])] = &[
+    ("a size that is no number", b"xyz\r\nabc\r\n0\r\n\r\n"),
+    ("an empty size", b"\r\nabc\r\n0\r\n\r\n"),
+    ("a negative size", b"-3\r\nabc\r\n0\r\n\r\n"),
+    ("a size with a prefix", b"0x3\r\nabc\r\n0\r\n\r\n"),
+    ("a size with a space in front", b" 3\r\nabc\r\n0\r\n\r\n"),
+    (
+        "a size past 64 bits",
+        b"10000000000000003\r\nabc\r\n0\r\n\r\n",
+    ),
+    ("a chunk longer than its size", b"3\r\nabcd\r\n0\r\n\r\n"),
+    ("a chunk without its CR LF", b"3\r\nabc0\r\n\r\n"),
+    ("a size behind a bare LF", b"3\nabc\r\n0\r\n\r\n"),
+    ("a chunk behind a bare LF", b"3\r\nabc\n0\r\n\r\n"),
+    ("an extension with a bare LF", b"3;a\nb\r\nabc\r\n0\r\n\r\n"),
+    ("an extension with a bare CR", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_chunked_body_gets_400_and_never_looks_whole_to_the_origin() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site("", origin.address())).await;
+    let mut wrong = Vec::new();
+    for (what, body) in BROKEN_BODIES {
+        let head = b"POST /upload HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let sent = [&head[..], body, SMUGGLED.as_bytes()].concat();
+        let mut raw = Raw::sent(portcullis.listener("http"), sent).await;
+        let answer = String::from_utf8_lossy(&raw.rest().await).into_owned();
+        let once = answer.matches("HTTP/1.1 ").count() == 1;
+        if !answer.starts_with("HTTP/1.1 400 ") || !once {
+            wrong.push(format!("{what}: {answer:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let journal = origin.journal();
+    assert!(
+        journal
+            .becomes(PATIENCE, |journal| journal.in_flight() == 0)
+            .await
+    );
+    assert_eq!(
+        journal.cancelled(),
+        journal.requests(),
+        "one looked whole to the origin"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_in_the_middle_never_looks_whole_to_the_origin() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site("", origin.address())).await;
+    for cut in [
+        "Content-Length: 10\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+    ] {
+        let request = format!("POST /upload HTTP/1.1\r\nHost: a.test\r\n{cut}");
+        let mut raw = Raw::sent(portcullis.listener("http"), request).await;
+        raw.finish_sending().await;
+        let answer = String::from_utf8_lossy(&raw.rest().await).into_owned();
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{cut:?}: {answer:?}");
+    }
+    // And one that ends before its header does is no request at all.
+    let mut raw = Raw::sent(portcullis.listener("http"), "GET / HTTP/1.1\r\nHost: a.t").await;
+    raw.finish_sending().await;
+    assert!(raw.rest().await.is_empty());
+    let journal = origin.journal();
+    assert!(
+        journal
+            .becomes(PATIENCE, |journal| journal.in_flight() == 0)
+            .await
+    );
+    assert_eq!(
+        journal.cancelled(),
+        journal.requests(),
+        "one looked whole to the origin"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_only_unusual_is_served() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site("", origin.address())).await;
+    for (what, request) in [
+        (
+            "RFC 9112 §2.2: an empty line in front",
+            "\r\nGET /echo HTTP/1.1\r\nHost: a.test\r\n\r\n",
+        ),
+        (
+            "RFC 9112 §3.2.2: an absolute target",
+            "GET http://a.test/echo HTTP/1.1\r\nHost: a.test\r\n\r\n",
+        ),
+        (
+            "RFC 9110 §9.1: a method in lower case",
+            "get /echo HTTP/1.1\r\nHost: a.test\r\n\r\n",
+        ),
+        (
+            "RFC 9110 §9.1: a method nobody knows",
+            "BREW /echo HTTP/1.1\r\nHost: a.test\r\n\r\n",
+        ),
+        (
+            "RFC 9112 §6.3: the same length twice",
+            "POST /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab",
+        ),
+        (
+            "RFC 9112 §6.1: a coding in capitals",
+            "POST /echo HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        ),
+        (
+            "RFC 9112 §7.1: extensions and trailers",
+            "POST /echo HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n0\r\nT: u\r\n\r\n",
+        ),
+    ] {
+        let response = Raw::sent(portcullis.listener("http"), request)
+            .await
+            .response()
+            .await;
+        assert_eq!(response.status, 200, "{what}: {response:?}");
+        let body = response.json()["body"].as_str().expect("text").to_owned();
+        assert!(body.is_empty() || body == "ab", "{what}: {body:?}");
+    }
+    let mut raw = Raw::sent(portcullis.listener("http"), "GET /echo HTTP/1.0\r\n\r\n").await;
+    assert_eq!(
+        raw.last_response().await.status,
+        200,
+        "RFC 9112 §3.2: HTTP/1.0 needs no Host"
+    );
+}
+
+const METHOD: (&str, &str) = (":method", "POST");
+const SCHEME: (&str, &str) = (":scheme", "http");
+const AUTHORITY: (&str, &str) = (":authority", "a.test");
+const PATH: (&str, &str) = (":path", "/upload");
+
+/// Fields of malformed HTTP/2 requests (RFC 9113 §8.2 and §8.3).
+const MALFORMED_STREAMS: &[(&str, &[(&str, &str)])] = &[
+    (
+        "a name in capitals",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("X-Up", "a")],
+    ),
+    (
+        "a name with a space",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("a b", "a")],
+    ),
+    (
+        "a name with a line end",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("a\r\nb", "a")],
+    ),
+    (
+        "a value with a line end",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("a", "b\r\nc: d")],
+    ),
+    (
+        "a value with a NUL",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("a", "b\0c")],
+    ),
+    (
+        "connection",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("connection", "close")],
+    ),
+    (
+        "keep-alive",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("keep-alive", "1")],
+    ),
+    (
+        "proxy-connection",
+        &[
+            METHOD,
+            SCHEME,
+            AUTHORITY,
+            PATH,
+            ("proxy-connection", "close"),
+        ],
+    ),
+    (
+        "transfer-encoding",
+        &[
+            METHOD,
+            SCHEME,
+            AUTHORITY,
+            PATH,
+            ("transfer-encoding", "chunked"),
+        ],
+    ),
+    (
+        "upgrade",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("upgrade", "h2c")],
+    ),
+    (
+        "te other than trailers",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("te", "gzip")],
+    ),
+    ("no path", &[METHOD, SCHEME, AUTHORITY]),
+    ("an empty path", &[METHOD, SCHEME, AUTHORITY, (":path", "")]),
+    (
+        "a path with a space",
+        &[METHOD, SCHEME, AUTHORITY, (":path", "/a b")],
+    ),
+    (
+        "a path with a line end",
+        &[
+            METHOD,
+            SCHEME,
+            AUTHORITY,
+            (":path", "/ HTTP/1.1\r\nHost: b.test\r\n\r\nGET /"),
+        ],
+    ),
+    (
+        "a path without its slash",
+        &[METHOD, SCHEME, AUTHORITY, (":path", "upload")],
+    ),
+    ("no method", &[SCHEME, AUTHORITY, PATH]),
+    (
+        "a method that is no token",
+        &[(":method", "GET / HTTP/1.1\r\n"), SCHEME, AUTHORITY, PATH],
+    ),
+    ("no scheme", &[METHOD, AUTHORITY, PATH]),
+    ("no authority", &[METHOD, SCHEME, PATH]),
+    ("two paths", &[METHOD, SCHEME, AUTHORITY, PATH, PATH]),
+    (
+        "a pseudo-field nobody knows",
+        &[METHOD, SCHEME, AUTHORITY, PATH, (":protocol-ish", "a")],
+    ),
+    (
+        "a pseudo-field of responses",
+        &[METHOD, SCHEME, AUTHORITY, PATH, (":status", "200")],
+    ),
+    (
+        "a pseudo-field after a field",
+        &[METHOD, SCHEME, AUTHORITY, ("a", "b"), PATH],
+    ),
+    (
+        "an authority with user information",
+        &[METHOD, SCHEME, (":authority", "u@a.test"), PATH],
+    ),
+    (
+        "a host other than the authority",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("host", "b.test")],
+    ),
+    (
+        "two hosts",
+        &[METHOD, SCHEME, PATH, ("host", "a.test"), ("host", "b.test")],
+    ),
+    (
+        "two lengths",
+        &[
+            METHOD,
+            SCHEME,
+            AUTHORITY,
+            PATH,
+            ("content-length", "0"),
+            ("content-length", "1"),
+        ],
+    ),
+    (
+        "a length that is no number",
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("content-length", "+0")],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rfc9113_8_1_1_a_malformed_stream_is_refused_and_nothing_reaches_the_origin() {
+    both_carriers(async |carrier| {
+        let origin = origin().await;
+        let yaml = site("", origin.address());
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let mut wrong = Vec::new();
+        for (what, fields) in MALFORMED_STREAMS {
+            let before = origin.journal().connections();
+            let mut client = Frames::connect(portcullis.listener("http")).await;
+            client.headers(1, fields, true).await;
+            let ended = client.ended(1).await;
+            let reached = origin.journal().connections() > before;
+            if !ended.is_refusal() || reached {
+                wrong.push(format!("{what}: {ended:?}, reached the origin: {reached}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rfc9113_8_1_1_a_body_of_another_length_than_announced_never_looks_whole_to_the_origin() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site("", origin.address())).await;
+    for (announced, sent) in [
+        ("5", &b"hell"[..]),
+        ("5", b"hello!"),
+        ("5", b""),
+        ("0", b"GET /smuggled"),
+    ] {
+        let mut client = Frames::connect(portcullis.listener("http")).await;
+        let fields = [
+            METHOD,
+            SCHEME,
+            AUTHORITY,
+            PATH,
+            ("content-length", announced),
+        ];
+        client.headers(1, &fields, false).await;
+        client.data(1, sent, true).await;
+        let ended = client.ended(1).await;
+        assert!(
+            ended.is_refusal(),
+            "{announced} announced, {sent:?} sent: {ended:?}"
+        );
+    }
+    let journal = origin.journal();
+    assert!(
+        journal
+            .becomes(PATIENCE, |journal| journal.in_flight() == 0)
+            .await
+    );
+    assert_eq!(
+        journal.cancelled(),
+        journal.requests(),
+        "one looked whole to the origin"
+    );
+}

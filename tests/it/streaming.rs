@@ -1,1 +1,10 @@
-//! Do bytes flow as they come?
+//! Do bodies flow, in both directions and at the pace of whoever is slower?
+
+mod endpoints;
+mod framing;
+mod grpc;
+mod large;
+mod leaving;
+mod live;
+mod pieces;
+mod websocket;

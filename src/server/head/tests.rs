@@ -38,7 +38,7 @@ fn a_header_is_found_with_its_length_and_what_follows() {
     );
     assert_eq!(
         body("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"),
-        Ok(Expect::Stream)
+        Ok(Expect::Chunked(Chunks::new()))
     );
     assert_eq!(body("GET / HTTP/1.0\r\n\r\n"), Ok(Expect::Nothing));
 }

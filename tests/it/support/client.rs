@@ -24,7 +24,9 @@ pub type Body = BoxBody<Bytes, io::Error>;
 
 /// A body that is all there.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 /// A request without a body, to which fields can be added: `request("GET", "/echo").header("a", "b").body(full(""))`.
@@ -71,12 +73,20 @@ impl Answer {
         let body = in_time("a response's body", body.collect()).await?;
         let trailers = body.trailers().cloned();
         let (status, version, headers) = (head.status, head.version, head.headers);
-        Ok(Self { status, version, headers, body: body.to_bytes(), trailers })
+        Ok(Self {
+            status,
+            version,
+            headers,
+            body: body.to_bytes(),
+            trailers,
+        })
     }
 
     /// A field's value, if it is there once or more.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("a value in ASCII"))
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("a value in ASCII"))
     }
 
     /// The body as text.
@@ -93,7 +103,9 @@ impl Answer {
     pub fn seen_header(&self, name: &str) -> Option<String> {
         let echo = self.json();
         let fields = echo["headers"].as_array().expect("the answer of /echo");
-        let field = fields.iter().find(|field| field[0].as_str() == Some(name))?;
+        let field = fields
+            .iter()
+            .find(|field| field[0].as_str() == Some(name))?;
         field[1].as_str().map(str::to_owned)
     }
 }
@@ -128,12 +140,14 @@ impl Client {
 
     /// As [`Client::ask`], with GET.
     pub async fn get(&mut self, path: &str) -> Answer {
-        self.ask(request("GET", path).body(full("")).expect("a request")).await
+        self.ask(request("GET", path).body(full("")).expect("a request"))
+            .await
     }
 
     /// As [`Client::ask`], with POST and a body.
     pub async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
-        self.ask(request("POST", path).body(full(body)).expect("a request")).await
+        self.ask(request("POST", path).body(full(body)).expect("a request"))
+            .await
     }
 
     /// Waits until the connection takes no more requests.
@@ -159,7 +173,9 @@ impl Client {
             }
             Sender::Two(_) => {
                 let host = request.headers_mut().remove(HOST);
-                let host = host.as_ref().map_or(self.authority.as_str(), |host| host.to_str().expect("ASCII"));
+                let host = host.as_ref().map_or(self.authority.as_str(), |host| {
+                    host.to_str().expect("ASCII")
+                });
                 let path = request.uri().path_and_query().expect("a path").clone();
                 *request.uri_mut() = Uri::builder()
                     .scheme(self.scheme)
@@ -180,8 +196,9 @@ where
 {
     let io = TokioIo::new(stream);
     let sender = if http2 {
-        let (sender, connection) =
-            conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
+        let (sender, connection) = conn::http2::handshake(TokioExecutor::new(), io)
+            .await
+            .expect("HTTP/2");
         tokio::spawn(connection);
         Sender::Two(sender)
     } else {
@@ -189,7 +206,11 @@ where
         tokio::spawn(connection.with_upgrades());
         Sender::One(sender)
     };
-    Client { sender, authority: authority.to_owned(), scheme }
+    Client {
+        sender,
+        authority: authority.to_owned(),
+        scheme,
+    }
 }
 
 /// HTTP/1.1 in the clear.
@@ -208,7 +229,13 @@ pub async fn http2(address: SocketAddr) -> Client {
 pub async fn https1(address: SocketAddr, name: &str, roots: &Arc<RootCertStore>) -> Client {
     let config = Arc::new(client_config(roots, ALL_VERSIONS, &["http/1.1"]));
     let stream = tls(address, name, &config).await.expect("a handshake");
-    over(stream, false, "https", &format!("{name}:{}", address.port())).await
+    over(
+        stream,
+        false,
+        "https",
+        &format!("{name}:{}", address.port()),
+    )
+    .await
 }
 
 /// HTTP/2 over TLS to `name`; panics when it is not agreed on by ALPN.

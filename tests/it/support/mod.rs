@@ -3,12 +3,14 @@
 //! - [`Portcullis`]: the built binary in a directory of its own; its ports, its log lines, its metrics, its end.
 //! - [`Client`] ([`http1`], [`http2`], [`https1`], [`https2`], [`unix1`]): a real HTTP client.
 //! - [`Raw`]: a client that sends exact bytes, legal or not, and reads what comes back.
+//! - [`Frames`]: the same for HTTP/2.
 //! - [`WebSocket`]: a WebSocket client.
 //! - [`Authority`]: certificates for made-up names.
 //! - [`eventually`]: waiting for a fact. [`both_carriers`]: the same test through both carriers.
 
 mod certificates;
 mod client;
+mod frames;
 mod portcullis;
 mod raw;
 mod site;
@@ -18,9 +20,10 @@ mod websocket;
 
 pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
+pub use frames::{Ended, Frames};
 pub use portcullis::{Builder, Portcullis, expect_config_error};
 pub use raw::{Raw, RawResponse};
 pub use site::{Carrier, both_carriers, origin, site};
-pub use tls::{TlsStream, client_config, tls};
+pub use tls::{TlsStream, client_config, tls, tls_over};
 pub use waiting::{PATIENCE, eventually, eventually_some, in_time};
 pub use websocket::WebSocket;

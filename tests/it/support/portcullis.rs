@@ -29,7 +29,8 @@ impl Builder {
     /// Forces a carrier; the configuration must not have a `runtime` section.
     #[must_use]
     pub fn carrier(mut self, carrier: Carrier) -> Self {
-        self.yaml.push_str(&format!("\nruntime: {{carrier: {carrier}}}\n"));
+        self.yaml
+            .push_str(&format!("\nruntime: {{carrier: {carrier}}}\n"));
         self
     }
 
@@ -43,7 +44,8 @@ impl Builder {
     /// Writes `NAME.crt` and `NAME.key`.
     #[must_use]
     pub fn identity(self, name: &str, identity: &super::Identity) -> Self {
-        self.file(&format!("{name}.crt"), &identity.certificate).file(&format!("{name}.key"), &identity.key)
+        self.file(&format!("{name}.crt"), &identity.certificate)
+            .file(&format!("{name}.key"), &identity.key)
     }
 
     /// Sets a variable of the process's environment.
@@ -60,7 +62,11 @@ impl Builder {
 
     /// Starts it and waits until it is ready; panics with what it said when it ends instead.
     pub async fn start(self) -> Portcullis {
-        let mut child = self.command(&["run"]).stdout(Stdio::null()).spawn().expect("the binary");
+        let mut child = self
+            .command(&["run"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary");
         let said = Arc::new(Mutex::new(Vec::new()));
         let stderr = child.stderr.take().expect("piped");
         let heard = Arc::clone(&said);
@@ -69,11 +75,23 @@ impl Builder {
                 heard.lock().expect("no panic inside").push(line);
             }
         });
-        let mut portcullis = Portcullis { child, said, directory: self.directory, addresses: HashMap::new() };
+        let mut portcullis = Portcullis {
+            child,
+            said,
+            directory: self.directory,
+            addresses: HashMap::new(),
+        };
         eventually("Portcullis is ready", async || {
             let ended = portcullis.child.try_wait().expect("a child");
-            assert!(ended.is_none(), "ended with {ended:?}:\n{}", portcullis.stderr());
-            portcullis.stderr().lines().any(|line| line.ends_with(": ready"))
+            assert!(
+                ended.is_none(),
+                "ended with {ended:?}:\n{}",
+                portcullis.stderr()
+            );
+            portcullis
+                .stderr()
+                .lines()
+                .any(|line| line.ends_with(": ready"))
         })
         .await;
         portcullis.addresses = addresses(&portcullis.stderr());
@@ -103,12 +121,16 @@ impl Builder {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut yaml = self.yaml.replace("@dir@", &self.directory.path().display().to_string());
+        let mut yaml = self
+            .yaml
+            .replace("@dir@", &self.directory.path().display().to_string());
         if !says(&yaml, "admin") {
             yaml.push_str("\nadmin: {address: \"127.0.0.1:0\"}\n");
         }
         if !says(&yaml, "access_log") {
-            yaml.push_str(&format!("\naccess_log: {{format: json, path: {ACCESS_LOG}}}\n"));
+            yaml.push_str(&format!(
+                "\naccess_log: {{format: json, path: {ACCESS_LOG}}}\n"
+            ));
         }
         std::fs::write(self.directory.path().join(CONFIG), yaml).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
@@ -127,7 +149,10 @@ impl Builder {
 
 /// Whether the configuration has this section.
 fn says(yaml: &str, section: &str) -> bool {
-    yaml.lines().any(|line| line.strip_prefix(section).is_some_and(|rest| rest.starts_with(':')))
+    yaml.lines().any(|line| {
+        line.strip_prefix(section)
+            .is_some_and(|rest| rest.starts_with(':'))
+    })
 }
 
 /// What the process says about where it listens, by the listener's name; the admin listener is called `admin`.
@@ -152,7 +177,11 @@ impl Portcullis {
     /// One with this configuration, to be changed.
     pub fn builder(yaml: &str) -> Builder {
         let directory = tempfile::tempdir().expect("a directory");
-        Builder { yaml: yaml.to_owned(), directory, environment: Vec::new() }
+        Builder {
+            yaml: yaml.to_owned(),
+            directory,
+            environment: Vec::new(),
+        }
     }
 
     /// Starts one with this configuration.
@@ -184,16 +213,26 @@ impl Portcullis {
 
     /// The lines of its access log so far.
     pub fn access_log(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.directory.path().join(ACCESS_LOG)).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(self.directory.path().join(ACCESS_LOG)).unwrap_or_default();
         // The last line may be half written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
     }
 
     /// Waits for a line in the access log.
     pub async fn logged(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let what = format!("a line in the access log of {}", self.directory.path().display());
-        eventually_some(&what, async || self.access_log().into_iter().find(|line| wanted(line))).await
+        let what = format!(
+            "a line in the access log of {}",
+            self.directory.path().display()
+        );
+        eventually_some(&what, async || {
+            self.access_log().into_iter().find(|line| wanted(line))
+        })
+        .await
     }
 
     /// The value of a series as `/metrics` writes it, such as `portcullis_requests_total{listener="http",…}`, or the
@@ -203,7 +242,9 @@ impl Portcullis {
         assert_eq!(metrics.status, 200);
         let text = metrics.text();
         let lines = text.lines().filter(|line| line.starts_with(series));
-        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        lines
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum()
     }
 
     /// Its process number.
@@ -213,15 +254,26 @@ impl Portcullis {
 
     /// How many bytes of memory it holds now.
     pub fn rss(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-        let kib = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a process");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("its size");
+        let kib = line
+            .trim()
+            .trim_end_matches(" kB")
+            .parse::<u64>()
+            .expect("a number");
         kib * 1024
     }
 
     /// Sends it a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status();
         assert!(sent.expect("kill").success());
     }
 

@@ -35,12 +35,15 @@ impl RawResponse {
     /// The first value of a field.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.headers.iter();
-        fields.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        fields
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether the server says that this response is the connection's last.
     pub fn closes(&self) -> bool {
-        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// The body as text.
@@ -65,7 +68,12 @@ impl RawResponse {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect();
-        Self { version, status, headers, body: Vec::new() }
+        Self {
+            version,
+            status,
+            headers,
+            body: Vec::new(),
+        }
     }
 }
 
@@ -77,7 +85,10 @@ impl Raw {
 
     /// Takes an open connection: TLS, a Unix socket.
     pub fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self { stream: Box::new(stream), pending: BytesMut::new() }
+        Self {
+            stream: Box::new(stream),
+            pending: BytesMut::new(),
+        }
     }
 
     /// Connects, sends, and gives the connection.
@@ -107,7 +118,8 @@ impl Raw {
 
     /// Sends a GET for `path` that keeps the connection open, and reads the response.
     pub async fn get(&mut self, path: &str) -> RawResponse {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n")).await;
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n"))
+            .await;
         self.response().await
     }
 
@@ -161,27 +173,47 @@ impl Raw {
     pub async fn last_response(&mut self) -> RawResponse {
         let response = self.response().await;
         let rest = self.rest().await;
-        assert!(rest.is_empty(), "after {response:?} came {:?}", String::from_utf8_lossy(&rest));
+        assert!(
+            rest.is_empty(),
+            "after {response:?} came {:?}",
+            String::from_utf8_lossy(&rest)
+        );
         response
     }
 
-    /// Exactly this many bytes.
+    /// Exactly this many bytes; panics when the connection ends before.
     pub async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        let bytes = self.exactly_or_end(length).await;
+        bytes.unwrap_or_else(|| panic!("the connection ended after {:?}", self.pending))
+    }
+
+    /// Exactly this many bytes, or `None` when the connection ends before.
+    pub async fn exactly_or_end(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.pending.len() < length {
-            assert!(self.more("bytes").await, "the connection ended after {:?}", self.pending);
+            if !self.more("bytes").await {
+                return None;
+            }
         }
-        self.pending.split_to(length).to_vec()
+        Some(self.pending.split_to(length).to_vec())
     }
 
     /// Everything up to and with `end`.
     pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
-            if let Some(at) = self.pending.windows(end.len()).position(|window| window == end) {
+            if let Some(at) = self
+                .pending
+                .windows(end.len())
+                .position(|window| window == end)
+            {
                 let found = self.pending[..at + end.len()].to_vec();
                 self.pending.advance(found.len());
                 return found;
             }
-            assert!(self.more("bytes").await, "the connection ended after {:?}", self.pending);
+            assert!(
+                self.more("bytes").await,
+                "the connection ended after {:?}",
+                self.pending
+            );
         }
     }
 

@@ -35,8 +35,25 @@ pub fn client_config(
 /// # Errors
 ///
 /// Why the handshake failed.
-pub async fn tls(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<TlsStream> {
+pub async fn tls(
+    address: SocketAddr,
+    name: &str,
+    config: &Arc<ClientConfig>,
+) -> io::Result<TlsStream> {
     let stream = TcpStream::connect(address).await.expect("connected");
+    tls_over(stream, name, config).await
+}
+
+/// As [`tls`], on a connection on which something was sent already.
+///
+/// # Errors
+///
+/// Why the handshake failed.
+pub async fn tls_over(
+    stream: TcpStream,
+    name: &str,
+    config: &Arc<ClientConfig>,
+) -> io::Result<TlsStream> {
     let name = ServerName::try_from(name.to_owned()).expect("a name");
     let connector = TlsConnector::from(Arc::clone(config));
     in_time("the TLS handshake", connector.connect(name, stream)).await

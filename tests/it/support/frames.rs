@@ -1,0 +1,171 @@
+//! How does a test send HTTP/2 that no library would send?
+
+use std::net::SocketAddr;
+
+use super::Raw;
+
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
+const GOAWAY: u8 = 0x7;
+
+const ACK: u8 = 0x1;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+
+/// A client that writes HTTP/2 frames by hand (RFC 9113 §4).
+pub struct Frames {
+    raw: Raw,
+}
+
+/// How the other end reacted to a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With a response of this status.
+    Answered(u16),
+    /// With RST_STREAM and this error code (RFC 9113 §7).
+    Reset(u32),
+    /// With GOAWAY and this error code.
+    GoAway(u32),
+    /// With the connection's end.
+    Closed,
+}
+
+impl Ended {
+    /// Whether the request was refused: as malformed on the stream or the connection, or with a 4xx.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Ended::Answered(status) => (400..500).contains(status),
+            // NO_ERROR ends a connection in good order.
+            Ended::Reset(code) | Ended::GoAway(code) => *code != 0,
+            Ended::Closed => false,
+        }
+    }
+}
+
+impl Frames {
+    /// Connects with prior knowledge, and sends preface and empty settings.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let mut frames = Self {
+            raw: Raw::sent(address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
+        };
+        frames.frame(SETTINGS, 0, 0, b"").await;
+        frames
+    }
+
+    /// Sends a header block with these fields, in this order and spelling.
+    pub async fn headers(&mut self, stream: u32, fields: &[(&str, &str)], end: bool) {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            // Literal without indexing, new name, no Huffman coding (RFC 7541 §6.2.2).
+            block.push(0);
+            for text in [name, value] {
+                block.push(
+                    u8::try_from(text.len())
+                        .ok()
+                        .filter(|length| *length < 127)
+                        .expect("a short text"),
+                );
+                block.extend_from_slice(text.as_bytes());
+            }
+        }
+        let flags = END_HEADERS | if end { END_STREAM } else { 0 };
+        self.frame(HEADERS, flags, stream, &block).await;
+    }
+
+    /// Sends a piece of a body.
+    pub async fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
+        self.frame(DATA, if end { END_STREAM } else { 0 }, stream, bytes)
+            .await;
+    }
+
+    /// Sends any frame; that the connection is gone already shows when reading.
+    pub async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).expect("a frame");
+        let mut frame = length.to_be_bytes()[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend_from_slice(payload);
+        let _ = self.raw.try_send(frame).await;
+    }
+
+    /// Reads until the stream, or the connection, has its end or its response.
+    pub async fn ended(&mut self, stream: u32) -> Ended {
+        loop {
+            let Some(head) = self.raw.exactly_or_end(9).await else {
+                return Ended::Closed;
+            };
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            let Some(payload) = self.raw.exactly_or_end(length).await else {
+                return Ended::Closed;
+            };
+            let of = number(&head[5..9]);
+            match head[3] {
+                HEADERS if of == stream => return Ended::Answered(status(&payload)),
+                RST_STREAM if of == stream => return Ended::Reset(number(&payload)),
+                GOAWAY => return Ended::GoAway(number(&payload[4..])),
+                SETTINGS | PING if head[4] & ACK == 0 => {
+                    let payload = if head[3] == PING { payload } else { Vec::new() };
+                    self.frame(head[3], ACK, 0, &payload).await;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// The status at the front of a header block (RFC 7541, appendix A): an entry of the static table, or a literal.
+fn status(block: &[u8]) -> u16 {
+    // A change of the table's size may come first.
+    let start = block
+        .iter()
+        .position(|byte| byte & 0xe0 != 0x20)
+        .expect("a field");
+    match block[start] {
+        indexed @ 0x88..=0x8e => [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)],
+        0x08..=0x0e | 0x48..=0x4e => literal(&block[start + 1..]),
+        other => panic!("no status in front: {other:#x}"),
+    }
+}
+
+/// Three digits, Huffman coded or not.
+fn literal(text: &[u8]) -> u16 {
+    let digits = match (text[0], &text[1..]) {
+        (3, plain) => plain[..3].to_vec(),
+        (length, coded) => huffman_digits(&coded[..usize::from(length & 0x7f)]),
+    };
+    String::from_utf8(digits)
+        .expect("digits")
+        .parse()
+        .expect("a status")
+}
+
+/// Digits by the code of RFC 7541, appendix B: 0 to 2 have five bits, the others six.
+fn huffman_digits(coded: &[u8]) -> Vec<u8> {
+    let bits = coded
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let (mut digits, mut code, mut length) = (Vec::new(), 0u8, 0);
+    for bit in bits {
+        (code, length) = (code << 1 | bit, length + 1);
+        let digit = match (length, code) {
+            (5, 0..=2) => Some(b'0' + code),
+            (6, 0x19..=0x1f) => Some(b'3' + code - 0x19),
+            _ => None,
+        };
+        if let Some(digit) = digit {
+            digits.push(digit);
+            (code, length) = (0, 0);
+        }
+        if digits.len() == 3 {
+            break;
+        }
+    }
+    digits
+}
