@@ -176,16 +176,16 @@ pub fn break_visibly(session: &Session) {
 }
 
 /// What the listener and the route add to every response.
-pub fn decorate(header: &mut ResponseHeader, ctx: &RequestCtx) {
+pub fn decorate(fields: &mut impl Fields, ctx: &RequestCtx) {
     if let Some(hsts) = ctx
         .listener
         .as_ref()
         .and_then(|listener| listener.hsts.as_ref())
     {
-        header.set(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        fields.set(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     if let Some(route) = &ctx.route {
-        route.response_headers.apply(header);
+        route.response_headers.apply(fields);
     }
 }
 

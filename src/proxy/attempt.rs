@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRANSFER_ENCODING};
-use http::{HeaderValue, Version};
+use http::{HeaderValue, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::answer::decorate;
@@ -52,14 +52,53 @@ pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
     }
 }
 
-/// Makes the client's request into the one the endpoint gets. `framed` keeps the body's framing for a carrier that
-/// brings the body.
+/// Makes the client's request into the one the endpoint gets, for a carrier that brings the body as well.
 ///
 /// # Errors
 ///
 /// The target can't be written.
-pub fn request(
-    header: &mut RequestHeader,
+pub fn request(header: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), ProxyError> {
+    if ctx.pool().is_some_and(|(pool, _)| pool.protocol == Protocol::Http1) {
+        header.set_version(Version::HTTP_11);
+    }
+    set_target(header, ctx)?;
+    request_fields(header, ctx, true)
+}
+
+/// The request an HTTP/1 endpoint gets for a client's request without body.
+///
+/// # Errors
+///
+/// The target can't be written.
+pub fn request_without_body(
+    from: &RequestHeader,
+    ctx: &RequestCtx,
+) -> Result<RequestHeader, ProxyError> {
+    let mut parts = from.as_owned_parts();
+    parts.version = Version::HTTP_11;
+    // Room for what is added, at once; and the map alone, without Pingora's table of how each name was spelt.
+    parts.headers.reserve(ADDED_FIELDS);
+    request_fields(&mut parts.headers, ctx, false)?;
+    let mut header = RequestHeader::from(parts);
+    set_target(&mut header, ctx)?;
+    Ok(header)
+}
+
+/// How many fields are added to a request, about.
+const ADDED_FIELDS: usize = 10;
+
+fn set_target(header: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), ProxyError> {
+    match &ctx.target {
+        Some(target) => header
+            .set_raw_path(target.as_bytes())
+            .map_err(|_| ProxyError::new(Reason::Internal, Phase::Request)),
+        None => Ok(()),
+    }
+}
+
+/// Edits the fields; `framed` keeps the body's framing.
+fn request_fields(
+    fields: &mut impl Fields,
     ctx: &RequestCtx,
     framed: bool,
 ) -> Result<(), ProxyError> {
@@ -70,7 +109,7 @@ pub fn request(
     let about = ctx.about.as_ref().ok_or(internal)?;
 
     strip_request(
-        header,
+        fields,
         Keep {
             transfer_encoding: framed,
             upgrade: framed && ctx.upgrade,
@@ -78,11 +117,10 @@ pub fn request(
     );
     if pool.protocol == Protocol::Http1 {
         // `TE` would have to be nominated again, and trailers don't pass HTTP/1 here.
-        if header.headers.contains_key(TE) {
-            header.remove(&TE);
+        if fields.map().contains_key(TE) {
+            fields.remove(&TE);
         }
-        header.set_version(Version::HTTP_11);
-        join_cookies(header);
+        join_cookies(fields);
     }
     let received = Received {
         peer: ctx.peer,
@@ -96,7 +134,7 @@ pub fn request(
             .clone()
             .unwrap_or_else(|| HeaderValue::from_static("-")),
     };
-    add_request_fields(header, &received, ctx.snapshot.forwarding.added);
+    add_request_fields(fields, &received, ctx.snapshot.forwarding.added);
     let host = route
         .rewrite
         .as_ref()
@@ -106,38 +144,31 @@ pub fn request(
             HostRule::Endpoint => Some(&endpoint.host),
             HostRule::Fixed(host) => Some(host),
         });
-    if let Some(target) = &ctx.target {
-        header
-            .set_raw_path(target.as_bytes())
-            .map_err(|_| internal)?;
-    }
     match host {
-        Some(host) => header.set(HOST, host.clone()),
+        Some(host) => fields.set(HOST, host.clone()),
         // HTTP/2 has no request without an authority.
-        None if pool.protocol == Protocol::Http2 => header.set(HOST, endpoint.host.clone()),
+        None if pool.protocol == Protocol::Http2 => fields.set(HOST, endpoint.host.clone()),
         // RFC 9112 §3.2: a request must have the field, be it empty.
-        None if !header.headers.contains_key(HOST) => {
-            header.set(HOST, HeaderValue::from_static(""))
-        }
+        None if !fields.map().contains_key(HOST) => fields.set(HOST, HeaderValue::from_static("")),
         None => {}
     }
-    route.request_headers.apply(header);
+    route.request_headers.apply(fields);
     Ok(())
 }
 
 /// HTTP/2 may split the field into crumbs, which only HTTP/2 puts together again (RFC 9113 §8.2.3).
-fn join_cookies(header: &mut RequestHeader) {
-    if header.headers.get_all(COOKIE).iter().nth(1).is_none() {
+fn join_cookies(fields: &mut impl Fields) {
+    if fields.map().get_all(COOKIE).iter().nth(1).is_none() {
         return;
     }
-    let crumbs: Vec<&[u8]> = header
-        .headers
+    let crumbs: Vec<&[u8]> = fields
+        .map()
         .get_all(COOKIE)
         .iter()
         .map(HeaderValue::as_bytes)
         .collect();
     if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-        header.set(COOKIE, joined);
+        fields.set(COOKIE, joined);
     }
 }
 
@@ -157,26 +188,52 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
 
 /// Makes the endpoint's response into the one the client gets. The body's framing stays as it is.
 pub fn response(header: &mut ResponseHeader, ctx: &RequestCtx) {
-    let version = header.version;
-    strip_response(
-        header,
-        Keep {
-            transfer_encoding: true,
-            upgrade: header.status.as_u16() == 101,
-        },
-    );
-    if header.headers.contains_key(TRANSFER_ENCODING) && header.headers.contains_key(CONTENT_LENGTH)
-    {
-        header.remove(&CONTENT_LENGTH);
-    }
-    if ctx.version == Version::HTTP_10 && header.headers.contains_key(TRANSFER_ENCODING) {
-        // RFC 9112 §6.1: such a client knows no chunks; its body ends with the connection.
-        header.remove(&TRANSFER_ENCODING);
-    }
+    let (status, version) = (header.status, header.version);
     // The version is that of the hop (RFC 9110 §2.5), not the endpoint's.
     header.set_version(Version::HTTP_11);
-    if ctx.snapshot.forwarding.added.via {
-        add_response_fields(header, version);
+    response_fields(header, status, version, ctx);
+}
+
+/// A copy of the endpoint's response, made into the one the client gets, without Pingora's table of how each name was
+/// spelt.
+pub fn response_from(from: &ResponseHeader, ctx: &RequestCtx) -> ResponseHeader {
+    let mut parts = from.as_owned_parts();
+    let (status, version) = (parts.status, parts.version);
+    parts.version = Version::HTTP_11;
+    response_fields(&mut parts.headers, status, version, ctx);
+    let mut header = ResponseHeader::from(parts);
+    let phrase = from.get_reason_phrase();
+    if phrase != status.canonical_reason() {
+        // Fails only on a phrase that could not have been read.
+        let _ = header.set_reason_phrase(phrase);
     }
-    decorate(header, ctx);
+    header
+}
+
+fn response_fields(
+    fields: &mut impl Fields,
+    status: StatusCode,
+    version: Version,
+    ctx: &RequestCtx,
+) {
+    strip_response(
+        fields,
+        Keep {
+            transfer_encoding: true,
+            upgrade: status == StatusCode::SWITCHING_PROTOCOLS,
+        },
+    );
+    if fields.map().contains_key(TRANSFER_ENCODING) {
+        if fields.map().contains_key(CONTENT_LENGTH) {
+            fields.remove(&CONTENT_LENGTH);
+        }
+        if ctx.version == Version::HTTP_10 {
+            // RFC 9112 §6.1: such a client knows no chunks; its body ends with the connection.
+            fields.remove(&TRANSFER_ENCODING);
+        }
+    }
+    if ctx.snapshot.forwarding.added.via {
+        add_response_fields(fields, version);
+    }
+    decorate(fields, ctx);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::HeaderValue;
 
 use super::about::About;
+use super::finish::{self, Asked};
 use super::forward::{Peer, Scheme};
 use super::watchdog::Watchdog;
 use crate::error::ProxyError;
@@ -72,6 +73,14 @@ pub struct RequestCtx {
     pub failure: Option<ProxyError>,
     /// Whether it was asked to become something else, a WebSocket for instance.
     pub upgrade: bool,
+    /// What its line needs should it be dropped in the middle; only there while a watchdog may do that.
+    pub asked: Option<Box<Asked>>,
+}
+
+impl Drop for RequestCtx {
+    fn drop(&mut self) {
+        finish::dropped(self);
+    }
 }
 
 impl RequestCtx {
@@ -109,6 +118,7 @@ impl RequestCtx {
             upstream_status: None,
             failure: None,
             upgrade: false,
+            asked: None,
         }
     }
 

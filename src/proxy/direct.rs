@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Version};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
@@ -151,13 +151,12 @@ async fn ask(
     timeouts: &Timeouts,
     deadline: Option<Instant>,
 ) -> Result<(), Asked> {
-    let mut header: Box<RequestHeader> = Box::new(session.req_header().clone());
-    attempt::request(&mut header, ctx, false).map_err(|error| Asked {
+    let request = attempt::request_without_body(session.req_header(), ctx);
+    let request = request.map_err(|error| Asked {
         error,
         untouched: false,
     })?;
-    header.set_send_end_stream(true);
-    if let Err(error) = client.write_request_header(header).await {
+    if let Err(error) = client.write_request_header(Box::new(request)).await {
         let reason = fail::reason(&error, Stage::BeforeHeader);
         return Err(Asked {
             error: ProxyError::new(reason, Phase::Request),
@@ -205,8 +204,7 @@ async fn ask(
                     });
                 }
                 if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
-                    let mut interim = header.clone();
-                    attempt::response(&mut interim, ctx);
+                    let interim = attempt::response_from(header, ctx);
                     let written = session
                         .as_downstream_mut()
                         .write_response_header(Box::new(interim))
@@ -237,14 +235,14 @@ async fn answer(
     timeouts: &Timeouts,
     deadline: Option<Instant>,
 ) -> Result<(), Broken> {
-    let Some(mut header) = client.resp_header().cloned().map(Box::new) else {
+    let Some(received) = client.resp_header() else {
         return Err(failed(
             ctx,
             ProxyError::new(Reason::UpstreamBadResponse, Phase::Response),
         ));
     };
-    attempt::responded(&header, ctx);
-    attempt::response(&mut header, ctx);
+    attempt::responded(received, ctx);
+    let mut header = Box::new(attempt::response_from(received, ctx));
     let no_body = client.is_body_done()
         || session.req_header().method == Method::HEAD
         || matches!(header.status.as_u16(), 204 | 304);

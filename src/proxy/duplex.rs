@@ -51,7 +51,7 @@ pub fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
 ///
 /// The target can't be written.
 pub fn request(header: &mut RequestHeader, ctx: &mut RequestCtx) -> pingora::Result<()> {
-    attempt::request(header, ctx, true).map_err(|error| refuse(ctx, error))?;
+    attempt::request(header, ctx).map_err(|error| refuse(ctx, error))?;
     ctx.sent = Some(Instant::now());
     Ok(())
 }

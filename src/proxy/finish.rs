@@ -3,35 +3,114 @@
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderValue, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use super::About;
 use super::ctx::RequestCtx;
+use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::Outcome;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::Peer;
+
+/// What a client asked for, kept apart from Pingora's session.
+#[derive(Debug)]
+pub struct Asked {
+    method: Method,
+    target: Box<[u8]>,
+    user_agent: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+}
+
+impl Asked {
+    /// What stands in a header.
+    pub fn of(header: &RequestHeader) -> Self {
+        Self {
+            method: header.method.clone(),
+            target: header.raw_path().into(),
+            user_agent: header.headers.get(USER_AGENT).cloned(),
+            referer: header.headers.get(REFERER).cloned(),
+        }
+    }
+}
+
+/// The same, borrowed from wherever it is, and what the client got for it.
+struct Ended<'r> {
+    method: &'r Method,
+    target: &'r [u8],
+    user_agent: Option<&'r HeaderValue>,
+    referer: Option<&'r HeaderValue>,
+    status: Option<u16>,
+    bytes_received: u64,
+    bytes_sent: u64,
+}
 
 /// Counts the request and writes its line.
 pub fn record(session: &Session, ctx: &mut RequestCtx) {
     // What the endpoint's lease has not learnt by now it won't: given back before the next request of the connection.
     ctx.lease = None;
+    ctx.asked = None;
     let header = session.req_header();
-    let sent = session
+    let status = session
         .response_written()
         .filter(|header| {
             !header.status.is_informational() || header.status == StatusCode::SWITCHING_PROTOCOLS
         })
         .map(|header| header.status.as_u16());
+    let ended = Ended {
+        method: &header.method,
+        target: header.raw_path(),
+        user_agent: header.headers.get(USER_AGENT),
+        referer: header.headers.get(REFERER),
+        status,
+        bytes_received: ctx.received.max(session.body_bytes_read() as u64),
+        bytes_sent: session.body_bytes_sent() as u64,
+    };
+    write(ctx, &ended);
+}
+
+/// As [`record`], for a request that a watchdog dropped in the middle: Pingora calls no hook for it any more.
+pub fn dropped(ctx: &mut RequestCtx) {
+    let Some(asked) = ctx.asked.take() else {
+        return;
+    };
+    let now = Instant::now();
+    let body_is_late = |watchdog: &Watchdog| watchdog.body_is_late(now);
+    let failure = if ctx.watchdog.as_deref().is_some_and(body_is_late) {
+        ProxyError::new(Reason::BodyTimeout, Phase::Request)
+    } else if ctx.deadline().is_some_and(|deadline| now >= deadline) {
+        ProxyError::new(Reason::TotalTimeout, Phase::Body)
+    } else {
+        // Its time was not over: the process ends.
+        return;
+    };
+    let failure = ctx.failed(failure);
+    if let Some(mut lease) = ctx.lease.take() {
+        lease.settle(Outcome::of_reason(failure.reason), now);
+    }
+    let ended = Ended {
+        method: &asked.method,
+        target: &asked.target,
+        user_agent: asked.user_agent.as_ref(),
+        referer: asked.referer.as_ref(),
+        status: ctx.upstream_status,
+        bytes_received: ctx.received,
+        bytes_sent: 0,
+    };
+    write(ctx, &ended);
+}
+
+fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
     let failure = ctx.failure;
-    let status = match (sent, failure) {
+    let status = match (ended.status, failure) {
         (Some(status), _) => status,
         (None, Some(failure)) => failure.reason.status(),
         (None, None) => Reason::ClientGone.status(),
     };
     let duration = ctx.started.elapsed();
-    let bytes_sent = session.body_bytes_sent() as u64;
     let metrics = &ctx.snapshot.metrics;
     if let Some(failure) = failure {
         metrics.failed(failure.reason);
@@ -40,14 +119,14 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
         .route
         .as_ref()
         .map_or(&ctx.snapshot.unrouted, |route| &route.metrics);
-    let received = ctx.received.max(session.body_bytes_read() as u64);
+    let (received, bytes_sent) = (ended.bytes_received, ended.bytes_sent);
     of_route.finished(status, duration, received, bytes_sent);
 
     let Some(log) = &ctx.snapshot.access_log else {
         return;
     };
     let about = ctx.about.as_deref();
-    let target = String::from_utf8_lossy(header.raw_path());
+    let target = String::from_utf8_lossy(ended.target);
     log.write(&Record {
         time: ctx.time,
         duration,
@@ -57,7 +136,7 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
         endpoint: ctx.endpoint.as_deref(),
         client: ctx.client,
         peer: about.map(peer),
-        method: header.method.as_str(),
+        method: ended.method.as_str(),
         scheme: ctx.scheme.as_str(),
         host: ctx
             .host
@@ -65,7 +144,7 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default(),
         target: &target,
-        protocol: protocol(header.version),
+        protocol: protocol(ctx.version),
         status,
         reason: failure.map(|failure| failure.reason),
         phase: failure.map(|failure| failure.phase),
@@ -80,8 +159,8 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
             .as_ref()
             .and_then(|id| id.to_str().ok())
             .unwrap_or_default(),
-        user_agent: header.headers.get(USER_AGENT).map(HeaderValue::as_bytes),
-        referer: header.headers.get(REFERER).map(HeaderValue::as_bytes),
+        user_agent: ended.user_agent.map(HeaderValue::as_bytes),
+        referer: ended.referer.map(HeaderValue::as_bytes),
         tls_version: about
             .and_then(|about| about.tls.as_ref())
             .map(|tls| tls.version),

@@ -19,7 +19,7 @@ use super::decide::{Next, decide};
 use super::direct::{self, Broken};
 use super::duplex;
 use super::fail::Stage;
-use super::finish;
+use super::finish::{self, Asked};
 use super::watchdog::Watchdog;
 use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
@@ -78,6 +78,7 @@ impl Gate {
                 return refuse(session, ctx, ProxyError::new(Reason::Internal, Phase::Pool)).await;
             }
             ctx.watchdog = Watchdog::current();
+            ctx.asked = Some(Box::new(Asked::of(session.req_header())));
             let bodiless = session.as_downstream_mut().is_body_empty();
             duplex::expect_body(bodiless, ctx);
             // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim answers.
@@ -246,6 +247,8 @@ impl ProxyHttp for Gate {
         let failure = ctx
             .failure
             .unwrap_or(ProxyError::new(Reason::Internal, Phase::Response));
+        // Pingora lets the client's connection go after this, so the answer must not promise to keep it.
+        session.set_keepalive(None);
         let answered = stage == Stage::BeforeHeader
             && failure.reason != Reason::ClientGone
             && answer::failure(session, ctx, failure).await.is_ok();

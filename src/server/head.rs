@@ -143,8 +143,9 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
         }
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
-                // Two of them, or one that names a user as well (RFC 9110 §4.2.4).
-                if host.replace(value).is_some() || memchr::memchr(b'@', value).is_some() {
+                let another = host.replace(value).is_some();
+                // Nor may it name a user (RFC 9110 §4.2.4).
+                if another || memchr::memchr(b'@', value).is_some() {
                     return Err(Reason::BadRequest);
                 }
             }

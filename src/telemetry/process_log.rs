@@ -14,6 +14,14 @@ use super::timestamp;
 /// The environment variable that wins over the configured level, in the syntax of `env_logger`: `info,portcullis=debug`.
 const FILTER_VARIABLE: &str = "RUST_LOG";
 
+/// The crates of the proxy engine that log by themselves.
+const ENGINE: [&str; 4] = [
+    "pingora_core",
+    "pingora_proxy",
+    "pingora_pool",
+    "pingora_runtime",
+];
+
 /// How a record becomes a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -73,6 +81,13 @@ pub fn init(format: Format, level: &str) -> Result<ProcessLog, Error> {
         // The logger passes everything on and `log` itself holds the level: only the latter can change later.
         None => builder.filter_level(LevelFilter::Trace),
     };
+    if filters.is_none() && level <= LevelFilter::Info {
+        // Pingora warns of single requests, so a flood of bad ones would be a flood here; each has its reason in the
+        // access log. Its news about starting and stopping are ours as well.
+        for engine in ENGINE {
+            builder.filter_module(engine, LevelFilter::Error);
+        }
+    }
     builder.format(move |out, record| {
         let time = SystemTime::now();
         let (level, target, message) = (record.level(), record.target(), record.args());

@@ -10,6 +10,7 @@ pub mod upgrade;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy, Scheme};
@@ -75,6 +76,9 @@ pub fn wrap_certificates(certificates: &[CertificateDer<'static>]) -> Arc<[Wrapp
         .map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509))
         .collect()
 }
+
+/// Numbers for connections that no other request may find.
+static UNSHARED: AtomicU64 = AtomicU64::new(0);
 
 impl Peer {
     /// What is needed to reach `address`. `pool` keeps the connections of different pools apart.
@@ -143,6 +147,10 @@ impl Peer {
     pub fn duplex(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
         let mut peer = Box::new(self.duplex.clone());
         peer.options.read_timeout = Some(timeouts.first_byte);
+        if peer.options.idle_timeout == Some(std::time::Duration::ZERO) {
+            // Pingora closes such a connection a moment after its request, and in that moment might use it again.
+            peer.group_key = UNSHARED.fetch_add(1, Ordering::Relaxed);
+        }
         peer
     }
 
