@@ -1,5 +1,6 @@
 //! What can be said on the command line?
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,10 +58,9 @@ pub fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Run { config } => serve(&config.path),
         Command::Check { config, strict } => return check(&config.path, strict),
-        Command::Print { config } => effective(&config.path),
+        Command::Print { config } => return effective(&config.path),
         Command::Schema => {
-            println!("{:#}", schema::schema());
-            Ok(())
+            return say(&format!("{:#}", schema::schema()), ExitCode::SUCCESS);
         }
         Command::Demo => demo::demo(),
     };
@@ -81,7 +81,12 @@ fn serve(path: &Path) -> Result<(), StartError> {
     }
     run::start_process_log(&prepared.config)?;
     for warning in prepared.diagnostics.iter() {
-        log::warn!("{warning}");
+        let place = warning
+            .position
+            .as_ref()
+            .map(|place| format!("{place}: "))
+            .unwrap_or_default();
+        log::warn!("{place}{}: {}", warning.key, warning.message);
     }
     run::start(prepared, state)?.serve();
     Ok(())
@@ -100,14 +105,15 @@ fn check(path: &Path, strict: bool) -> ExitCode {
         snapshot,
         diagnostics,
     } = prepared;
+    let mut text = String::new();
     if !diagnostics.is_empty() {
-        println!("{diagnostics}");
+        text.push_str(&format!("{diagnostics}\n"));
     }
     if snapshot.is_none() || (strict && !diagnostics.is_empty()) {
-        println!("{}: {}", path.display(), count(&diagnostics));
-        return ExitCode::FAILURE;
+        text.push_str(&format!("{}: {}", path.display(), count(&diagnostics)));
+        return say(&text, ExitCode::FAILURE);
     }
-    println!(
+    text.push_str(&format!(
         "{}: ok ({}, {}, {}{})",
         path.display(),
         count_of(config.listeners.len(), "listener"),
@@ -118,8 +124,19 @@ fn check(path: &Path, strict: bool) -> ExitCode {
         } else {
             format!("; {}", count(&diagnostics))
         },
-    );
-    ExitCode::SUCCESS
+    ));
+    say(&text, ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. Whoever reads may have heard enough; that is no failure.
+fn say(text: &str, code: ExitCode) -> ExitCode {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("standard output: {error}");
+            ExitCode::FAILURE
+        }
+        _ => code,
+    }
 }
 
 fn count(diagnostics: &Diagnostics) -> String {
@@ -140,16 +157,20 @@ fn count_of(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-fn effective(path: &Path) -> Result<(), StartError> {
-    let state = run::new_state()?;
-    let Prepared {
-        config,
-        snapshot,
-        diagnostics,
-    } = run::prepare(path, &state);
-    if snapshot.is_none() {
-        return Err(StartError::Config(diagnostics));
+fn effective(path: &Path) -> ExitCode {
+    let prepared = match run::new_state() {
+        Ok(state) => run::prepare(path, &state),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if prepared.snapshot.is_none() {
+        eprintln!("{}", prepared.diagnostics);
+        return ExitCode::FAILURE;
     }
-    println!("{:#}", print::effective(&config));
-    Ok(())
+    say(
+        &format!("{:#}", print::effective(&prepared.config)),
+        ExitCode::SUCCESS,
+    )
 }

@@ -15,14 +15,22 @@ pub struct Listener {
     /// `IP:port`, `[IPv6]:port`, `:port` (every address of the machine) or `unix:/path`. Port 0 lets the kernel choose.
     pub address: Spanned<String>,
     /// TLS with clients. Default: none, plain HTTP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub tls: Option<ListenerTls>,
     /// Whether HTTP/2 is spoken: over TLS by ALPN, else by prior knowledge on the same port (h2c). HTTP/1.1 always is.
     /// Default: true.
     #[serde(default = "yes")]
     pub http2: bool,
     /// `https`: every request gets 308 to the same host and path over HTTPS; no route is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub redirect: Option<Redirect>,
     /// The port `redirect: https` points to. Default: the port of the one listener with TLS, else 443.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,28 +88,28 @@ pub enum ProxyProtocolMode {
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerTimeouts {
     /// PROXY header and TLS handshake together. Default: 10s.
-    pub handshake: Timespan,
+    pub handshake: Spanned<Timespan>,
     /// From the open connection to its first byte. Default: 30s.
-    pub first_byte: Timespan,
+    pub first_byte: Spanned<Timespan>,
     /// From a header's first byte to its last. Default: 10s.
-    pub header: Timespan,
+    pub header: Spanned<Timespan>,
     /// Between two requests of a connection. Default: 75s.
-    pub idle: Timespan,
+    pub idle: Spanned<Timespan>,
     /// Between two pieces of a request's body. Default: 30s.
-    pub body: Timespan,
+    pub body: Spanned<Timespan>,
     /// How long a client may take no byte of an answer while some wait for it. Default: 30s.
-    pub write: Timespan,
+    pub write: Spanned<Timespan>,
 }
 
 impl Default for ListenerTimeouts {
     fn default() -> Self {
         Self {
-            handshake: Timespan::secs(10),
-            first_byte: Timespan::secs(30),
-            header: Timespan::secs(10),
-            idle: Timespan::secs(75),
-            body: Timespan::secs(30),
-            write: Timespan::secs(30),
+            handshake: Spanned::new(Timespan::secs(10)),
+            first_byte: Spanned::new(Timespan::secs(30)),
+            header: Spanned::new(Timespan::secs(10)),
+            idle: Spanned::new(Timespan::secs(75)),
+            body: Spanned::new(Timespan::secs(30)),
+            write: Spanned::new(Timespan::secs(30)),
         }
     }
 }
@@ -111,28 +119,28 @@ impl Default for ListenerTimeouts {
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerLimits {
     /// A request's whole header, in bytes (431 beyond). At most 256KiB. Default: 32KiB.
-    pub header: ByteSize,
+    pub header: Spanned<ByteSize>,
     /// Fields of a request's header (431 beyond). At most 255. Default: 100.
-    pub fields: u16,
+    pub fields: Spanned<u16>,
     /// A request's target, in bytes (414 beyond). Default: 8KiB.
-    pub uri: ByteSize,
+    pub uri: Spanned<ByteSize>,
     /// A request's body, in bytes (413 beyond); a route may set its own. 0 for no limit. Default: 0.
-    pub body: ByteSize,
+    pub body: Spanned<ByteSize>,
     /// Requests of one connection; then it is closed in good order. 0 for no limit. Default: 10000.
-    pub requests: u32,
+    pub requests: Spanned<u32>,
     /// HTTP/2 streams open at once on one connection. Default: 100.
-    pub streams: u32,
+    pub streams: Spanned<u32>,
 }
 
 impl Default for ListenerLimits {
     fn default() -> Self {
         Self {
-            header: ByteSize::kib(32),
-            fields: 100,
-            uri: ByteSize::kib(8),
-            body: ByteSize::bytes(0),
-            requests: 10_000,
-            streams: 100,
+            header: Spanned::new(ByteSize::kib(32)),
+            fields: Spanned::new(100),
+            uri: Spanned::new(ByteSize::kib(8)),
+            body: Spanned::new(ByteSize::bytes(0)),
+            requests: Spanned::new(10_000),
+            streams: Spanned::new(100),
         }
     }
 }

@@ -25,7 +25,11 @@ pub struct Pool {
     #[serde(default)]
     pub protocol: Protocol,
     /// TLS with the endpoints. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub tls: Option<PoolTls>,
     /// The `Host` the endpoints see: `keep` (the client's), `endpoint` (the endpoint's address) or a name.
     /// Default: keep.
@@ -145,26 +149,26 @@ pub enum Protocol {
 #[serde(default, deny_unknown_fields)]
 pub struct PoolTimeouts {
     /// Opening a connection, TLS included. Default: 3s.
-    pub connect: Timespan,
+    pub connect: Spanned<Timespan>,
     /// From the sent request to the response's header. Default: 60s.
-    pub first_byte: Timespan,
+    pub first_byte: Spanned<Timespan>,
     /// Between two pieces of the response's body. Default: 60s.
-    pub read: Timespan,
+    pub read: Spanned<Timespan>,
     /// How long the endpoint may take no byte of the request while some wait for it. Default: 30s.
-    pub write: Timespan,
+    pub write: Spanned<Timespan>,
     /// The whole request, from its header to the last byte of the answer; not for upgraded connections. 0s for no
     /// limit. Default: 0s.
-    pub total: Timespan,
+    pub total: Spanned<Timespan>,
 }
 
 impl Default for PoolTimeouts {
     fn default() -> Self {
         Self {
-            connect: Timespan::secs(3),
-            first_byte: Timespan::secs(60),
-            read: Timespan::secs(60),
-            write: Timespan::secs(30),
-            total: Timespan::secs(0),
+            connect: Spanned::new(Timespan::secs(3)),
+            first_byte: Spanned::new(Timespan::secs(60)),
+            read: Spanned::new(Timespan::secs(60)),
+            write: Spanned::new(Timespan::secs(30)),
+            total: Spanned::new(Timespan::secs(0)),
         }
     }
 }

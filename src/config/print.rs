@@ -1,9 +1,11 @@
 //! What does the configuration say once every default is filled in?
 
 use super::Config;
+use super::pool::{Endpoint, EndpointSettings};
+use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
 
-/// The whole configuration as JSON, which is YAML as well. What could be a secret is masked: a header's value that is
-/// set or added by a route, and the user information of an address.
+/// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
+/// or query parameter whose name tells of a secret.
 pub fn effective(config: &Config) -> serde_json::Value {
     let mut masked = config.clone();
     for route in &mut masked.routes {
@@ -34,13 +36,44 @@ pub fn effective(config: &Config) -> serde_json::Value {
             }
         }
     }
-    serde_json::to_value(&masked).unwrap_or_default()
+    for pool in &mut masked.pools {
+        for endpoint in &mut pool.endpoints {
+            endpoint.value = Endpoint::Full(EndpointSettings {
+                address: endpoint.value.address().to_owned(),
+                weight: endpoint.value.weight(),
+            });
+        }
+    }
+    for route in &mut masked.routes {
+        if let Some(redirect) = &mut route.redirect {
+            redirect.value.status.get_or_insert(DEFAULT_REDIRECT);
+        }
+        if let Some(respond) = &mut route.respond {
+            respond.value.status.get_or_insert(DEFAULT_STATUS);
+            let content_type = &mut respond.value.content_type;
+            content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
+        }
+    }
+    let mut printed = serde_json::to_value(&masked).unwrap_or_default();
+    escape(&mut printed);
+    printed
+}
+
+/// Writes `${`, which is the environment, so that it stands for itself when it is read again.
+fn escape(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = text.replace("${", "$${"),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(escape),
+        serde_json::Value::Object(entries) => entries.values_mut().for_each(escape),
+        _ => {}
+    }
 }
 
 const MASK: &str = "***";
 
 fn names_a_secret(name: &str) -> bool {
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 9] = [
+        "pass",
         "authorization",
         "cookie",
         "token",

@@ -27,7 +27,11 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<ByteSize>,
     /// Policy: what the endpoint sees instead of the request's path, query or host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub rewrite: Option<Spanned<Rewrite>>,
     /// Policy: changes to the fields of the request before it goes to the endpoint.
     #[serde(default, skip_serializing_if = "HeaderEdits::is_empty")]
@@ -39,13 +43,25 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "RouteTimeouts::is_empty")]
     pub timeouts: RouteTimeouts,
     /// The request goes to this pool.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pool: Option<Spanned<String>>,
     /// The request is answered with a redirect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub redirect: Option<Spanned<Redirect>>,
     /// The request is answered with a fixed response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub respond: Option<Spanned<Respond>>,
 }
 
@@ -152,8 +168,16 @@ pub struct RegexRewrite {
     pub replacement: String,
 }
 
+/// The status code of a redirect that names none.
+pub const DEFAULT_REDIRECT: u16 = 302;
+/// The status code of a fixed response that names none.
+pub const DEFAULT_STATUS: u16 = 200;
+/// The `Content-Type` of a fixed response that names none.
+pub const DEFAULT_CONTENT_TYPE: &str = "text/plain; charset=utf-8";
+
 /// A redirect. What is not given stays as the client sent it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RouteRedirect")]
 #[serde(default, deny_unknown_fields)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308. Default: 302.
@@ -197,13 +221,13 @@ pub struct Respond {
 pub struct RouteTimeouts {
     /// From the sent request to the response's header.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_byte: Option<Timespan>,
+    pub first_byte: Option<Spanned<Timespan>>,
     /// Between two pieces of the response's body.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub read: Option<Timespan>,
+    pub read: Option<Spanned<Timespan>>,
     /// The whole request; 0s for no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub total: Option<Timespan>,
+    pub total: Option<Spanned<Timespan>>,
 }
 
 impl RouteTimeouts {

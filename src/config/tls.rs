@@ -1,6 +1,8 @@
 //! How is TLS spoken with clients and with endpoints?
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{Spanned, Timespan};
@@ -15,11 +17,15 @@ pub struct ListenerTls {
     #[serde(default)]
     pub min_version: TlsVersion,
     /// What happens when a client asks for a name no certificate has: `default` (the default certificate) or `reject`
-    /// (the handshake fails). Default: default.
+    /// (the handshake fails with the alert `access_denied`). Default: default.
     #[serde(default)]
     pub unknown_name: UnknownName,
     /// Tells browsers to come back over HTTPS only (RFC 6797). Default: off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub hsts: Option<Hsts>,
 }
 
@@ -40,7 +46,7 @@ pub struct Certificate {
 }
 
 /// A version of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TlsVersion {
     /// RFC 5246.
     #[default]
@@ -51,6 +57,20 @@ pub enum TlsVersion {
     V1_3,
 }
 
+impl JsonSchema for TlsVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "TlsVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // An editor sees a number where no quotes are; the text as it is written counts.
+        json_schema!({
+            "description": "A version of TLS.",
+            "enum": ["1.2", "1.3", 1.2, 1.3],
+        })
+    }
+}
+
 /// What a listener does for a name that no certificate has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -58,7 +78,7 @@ pub enum UnknownName {
     /// The default certificate is shown.
     #[default]
     Default,
-    /// The handshake fails with `unrecognized_name`.
+    /// The handshake fails with the alert `access_denied`.
     Reject,
 }
 

@@ -49,7 +49,7 @@ impl Redirect {
             complain(message);
             valid = false;
         };
-        let status = match redirect.status.unwrap_or(302) {
+        let status = match redirect.status.unwrap_or(config::DEFAULT_REDIRECT) {
             301 => StatusCode::MOVED_PERMANENTLY,
             302 => StatusCode::FOUND,
             303 => StatusCode::SEE_OTHER,
@@ -97,7 +97,8 @@ impl Redirect {
         if scheme.is_none()
             && redirect.host.is_none()
             && redirect.port.is_none()
-            && path == PathChange::Keep
+            && redirect.path.is_none()
+            && redirect.prefix.is_none()
         {
             wrong("a redirect to the same place would never end; give `scheme`, `host`, `port`, `path` or `prefix`".to_owned());
         }

@@ -19,7 +19,7 @@ pub struct Respond {
 impl Respond {
     /// The compiled form; `complain` gets everything that is not valid.
     pub fn compile(respond: &config::Respond, mut complain: impl FnMut(String)) -> Option<Self> {
-        let code = respond.status.unwrap_or(200);
+        let code = respond.status.unwrap_or(config::DEFAULT_STATUS);
         let status = StatusCode::from_u16(code)
             .ok()
             .filter(|_| (200..=599).contains(&code));
@@ -36,7 +36,7 @@ impl Respond {
         let content_type = respond
             .content_type
             .as_deref()
-            .unwrap_or("text/plain; charset=utf-8");
+            .unwrap_or(config::DEFAULT_CONTENT_TYPE);
         let content_type = HeaderValue::try_from(content_type)
             .map_err(|_| complain("`content_type` can't be the value of a header field".to_owned()))
             .ok();

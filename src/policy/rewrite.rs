@@ -78,7 +78,7 @@ impl Rewrite {
                     None
                 }
             });
-        if matches!(path, PathRewrite::Keep) && rewrite.host.is_none() {
+        if *rewrite == config::Rewrite::default() {
             wrong("a rewrite needs `path`, `prefix`, `regex` or `host`".to_owned());
         }
         valid.then_some(Self { path, host })

@@ -8,8 +8,8 @@ use std::time::Instant;
 use http::HeaderValue;
 
 use super::Address;
-use super::breaker::{Breaker, NeverOpens};
-use super::health::{Health, Unchecked};
+use super::breaker::Breaker;
+use super::health::Health;
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
 
@@ -23,6 +23,10 @@ pub struct Endpoint {
     pub peer: Peer,
     /// The `Host` of requests to it where the pool says `host: endpoint`.
     pub host: HeaderValue,
+    /// What is made of what was measured.
+    pub health: Box<dyn Health>,
+    /// When it is given a rest.
+    pub breaker: Box<dyn Breaker>,
     /// What outlives the generation.
     pub state: Arc<EndpointState>,
     /// Its metrics.
@@ -33,7 +37,9 @@ impl Endpoint {
     /// Whether a request may go there now: measured health, the operator's drain and the breaker in one answer. Every
     /// balancer asks this and nothing else.
     pub fn available(&self, now: Instant) -> bool {
-        self.state.health.is_usable() && !self.state.is_drained() && self.state.breaker.admits(now)
+        self.health.is_usable(&self.state, now)
+            && !self.state.is_drained()
+            && self.breaker.admits(&self.state, now)
     }
 
     /// Where it is.
@@ -61,25 +67,13 @@ pub struct EndpointKey {
 }
 
 /// What is remembered about an endpoint over reloads.
+#[derive(Debug, Default)]
 pub struct EndpointState {
     /// Requests it is serving now.
     in_flight: AtomicU32,
     drained: AtomicBool,
-    /// What was measured about it.
-    pub health: Box<dyn Health>,
-    /// Whether it is given a rest.
-    pub breaker: Box<dyn Breaker>,
-}
-
-impl Default for EndpointState {
-    fn default() -> Self {
-        Self {
-            in_flight: AtomicU32::new(0),
-            drained: AtomicBool::new(false),
-            health: Box::new(Unchecked),
-            breaker: Box::new(NeverOpens),
-        }
-    }
+    /// Whether its failing has been told.
+    failing: AtomicBool,
 }
 
 impl EndpointState {
@@ -96,6 +90,16 @@ impl EndpointState {
     /// Says whether new requests may go there.
     pub fn set_drained(&self, drained: bool) {
         self.drained.store(drained, Ordering::Relaxed);
+    }
+
+    /// Notes that it fails; true if it did not before.
+    pub fn begins_to_fail(&self) -> bool {
+        !self.failing.swap(true, Ordering::Relaxed)
+    }
+
+    /// Notes that it works; true if it failed before. One load in the usual case.
+    pub fn works_again(&self) -> bool {
+        self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn begin(&self) {

@@ -17,7 +17,7 @@ pub struct Lease {
 impl Lease {
     /// Takes the right if the breaker still permits it.
     pub(super) fn take(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
-        if !endpoint.state.breaker.acquire(now) {
+        if !endpoint.breaker.acquire(&endpoint.state, now) {
             return None;
         }
         endpoint.state.begin();
@@ -44,8 +44,9 @@ impl Lease {
     pub fn settle(&mut self, outcome: Outcome, now: Instant) {
         if self.outcome.is_none() {
             self.outcome = Some(outcome);
-            self.endpoint.state.health.observe(outcome, now);
-            self.endpoint.state.breaker.record(outcome, now);
+            let endpoint = &self.endpoint;
+            endpoint.health.observe(&endpoint.state, outcome, now);
+            endpoint.breaker.record(&endpoint.state, outcome, now);
             let metrics = &self.endpoint.metrics;
             match outcome {
                 Outcome::Success => metrics.success.inc(),
@@ -58,8 +59,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Nobody learnt anything, for instance because the client went away: neutral.
-        self.settle(Outcome::Neutral, Instant::now());
+        if self.outcome.is_none() {
+            // Nobody learnt anything, for instance because the client went away: neutral.
+            self.settle(Outcome::Neutral, Instant::now());
+        }
         self.endpoint.metrics.in_flight.dec();
         self.endpoint.state.end();
     }

@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    STRICT_TRANSPORT_SECURITY,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
-use super::forward::{Fields, proxy_status};
+use super::forward::{Fields, X_REQUEST_ID, proxy_status};
 use crate::error::{ProxyError, Reason};
 use crate::policy::Respond;
 use crate::server::connection::Connection;
@@ -77,6 +77,7 @@ pub async fn failure(
         // What follows on the connection of a client that was misunderstood can't be trusted.
         session.set_keepalive(None);
     }
+    let request_id = ctx.request_id.clone();
     if is_grpc(session) {
         let mut header = ResponseHeader::build(StatusCode::OK, Some(6))?;
         header.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -89,6 +90,9 @@ pub async fn failure(
             HeaderValue::from_static(reason.as_str()),
         );
         header.set(PROXY_STATUS.clone(), proxy_status(reason));
+        if let Some(id) = request_id {
+            header.set(X_REQUEST_ID.clone(), id);
+        }
         return send(session, ctx, header, Bytes::new()).await;
     }
     let mut header = ResponseHeader::build(reason.status(), Some(8))?;
@@ -98,6 +102,9 @@ pub async fn failure(
     );
     header.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     header.set(PROXY_STATUS.clone(), proxy_status(reason));
+    if let Some(id) = request_id {
+        header.set(X_REQUEST_ID.clone(), id);
+    }
     if reason.status() == 503 {
         header.set(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
@@ -160,18 +167,15 @@ pub async fn header_only(
     }
 }
 
-/// Lets a client see that the answer it has a part of is not whole. A missing last chunk, a body that is too short and a
-/// reset HTTP/2 stream show by themselves; where the connection's end is the body's end it takes a reset.
-pub fn break_visibly(session: &Session) {
-    let until_close = session.response_written().is_some_and(|header| {
-        !header.headers.contains_key(CONTENT_LENGTH)
-            && !header.headers.contains_key(TRANSFER_ENCODING)
-    });
-    if until_close
+/// Tells the connection when the answer it is about to carry ends with it. Other broken answers show by themselves: a
+/// missing last chunk, a body that is too short, a reset HTTP/2 stream.
+pub fn note_end(session: &Session, fields: &HeaderMap, ctx: &RequestCtx) {
+    if ctx.version == Version::HTTP_10
+        && !fields.contains_key(CONTENT_LENGTH)
         && let Some(stream) = session.stream()
         && let Some(connection) = stream.as_any().downcast_ref::<Connection>()
     {
-        connection.reset_on_close();
+        connection.answer_ends_with_it();
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
 
 use super::answer::decorate;
 use super::ctx::RequestCtx;
@@ -52,13 +53,48 @@ pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
     }
 }
 
+/// Whether a request may be sent again when it is not known how far it came (RFC 9110 §9.2.2).
+pub fn may_repeat(session: &Session) -> bool {
+    session.req_header().method.is_idempotent()
+}
+
+/// Tells the operator what went wrong with an endpoint, once until it works again: the access log has one word for it,
+/// and a flood of failures must not become a flood of lines.
+pub fn explain(ctx: &RequestCtx, error: &dyn std::fmt::Display) {
+    if let (Some(lease), Some((pool, _))) = (&ctx.lease, ctx.pool())
+        && lease.endpoint().state.begins_to_fail()
+    {
+        let name = &lease.endpoint().name;
+        log::warn!(
+            "pool {}: endpoint {name}: {error} (not said again until it works)",
+            pool.name
+        );
+    }
+}
+
+/// Whether a response's body is framed in a way that can be passed on: by its length, by chunks alone, or by its end.
+pub fn framing_is_plain(header: &ResponseHeader) -> bool {
+    let mut codings = header.headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    }
+}
+
 /// Makes the client's request into the one the endpoint gets, for a carrier that brings the body as well.
 ///
 /// # Errors
 ///
 /// The target can't be written.
 pub fn request(header: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), ProxyError> {
-    if ctx.pool().is_some_and(|(pool, _)| pool.protocol == Protocol::Http1) {
+    if ctx
+        .pool()
+        .is_some_and(|(pool, _)| pool.protocol == Protocol::Http1)
+    {
         header.set_version(Version::HTTP_11);
     }
     set_target(header, ctx)?;
@@ -183,6 +219,9 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     }
     if let Some(lease) = &mut ctx.lease {
         lease.settle(Outcome::of_status(status), now);
+        if lease.endpoint().state.works_again() {
+            log::info!("endpoint {} works again", lease.endpoint().name);
+        }
     }
 }
 
@@ -223,6 +262,11 @@ fn response_fields(
             upgrade: status == StatusCode::SWITCHING_PROTOCOLS,
         },
     );
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        // Without a body there is nothing to frame (RFC 9110 §8.6, RFC 9112 §6.1).
+        fields.remove(&TRANSFER_ENCODING);
+        fields.remove(&CONTENT_LENGTH);
+    }
     if fields.map().contains_key(TRANSFER_ENCODING) {
         if fields.map().contains_key(CONTENT_LENGTH) {
             fields.remove(&CONTENT_LENGTH);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
@@ -73,6 +74,8 @@ pub struct RequestCtx {
     pub failure: Option<ProxyError>,
     /// Whether it was asked to become something else, a WebSocket for instance.
     pub upgrade: bool,
+    /// Told when it has become one; then silence is allowed.
+    pub upgraded: Option<Arc<AtomicBool>>,
     /// What its line needs should it be dropped in the middle; only there while a watchdog may do that.
     pub asked: Option<Box<Asked>>,
 }
@@ -118,6 +121,7 @@ impl RequestCtx {
             upstream_status: None,
             failure: None,
             upgrade: false,
+            upgraded: None,
             asked: None,
         }
     }

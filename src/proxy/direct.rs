@@ -17,7 +17,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::answer::header_only;
+use super::answer::{header_only, note_end};
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
@@ -26,6 +26,7 @@ use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Outcome, Protocol, Timeouts};
 use crate::upstream::connect::connect;
+use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
 
 /// Whether this carrier can take the request.
@@ -88,9 +89,9 @@ pub async fn exchange(
         };
         let reused = pooled.is_some();
         let stream: Stream = match pooled {
-            Some(stream) => {
+            Some(connection) => {
                 attempt::connected(ctx, None);
-                stream
+                connection
             }
             None => {
                 let started = Instant::now();
@@ -99,7 +100,7 @@ pub async fn exchange(
                 let stream = match opened {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => {
-                        log::debug!("pool {}: endpoint {}: {error}", pool.name, endpoint.name);
+                        attempt::explain(ctx, &error);
                         return Err(failed(ctx, ProxyError::new(error.reason(), Phase::Connect)));
                     }
                     Err(gone) => return Err(failed(ctx, gone)),
@@ -117,7 +118,7 @@ pub async fn exchange(
             Err(Asked {
                 error,
                 untouched: true,
-            }) if reused && may_repeat(session) => {
+            }) if reused && attempt::may_repeat(session) => {
                 log::debug!(
                     "pool {}: endpoint {}: stale connection: {error}",
                     pool.name,
@@ -130,10 +131,23 @@ pub async fn exchange(
     };
     answer(session, ctx, &mut client, &timeouts, deadline).await?;
     client.respect_keepalive();
-    if let Some(stream) = client.reuse().await {
-        idle.put(peer.id, stream, &pool.keepalive, Instant::now());
+    if let Some(stream) = client.reuse().await
+        && let Ok(connection) = stream.into_any().downcast()
+    {
+        idle.put(peer.id, connection, &pool.keepalive, Instant::now());
     }
     Ok(())
+}
+
+/// How many interim responses (RFC 9110 §15.2) an endpoint may send before the one that counts.
+const INTERIM_RESPONSES: u32 = 16;
+
+fn has_heard(client: &ClientSession) -> bool {
+    let connection = client
+        .stream()
+        .as_any()
+        .downcast_ref::<EndpointConnection>();
+    connection.is_none_or(EndpointConnection::has_heard)
 }
 
 /// Why asking the endpoint failed.
@@ -160,20 +174,20 @@ async fn ask(
         let reason = fail::reason(&error, Stage::BeforeHeader);
         return Err(Asked {
             error: ProxyError::new(reason, Phase::Request),
-            untouched: true,
+            untouched: reason == Reason::UpstreamReset,
         });
     }
     let sent = Instant::now();
     ctx.sent = Some(sent);
+    let mut interim = 0;
     loop {
-        let limit = within(deadline, timeouts.first_byte).saturating_sub(sent.elapsed());
+        let limit = within(deadline, timeouts.first_byte.saturating_sub(sent.elapsed()));
         let read = while_client_stays(session, fast_timeout(limit, client.read_response())).await;
         match read {
             Ok(Ok(Ok(_))) => {}
             Ok(Ok(Err(error))) => {
                 let reason = fail::reason(&error, Stage::BeforeHeader);
-                let untouched = reason == Reason::UpstreamReset
-                    && matches!(error.retry, pingora::RetryType::ReusedOnly);
+                let untouched = reason == Reason::UpstreamReset && !has_heard(client);
                 return Err(Asked {
                     error: ProxyError::new(reason, Phase::Response),
                     untouched,
@@ -203,17 +217,33 @@ async fn ask(
                         untouched: false,
                     });
                 }
+                interim += 1;
+                if interim > INTERIM_RESPONSES {
+                    let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
+                    return Err(Asked {
+                        error,
+                        untouched: false,
+                    });
+                }
                 if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
-                    let interim = attempt::response_from(header, ctx);
+                    let passed_on = attempt::response_from(header, ctx);
                     let written = session
                         .as_downstream_mut()
-                        .write_response_header(Box::new(interim))
+                        .write_response_header(Box::new(passed_on))
                         .await;
                     written.map_err(|_| Asked {
                         error: client_gone(Phase::Response),
                         untouched: false,
                     })?;
                 }
+            }
+            // Other codings than chunked would be lost on the way (RFC 9112 §7).
+            Some(header) if !attempt::framing_is_plain(header) => {
+                let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
+                return Err(Asked {
+                    error,
+                    untouched: false,
+                });
             }
             Some(_) => return Ok(()),
             None => {
@@ -252,15 +282,13 @@ async fn answer(
         no_body,
         session.req_header().method == Method::HEAD,
     );
-    let write = if no_body {
-        header_only(session, header).await
-    } else {
-        session.write_response_header(header, false).await
-    };
-    write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
     if no_body {
-        return Ok(());
+        let write = header_only(session, header).await;
+        return write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)));
     }
+    note_end(session, &header.headers, ctx);
+    let write = session.write_response_header(header, false).await;
+    write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
     loop {
         let limit = within(deadline, timeouts.read);
         let piece = match while_client_stays(session, fast_timeout(limit, client.read_body_bytes()))
@@ -279,14 +307,38 @@ async fn answer(
         };
         let Some(piece) = piece else { break };
         let end = client.is_body_done();
-        let write = session.write_response_body(Some(piece), end).await;
-        write.map_err(|_| in_answer(ctx, client_gone(Phase::Body)))?;
+        write_in_time(session, ctx, piece, end, deadline).await?;
         if end {
             return Ok(());
         }
     }
-    let end = session.write_response_body(Some(Bytes::new()), true).await;
-    end.map_err(|_| in_answer(ctx, client_gone(Phase::Body)))
+    write_in_time(session, ctx, Bytes::new(), true, deadline).await
+}
+
+/// Passes a piece of the body on. A client that reads slowly must not stretch the time of the whole request.
+async fn write_in_time(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    piece: Bytes,
+    end: bool,
+    deadline: Option<Instant>,
+) -> Result<(), Broken> {
+    let write = session.write_response_body(Some(piece), end);
+    let written = match deadline {
+        None => Ok(write.await),
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            fast_timeout(left, write).await
+        }
+    };
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(in_answer(ctx, client_gone(Phase::Body))),
+        Err(_) => Err(in_answer(
+            ctx,
+            ProxyError::new(Reason::TotalTimeout, Phase::Body),
+        )),
+    }
 }
 
 /// Frames the response for the client (RFC 9112 §6): the endpoint's chunks go to a client of HTTP/1.1 as chunks; a
@@ -331,12 +383,6 @@ async fn while_client_stays<T>(
             Err(client_gone(Phase::Response))
         }
     }
-}
-
-/// Whether a request may be sent again when it is not known how far it came (RFC 9110 §9.2.2).
-fn may_repeat(session: &Session) -> bool {
-    let method = &session.req_header().method;
-    method.is_safe() || *method == Method::PUT || *method == Method::DELETE
 }
 
 /// How long to wait at most for something that may take `limit`, in a request that must end by `deadline`.

@@ -1,6 +1,8 @@
 //! How is everything else carried: uploads, WebSockets, gRPC, HTTP/2 endpoints? By pingora-proxy, which moves request
 //! and response at the same time. These are the steps its hooks call.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -8,12 +10,13 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use super::answer::note_end;
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Outcome;
-use crate::upstream::upgrade;
+use crate::upstream::patient;
 
 /// How much later a request is dropped whose time is over, so that it can be answered first.
 const ANSWER_IN: Duration = Duration::from_secs(1);
@@ -39,8 +42,13 @@ pub fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
         }
     }
     match &ctx.lease {
-        Some(lease) if ctx.upgrade => Ok(lease.endpoint().peer.upgrade(&timeouts)),
-        Some(lease) => Ok(lease.endpoint().peer.duplex(&timeouts)),
+        Some(lease) => {
+            ctx.upgraded = ctx.upgrade.then(Arc::default);
+            Ok(lease
+                .endpoint()
+                .peer
+                .duplex(&timeouts, ctx.upgraded.clone()))
+        }
         None => Err(refuse(ctx, internal)),
     }
 }
@@ -58,15 +66,19 @@ pub fn request(header: &mut RequestHeader, ctx: &mut RequestCtx) -> pingora::Res
 
 /// Starts the clock for the next piece of the request's body; `end` when there is none.
 pub fn expect_body(end: bool, ctx: &RequestCtx) {
-    if ctx.upgrade {
+    // On HTTP/1 Pingora's session has a limit of its own, after which the client can still be answered.
+    if ctx.upgrade || ctx.version != http::Version::HTTP_2 {
         return;
     }
-    if let (Some(watchdog), Some(listener)) = (&ctx.watchdog, &ctx.listener) {
-        let limit = match ctx.version {
-            http::Version::HTTP_2 => listener.timeouts.body,
-            // Pingora's session has a limit of its own there, after which the client can still be answered.
-            _ => listener.timeouts.body.saturating_add(ANSWER_IN),
-        };
+    if let (Some(watchdog), Some(listener), Some((_, timeouts))) =
+        (&ctx.watchdog, &ctx.listener, ctx.pool())
+    {
+        // An endpoint that does not take what has come keeps the next piece from being asked for; it is not the client
+        // who is late then, and the endpoint's own limit must come first.
+        let limit = listener
+            .timeouts
+            .body
+            .max(timeouts.write.saturating_add(ANSWER_IN));
         watchdog.set_body(if end {
             None
         } else {
@@ -114,12 +126,18 @@ pub fn response(
     }
     if header.status.as_u16() == 101 {
         // From here on both sides may be silent for long, and no limit of a request holds.
-        session.set_read_timeout(Some(upgrade::IDLE));
+        session.set_read_timeout(Some(patient::IDLE));
         if let Some(watchdog) = &ctx.watchdog {
             watchdog.reset();
         }
     }
+    if let Some(live) = &ctx.upgraded
+        && header.status.as_u16() == 101
+    {
+        live.store(true, Ordering::Relaxed);
+    }
     attempt::response(header, ctx);
+    note_end(session, &header.headers, ctx);
     Ok(())
 }
 
@@ -142,8 +160,13 @@ pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
         Stage::InBody => Phase::Body,
     };
     ctx.failed(ProxyError::new(reason, phase));
+    // An answer can't be expected before the whole question was there.
+    let outcome = match reason {
+        Reason::UpstreamFirstByteTimeout if !ctx.body_done => Outcome::Neutral,
+        reason => Outcome::of_reason(reason),
+    };
     if let Some(lease) = &mut ctx.lease {
-        lease.settle(Outcome::of_reason(reason), Instant::now());
+        lease.settle(outcome, Instant::now());
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::header::HOST;
-use http::{HeaderValue, Method, Version};
+use http::header::{CONNECTION, HOST, UPGRADE};
+use http::{HeaderName, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
 use crate::error::Reason;
@@ -41,7 +41,7 @@ impl<'a> Facts<'a> {
             // HTTP/1 headers were measured before they were parsed.
             within_limits(header, listener)?;
         }
-        if header.method == Method::CONNECT {
+        if header.method == Method::CONNECT || header.method == Method::TRACE {
             return Err(Reason::MethodNotAllowed);
         }
         let raw = header.raw_path();
@@ -142,6 +142,20 @@ fn is_absolute(target: &[u8]) -> bool {
         start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
     begins_with(b"http://") || begins_with(b"https://")
+}
+
+/// Whether a request asks for a WebSocket (RFC 6455 §4.1), the one change of protocol that is passed on. Any other is
+/// left out, and the request is one like all others.
+pub fn wants_websocket(header: &RequestHeader) -> bool {
+    let names = |field: HeaderName, word: &[u8]| {
+        let lines = header.headers.get_all(field).iter();
+        let mut words = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        words.any(|found| found.trim_ascii().eq_ignore_ascii_case(word))
+    };
+    header.version == Version::HTTP_11
+        && header.headers.contains_key(UPGRADE)
+        && names(UPGRADE, b"websocket")
+        && names(CONNECTION, b"upgrade")
 }
 
 enum Authority<'a> {

@@ -173,15 +173,46 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
     });
 }
 
+/// What was refused before it was a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread<'r> {
+    /// Why.
+    pub reason: Reason,
+    /// What was read of its header.
+    pub head: &'r [u8],
+    /// `HTTP/1.1` or `HTTP/2`.
+    pub protocol: &'static str,
+}
+
+impl Unread<'_> {
+    /// Method and target, as far as they were read; for the log only.
+    fn asked(&self) -> (String, String) {
+        let end = self
+            .head
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap_or(self.head.len());
+        let line = &self.head[..end.min(LOGGED_LINE)];
+        let mut words = line.split(|byte| matches!(byte, b' ' | b'\r'));
+        let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
+        (word(), word())
+    }
+}
+
+/// How much of a refused request line is logged.
+const LOGGED_LINE: usize = 2048;
+
 /// Counts, and writes a line for, what was refused before it was a request: a header that is malformed, too large or too
 /// slow.
 pub fn unread_request(
     snapshot: &Snapshot,
     about: &About,
-    reason: Reason,
+    unread: &Unread<'_>,
     since: Instant,
     bytes_sent: u64,
 ) {
+    let reason = unread.reason;
+    let (method, target) = unread.asked();
     let duration = since.elapsed();
     snapshot.metrics.failed(reason);
     snapshot
@@ -202,11 +233,11 @@ pub fn unread_request(
         endpoint: None,
         client: about.peer.map(|peer| peer.ip().to_canonical()),
         peer: Some(peer(about)),
-        method: "",
+        method: &method,
         scheme: about.scheme().as_str(),
         host: "",
-        target: "",
-        protocol: "HTTP/1.1",
+        target: &target,
+        protocol: unread.protocol,
         status: reason.status(),
         reason: Some(failure.reason),
         phase: Some(failure.phase),

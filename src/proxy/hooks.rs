@@ -18,6 +18,7 @@ use super::ctx::RequestCtx;
 use super::decide::{Next, decide};
 use super::direct::{self, Broken};
 use super::duplex;
+use super::facts::wants_websocket;
 use super::fail::Stage;
 use super::finish::{self, Asked};
 use super::watchdog::Watchdog;
@@ -65,8 +66,8 @@ impl Gate {
             }
             Next::Carry => {
                 // What comes with a body is a request like any other, and all limits of a body hold for it.
-                ctx.upgrade =
-                    session.is_upgrade_req() && session.as_downstream_mut().is_body_empty();
+                ctx.upgrade = wants_websocket(session.req_header())
+                    && session.as_downstream_mut().is_body_empty();
                 self.carry(session, ctx).await
             }
         }
@@ -95,7 +96,6 @@ impl Gate {
             Err(Broken::BeforeAnswer(error)) => refuse(session, ctx, error).await,
             Err(Broken::InAnswer(error)) => {
                 ctx.failed(error);
-                answer::break_visibly(session);
                 Err(direct::broken_answer(error))
             }
         }
@@ -117,6 +117,7 @@ impl ProxyHttp for Gate {
     type CTX = RequestCtx;
 
     fn new_ctx(&self) -> RequestCtx {
+        Watchdog::note_seen();
         RequestCtx::new(self.snapshot.load_full())
     }
 
@@ -201,6 +202,7 @@ impl ProxyHttp for Gate {
         ctx: &mut RequestCtx,
         error: Box<Error>,
     ) -> Box<Error> {
+        super::attempt::explain(ctx, &error);
         duplex::failed(&error, Stage::Connecting, ctx);
         error
     }
@@ -213,7 +215,7 @@ impl ProxyHttp for Gate {
         ctx: &mut RequestCtx,
         reused: bool,
     ) -> Box<Error> {
-        let repeatable = session.req_header().method.is_idempotent()
+        let repeatable = super::attempt::may_repeat(session)
             && !session.as_ref().retry_buffer_truncated()
             && duplex::stage(session) == Stage::BeforeHeader;
         // As in the direct carrier: an idle connection the endpoint closed while the request was on its way.
@@ -252,9 +254,6 @@ impl ProxyHttp for Gate {
         let answered = stage == Stage::BeforeHeader
             && failure.reason != Reason::ClientGone
             && answer::failure(session, ctx, failure).await.is_ok();
-        if stage == Stage::InBody {
-            answer::break_visibly(session);
-        }
         FailToProxy {
             error_code: failure.reason.status(),
             // A whole answer was given, so the session may end in good order; a part of one must look broken.

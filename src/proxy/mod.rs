@@ -20,6 +20,6 @@ mod watchdog;
 
 pub use about::{About, TlsAbout};
 pub use answer::{ALLOWED_METHODS, error_body};
-pub use finish::unread_request;
+pub use finish::{Unread, unread_request};
 pub use hooks::Gate;
 pub use watchdog::{Watchdog, watch};

@@ -67,7 +67,7 @@ fn decided(listener: &str, peer: &str, target: &str, fields: &[(&'static str, &s
     let mut ctx = RequestCtx::new(snapshot);
     match decide(&request(target, fields), &about, &mut ctx) {
         Ok(Next::Carry) => {
-            let route = ctx.route.expect("it has a route");
+            let route = ctx.route.as_ref().expect("it has a route");
             format!(
                 "{} {}",
                 route.name,

@@ -6,7 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ pub struct Watchdog {
     /// Milliseconds from `start`; 0 for none.
     total: AtomicU64,
     body: AtomicU64,
+    /// Whether the hooks know of the request.
+    seen: AtomicBool,
 }
 
 impl Default for Watchdog {
@@ -29,6 +31,7 @@ impl Default for Watchdog {
             start: Instant::now(),
             total: AtomicU64::new(0),
             body: AtomicU64::new(0),
+            seen: AtomicBool::new(false),
         }
     }
 }
@@ -37,6 +40,17 @@ impl Watchdog {
     /// The one that watches over the session that is being polled.
     pub fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// Notes that the hooks know of the request that is being polled.
+    pub fn note_seen() {
+        // Outside of a watched session, as in tests, there is nothing to note.
+        let _ = CURRENT.try_with(|current| current.seen.store(true, Ordering::Relaxed));
+    }
+
+    /// Whether the hooks knew of it.
+    pub fn was_seen(&self) -> bool {
+        self.seen.load(Ordering::Relaxed)
     }
 
     /// The request as a whole must end by `at`.
@@ -59,6 +73,7 @@ impl Watchdog {
     pub fn reset(&self) {
         self.set_total(None);
         self.set_body(None);
+        self.seen.store(false, Ordering::Relaxed);
     }
 
     fn millis(&self, at: Option<Instant>) -> u64 {

@@ -11,6 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub struct Connection {
     write_limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     about: Arc<ProxyDigest>,
+    /// Whether the answer's end is the connection's end, and has not come.
+    unfinished: AtomicBool,
 }
 
 impl Connection {
@@ -82,6 +85,7 @@ impl Connection {
             write_limit,
             stalled: None,
             about,
+            unfinished: AtomicBool::new(false),
         }
     }
 
@@ -97,6 +101,17 @@ impl Connection {
             return std::mem::take(&mut self.input);
         }
         self.input.split_to(length)
+    }
+
+    /// Drops empty lines that were read ahead; true if nothing else is there.
+    pub fn skip_line_ends(&mut self) -> bool {
+        while self.input.starts_with(b"\r\n") {
+            self.input.advance(2);
+        }
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        self.input.is_empty()
     }
 
     /// Says what the next session may read.
@@ -142,10 +157,10 @@ impl Connection {
         poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await
     }
 
-    /// Makes the close that follows a reset. An answer whose end is the connection's end (HTTP/1.0) would otherwise look
-    /// whole although it is not.
-    pub fn reset_on_close(&self) {
-        self.wire.socket().reset_on_close();
+    /// Says that the answer on its way ends with the connection (HTTP/1.0). Unless it is then closed in good order, the
+    /// close becomes a reset: an answer that broke off would otherwise look whole.
+    pub fn answer_ends_with_it(&self) {
+        self.unfinished.store(true, Ordering::Relaxed);
     }
 
     fn poll_session_read(
@@ -158,6 +173,10 @@ impl Connection {
             let length = self.input.len().min(buf.remaining()).min(most);
             buf.put_slice(&self.input[..length]);
             self.input.advance(length);
+            if self.input.is_empty() {
+                // Its memory too: it may be the last read before the connection is idle.
+                self.input = BytesMut::new();
+            }
             return Poll::Ready(Ok(length));
         }
         if most >= buf.remaining() {
@@ -312,13 +331,26 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_drain_output(cx))?;
-        this.wire.poll_flush(cx)
+        // TLS may hold some of it still, and a client that reads nothing must not keep it there for ever.
+        match this.wire.poll_flush(cx) {
+            Poll::Pending => this.poll_stalled(cx),
+            flushed => {
+                this.stalled = None;
+                flushed
+            }
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_drain_output(cx))?;
-        this.wire.poll_shutdown(cx)
+        match this.wire.poll_shutdown(cx) {
+            Poll::Pending => this.poll_stalled(cx),
+            closed => {
+                this.stalled = None;
+                closed
+            }
+        }
     }
 }
 
@@ -329,6 +361,9 @@ impl Shutdown for Connection {
     /// is still on its way (a 413 in the middle of an upload).
     async fn shutdown(&mut self) {
         let closed = poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await;
+        if closed.is_ok() {
+            self.unfinished.store(false, Ordering::Relaxed);
+        }
         if closed.is_err() || self.expect == Expect::Nothing {
             return;
         }
@@ -344,6 +379,14 @@ impl Shutdown for Connection {
         };
         // Either end of it will do.
         let _ = tokio::time::timeout(LINGER, linger).await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if *self.unfinished.get_mut() {
+            self.wire.socket().reset_on_close();
+        }
     }
 }
 

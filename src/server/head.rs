@@ -91,7 +91,7 @@ pub fn find(bytes: &[u8], seen: usize, limits: &HeadLimits, http2: bool) -> Resu
         None if bytes.len() > limits.header => Err(too_large(bytes, limits)),
         None => {
             // A client that ends its lines with a bare LF would otherwise wait for an answer until its deadline.
-            if memmem::find(&bytes[from..], b"\n\n").is_some() || bytes.contains(&0) {
+            if memmem::find(&bytes[from..], b"\n\n").is_some() || bytes[from..].contains(&0) {
                 return Err(Reason::BadRequest);
             }
             Ok(Found::More)
@@ -130,7 +130,7 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
             return Err(Reason::HeaderTooLarge);
         }
         let colon = memchr::memchr(b':', line).ok_or(Reason::BadRequest)?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
         if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
             // Also a folded line (RFC 9112 §5.2), which starts with white space.
             return Err(Reason::BadRequest);
@@ -149,7 +149,9 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
                     return Err(Reason::BadRequest);
                 }
             }
-            7 if name.eq_ignore_ascii_case(b"upgrade") => upgrade = true,
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                upgrade |= value.eq_ignore_ascii_case(b"websocket");
+            }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let this = decimal(value).ok_or(Reason::BadRequest)?;
                 if length.is_some_and(|other| other != this) {
@@ -179,9 +181,10 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
         return Err(Reason::BadRequest);
     }
     Ok(match length {
-        _ if upgrade => Expect::Stream,
+        // A body keeps its bounds whatever else is asked for: only a request without one can give its connection away.
         _ if chunked => Expect::Chunked(Chunks::new()),
         Some(length) if length > 0 => Expect::Body(length),
+        _ if upgrade && version == Version::Http11 => Expect::Stream,
         _ => Expect::Nothing,
     })
 }
@@ -206,12 +209,14 @@ fn request_line<'l>(line: &'l [u8], limits: &HeadLimits) -> Result<(&'l [u8], Ve
     if target.len() > limits.uri {
         return Err(Reason::UriTooLong);
     }
-    // A fragment is never sent (RFC 9112 §3.2), and parsers disagree about what to do with one.
-    let illegal = |byte: &u8| byte.is_ascii_control() || *byte == b'#';
+    // A fragment is never sent (RFC 9112 §3.2), and parsers disagree about what to do with one, as with bytes that no
+    // URI has (RFC 3986 §2).
+    let illegal = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'#' | b'<' | b'>' | b'`');
     if target.is_empty() || target.iter().any(illegal) {
         return Err(Reason::BadRequest);
     }
-    if method == b"CONNECT" {
+    // One is for forward proxies; the other shows a client's fields, cookies among them, to whoever can make it ask.
+    if method == b"CONNECT" || method == b"TRACE" {
         return Err(Reason::MethodNotAllowed);
     }
     match version {
@@ -252,6 +257,14 @@ impl<'a> Iterator for Lines<'a> {
         self.rest = &self.rest[end + 2..];
         Some(Ok(line))
     }
+}
+
+/// Without the optional white space around a value (RFC 9110 §5.5): space and tab, and no other.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// A character of a method or a field's name (`tchar`, RFC 9110 §5.6.2).

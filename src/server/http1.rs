@@ -12,12 +12,14 @@ use pingora::apps::HttpServerApp;
 use pingora::protocols::Shutdown;
 use pingora::protocols::http::ServerSession;
 use pingora_timeout::fast_timeout::fast_timeout;
+use tokio::sync::watch;
 
 use super::connection::Connection;
 use super::head::{self, Found, Head};
 use super::worker::Worker;
 use crate::error::Reason;
-use crate::proxy::{ALLOWED_METHODS, About, Watchdog, error_body, unread_request, watch};
+use crate::proxy::watch as watched;
+use crate::proxy::{ALLOWED_METHODS, About, Unread, Watchdog, error_body, unread_request};
 use crate::snapshot::Listener;
 
 /// How a connection's life as HTTP/1 ended.
@@ -52,8 +54,18 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 _ => return Ended::Closed,
             }
         }
+        if served > 0 && connection.skip_line_ends() {
+            // Old clients end a body with a line of its own (RFC 9112 §2.2); no request has begun by that.
+            continue;
+        }
         let since = Instant::now();
-        let head = match Box::pin(read_head(&mut connection, listener, served == 0)).await {
+        let reading = Box::pin(read_head(&mut connection, listener, served == 0));
+        let read = tokio::select! {
+            biased;
+            read = reading => read,
+            () = soon_after(&mut shutdown) => return Ended::Closed,
+        };
+        let head = match read {
             Ok(Read::Head(head)) => head,
             Ok(Read::Http2) => return Ended::Http2(connection),
             Ok(Read::Gone) => return Ended::Closed,
@@ -62,14 +74,26 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 return Ended::Closed;
             }
         };
-        drop(connection.take_input(head.skip));
+        if head.skip > 0 {
+            drop(connection.take_input(head.skip));
+        }
         let bytes = connection.take_input(head.length);
         connection.expect(head.body);
         served += 1;
         let session = session(connection, bytes, listener, served);
         let request = worker.proxy.process_new_http(session, &shutdown);
-        let reused = match watch(Arc::clone(&watchdog), request).await {
+        let reused = match watched(Arc::clone(&watchdog), request).await {
             Some(Some(reused)) => reused,
+            Some(None) if !watchdog.was_seen() => {
+                // Pingora has refused it before any hook was called.
+                let unread = Unread {
+                    reason: Reason::BadRequest,
+                    head: b"",
+                    protocol: "HTTP/1.1",
+                };
+                unread_request(&worker.snapshot(), about, &unread, since, 0);
+                return Ended::Closed;
+            }
             _ => return Ended::Closed,
         };
         watchdog.reset();
@@ -83,6 +107,15 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             return Ended::Closed;
         }
     }
+}
+
+/// How long a header that has begun may still take when the process stops.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+async fn soon_after(shutdown: &mut watch::Receiver<bool>) {
+    // The sender goes only when the process does.
+    let _ = shutdown.wait_for(|stopping| *stopping).await;
+    tokio::time::sleep(LAST_CALL).await;
 }
 
 /// Pingora's session for one request, whose header is `bytes`.
@@ -157,7 +190,7 @@ async fn refuse(
     };
     let mut answer = format!(
         "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-         Proxy-Status: portcullis;error={}\r\n{}Connection: close\r\n\r\n",
+         Proxy-Status: portcullis;error={};details=\"{reason}\"\r\n{}Connection: close\r\n\r\n",
         status.as_u16(),
         status.canonical_reason().unwrap_or("Error"),
         body.len(),
@@ -171,7 +204,12 @@ async fn refuse(
     } else {
         0
     };
-    unread_request(&worker.snapshot(), about, reason, since, sent);
+    let unread = Unread {
+        reason,
+        head: connection.input(),
+        protocol: "HTTP/1.1",
+    };
+    unread_request(&worker.snapshot(), about, &unread, since, sent);
     // What the client still sends must not make the kernel throw the answer away.
     connection.expect(super::connection::Expect::Stream);
     connection.shutdown().await;

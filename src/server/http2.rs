@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pingora::apps::HttpServerApp;
 use pingora::protocols::Digest;
@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 
 use super::connection::Connection;
 use super::worker::Worker;
-use crate::proxy::{About, Watchdog, watch};
+use crate::error::Reason;
+use crate::proxy::{About, Unread, Watchdog, unread_request, watch};
 use crate::snapshot::Listener;
 
 /// Streams that are refused before they are requests, on one connection: past it, the connection ends.
@@ -24,6 +25,11 @@ const MALFORMED_STREAMS: usize = 32;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same for the whole connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Bytes of a stream's answer that wait for the client's window. A client can open a hundred streams and read none.
+const SEND_BUFFER: usize = 64 * 1024;
+/// How long a connection that was told to end may stay without a stream.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves streams until the connection ends.
 pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Arc<Worker>) {
@@ -53,7 +59,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 continue;
             }
             accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
-            () = open.idle_for(listener.timeouts.idle) => {
+            () = open.idle_for(if ending { FAREWELL } else { listener.timeouts.idle }) => {
                 if ending {
                     return;
                 }
@@ -68,6 +74,11 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 // A client that keeps its window closed never lets the connection itself stall.
                 session.set_write_timeout(Some(listener.timeouts.write));
                 served += 1;
+                // A client that does not answer the PING of a graceful end could go on for ever.
+                let most = |most: u32| served > most.saturating_add(listener.streams);
+                if listener.requests.is_some_and(most) {
+                    return;
+                }
                 if listener.requests.is_some_and(|most| served >= most) && !ending {
                     http2.graceful_shutdown();
                     ending = true;
@@ -84,6 +95,12 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             }
             Ok(Some(H2Accept::Rejected)) => {
                 malformed += 1;
+                let unread = Unread {
+                    reason: Reason::BadRequest,
+                    head: b"",
+                    protocol: "HTTP/2",
+                };
+                unread_request(&worker.snapshot(), about, &unread, Instant::now(), 0);
                 if malformed > MALFORMED_STREAMS {
                     return;
                 }
@@ -93,13 +110,20 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     }
 }
 
+/// What the library takes beyond our own limit, so that it is we who refuse, with a reason: it counts 32 bytes more for
+/// each field.
+const LIBRARY_MARGIN: usize = 16 * 1024;
+
 fn options(listener: &Listener) -> pingora::protocols::http::v2::server::H2Options {
     let mut options = default_h2_options();
     options
         .max_concurrent_streams(listener.streams)
-        .max_header_list_size(u32::try_from(listener.head.header).unwrap_or(u32::MAX))
+        .max_header_list_size(
+            u32::try_from(listener.head.header * 2 + LIBRARY_MARGIN).unwrap_or(u32::MAX),
+        )
         .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER);
     options
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +44,9 @@ pub enum BindError {
         /// The port, or the path.
         what: String,
     },
+    /// A file that is something else is there.
+    #[error("{0}: there is a file that is not a socket; remove it, or choose another path")]
+    NoSocket(Address),
     /// A port below 1024 needs a right.
     #[error(
         "{0}: this port needs the right to bind low ports (CAP_NET_BIND_SERVICE); give it to the process, or choose a \
@@ -79,6 +83,9 @@ pub fn bind(address: &Address, shards: usize) -> Result<Bound, BindError> {
 fn explain(address: &Address, source: io::Error) -> BindError {
     let address = address.clone();
     match source.kind() {
+        io::ErrorKind::AddrInUse if matches!(&address, Address::Unix(path) if !is_socket(path)) => {
+            BindError::NoSocket(address)
+        }
         io::ErrorKind::AddrInUse => {
             let what = match &address {
                 Address::Inet(inet) => format!("port {}", inet.port()),
@@ -162,9 +169,14 @@ fn bind_unix(path: &Arc<std::path::PathBuf>, shards: usize) -> io::Result<Bound>
     })
 }
 
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
+}
+
 /// Whether a socket's file was left behind by a process that is gone.
 fn is_abandoned(path: &Path) -> bool {
-    matches!(UnixStream::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    is_socket(path)
+        && matches!(UnixStream::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// A listening socket in a runtime.

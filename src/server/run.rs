@@ -92,7 +92,7 @@ pub fn prepare_loaded(
     let mut read = Diagnostics::default();
     let config = Config::read(&loaded.root, &mut read);
     diagnostics.append_elsewhere(read);
-    let unread = Unread::of(&loaded.root, &config);
+    let unread = Unread::of(&loaded, &config);
     let compiled = compile(&config, state, &unread, SystemTime::now());
     diagnostics.append_elsewhere(compiled.diagnostics);
     let snapshot = compiled.snapshot.filter(|_| !diagnostics.has_errors());
@@ -155,6 +155,13 @@ pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
         }
         listeners.push((Arc::clone(listener), address));
     }
+    log::info!(
+        "portcullis {}: {} listeners, {} routes, {} pools, {threads} workers",
+        env!("CARGO_PKG_VERSION"),
+        config.listeners.len(),
+        config.routes.len(),
+        config.pools.len(),
+    );
     let state = Arc::new(state);
     let ready = Arc::new(AtomicBool::new(false));
     let live = Arc::new(Live::default());
@@ -201,6 +208,7 @@ pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
         live,
         ready,
         grace: config.runtime.grace.as_duration(),
+        access_log: access_log.clone(),
     };
     let run = RunArgs {
         shutdown_signal: Box::new(stop),

@@ -1,4 +1,5 @@
-//! What do signals do? TERM and QUIT stop in good order, INT and a second signal at once, HUP never kills.
+//! What do signals do? TERM and QUIT stop in good order, INT and a second signal at once; USR1 opens the access log
+//! anew, for logrotate; HUP and USR2 never kill.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::live::Live;
+use crate::telemetry::AccessLog;
 
 /// Takes the signals whose default would kill the process, before anything else runs: one that comes while the
 /// configuration is being read must not end a process that is about to serve.
@@ -23,7 +25,16 @@ pub fn take_early() -> io::Result<()> {
         .enable_io()
         .build()?;
     // The system's handler stays when the receiver goes.
-    runtime.block_on(async { signal(SignalKind::hangup()).map(drop) })
+    runtime.block_on(async {
+        for kind in [
+            SignalKind::hangup(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+        ] {
+            signal(kind).map(drop)?;
+        }
+        Ok(())
+    })
 }
 
 /// Stops the process: tells every worker, waits for their connections, and then lets Pingora end its services.
@@ -36,6 +47,8 @@ pub struct Stop {
     pub ready: Arc<AtomicBool>,
     /// How long they may.
     pub grace: Duration,
+    /// Opened anew on SIGUSR1.
+    pub access_log: Option<Arc<AccessLog>>,
 }
 
 impl Stop {
@@ -46,7 +59,7 @@ impl Stop {
             let _ = worker.send(true);
         }
         log::info!(
-            "stopping; {} connections have {:?} to end",
+            "{} connections have {:?} to end",
             self.live.count(),
             self.grace
         );
@@ -64,16 +77,29 @@ impl Stop {
         let mut quit = signal(SignalKind::quit())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
-        loop {
+        let mut reopen = signal(SignalKind::user_defined1())?;
+        let mut unused = signal(SignalKind::user_defined2())?;
+        let name = loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = quit.recv() => break,
-                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => break "SIGTERM",
+                _ = quit.recv() => break "SIGQUIT",
+                _ = interrupt.recv() => {
+                    log::info!("SIGINT: leaving at once");
+                    return Ok(());
+                }
+                _ = reopen.recv() => {
+                    if let Some(log) = &self.access_log {
+                        log.reopen();
+                        log::info!("SIGUSR1: the access log is opened anew");
+                    }
+                }
+                _ = unused.recv() => log::warn!("SIGUSR2 has no meaning here"),
                 _ = hangup.recv() => {
                     log::warn!("SIGHUP: this version can't reload its configuration; restart it");
                 }
             }
-        }
+        };
+        log::info!("{name}: stopping");
         let any = async |signal: &mut Signal| signal.recv().await;
         tokio::select! {
             () = self.drain() => {}

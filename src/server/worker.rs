@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::http1::{self, Ended};
 use super::http2;
 use super::listen::{Acceptor, ListeningSocket};
-use super::live::Live;
+use super::live::{Live, LiveConnection};
 use super::open::{Opened, open};
 use super::socket::Socket;
 use crate::proxy::Gate;
@@ -101,8 +101,11 @@ impl Worker {
             match accepted {
                 Ok((socket, peer, local)) => {
                     let worker = Arc::clone(&self);
+                    // Counted before it is spawned: the worker must not end while one waits for its first turn.
+                    let live = worker.live.one_more();
                     tokio::spawn(connection(
                         worker,
+                        live,
                         Arc::clone(&listener),
                         socket,
                         peer,
@@ -125,17 +128,24 @@ impl Worker {
 /// One connection, from accept to close.
 async fn connection(
     worker: Arc<Worker>,
+    _live: LiveConnection,
     listener: Arc<Listener>,
     socket: Socket,
     peer: Option<SocketAddr>,
     local: Option<SocketAddr>,
 ) {
     let _counted = Counted::new(&listener.metrics.connections);
-    let _live = worker.live.one_more();
     listener.metrics.accepted.inc();
     // Boxed, as everything that is over before the connection is idle: an idle connection holds this future for long.
     let opening = Box::pin(open(Arc::clone(&listener), socket, peer, local));
-    let opened = match fast_timeout(listener.timeouts.handshake, opening).await {
+    let mut shutdown = worker.shutdown.clone();
+    let opened = tokio::select! {
+        biased;
+        opened = fast_timeout(listener.timeouts.handshake, opening) => opened,
+        // Nothing was asked yet, so nothing is lost.
+        _ = shutdown.wait_for(|stopping| *stopping) => return,
+    };
+    let opened = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(reason)) => return listener.metrics.refused(reason),
         Err(_) => return listener.metrics.refused(RefusedReason::Timeout),

@@ -1,5 +1,6 @@
 //! How does a configuration become a generation?
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -8,7 +9,7 @@ use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
 use super::{Forwarding, Listener, Snapshot, addresses, listeners, names, overlaps, pools, routes};
-use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
+use crate::config::{AccessLogFormat, Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
 use crate::proxy::forward::{AddedFields, TrustedProxies};
@@ -39,6 +40,7 @@ pub fn compile(
     overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
+    check_access_log(config, &mut diagnostics);
     addresses::check(config, &listeners, admin.as_ref(), &mut diagnostics);
     if config.listeners.is_empty() && unread.is_empty() && !diagnostics.has_errors() {
         diagnostics.push(
@@ -133,6 +135,31 @@ pub(super) fn networks(
         }
     }
     (TrustedProxies::new(networks), unix)
+}
+
+/// The file is made when it is opened, but not the directory it goes to.
+fn check_access_log(config: &Config, diagnostics: &mut Diagnostics) {
+    let written = &config.access_log.path;
+    if config.access_log.format == AccessLogFormat::Off
+        || matches!(written.value.as_str(), "stdout" | "stderr")
+    {
+        return;
+    }
+    let path = Path::new(&written.value);
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let problem = match parent {
+        Some(parent) if !parent.is_dir() => {
+            Some(format!("the directory {} does not exist", parent.display()))
+        }
+        _ if path.is_dir() => Some(format!("{} is a directory", path.display())),
+        _ => None,
+    };
+    if let Some(problem) = problem {
+        let at = written.position.clone();
+        diagnostics.push(Diagnostic::error("access_log.path", problem).at(at));
+    }
 }
 
 fn admin(config: &Config, diagnostics: &mut Diagnostics) -> Option<Address> {

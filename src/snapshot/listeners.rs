@@ -105,12 +105,12 @@ pub(super) fn compile(
                 },
                 head: HeadLimits {
                     header: limits.header.as_usize(),
-                    fields: usize::from(limits.fields),
+                    fields: usize::from(*limits.fields),
                     uri: limits.uri.as_usize(),
                 },
                 max_body: Some(limits.body.as_u64()).filter(|size| *size > 0),
-                requests: Some(limits.requests).filter(|requests| *requests > 0),
-                streams: limits.streams,
+                requests: Some(*limits.requests).filter(|requests| *requests > 0),
+                streams: *limits.streams,
                 routes: Arc::clone(&table.routes),
             };
             Some(CompiledListener {
@@ -215,40 +215,50 @@ impl One<'_> {
     fn check_limits(&mut self) {
         let limits = &self.written.limits;
         if !(1024..=LARGEST_HEADER).contains(&limits.header.as_u64()) {
-            self.error("limits.header", None, "must be from 1KiB to 256KiB", None);
+            self.error(
+                "limits.header",
+                limits.header.position.clone(),
+                "must be from 1KiB to 256KiB",
+                None,
+            );
         }
         if !(8..=MOST_FIELDS).contains(&limits.fields) {
-            self.error("limits.fields", None, "must be from 8 to 255", None);
+            self.error(
+                "limits.fields",
+                limits.fields.position.clone(),
+                "must be from 8 to 255",
+                None,
+            );
         }
         if limits.uri.as_u64() < 64 || limits.uri.as_u64() > limits.header.as_u64() {
             self.error(
                 "limits.uri",
-                None,
+                limits.uri.position.clone(),
                 "must be from 64 bytes to the limit of the whole header",
                 None,
             );
         }
-        if limits.streams == 0 {
+        if *limits.streams == 0 {
             self.error(
                 "limits.streams",
-                None,
+                limits.streams.position.clone(),
                 "0 streams would refuse every request; set `http2: false` instead",
                 None,
             );
         }
         let times = &self.written.timeouts;
         for (key, time) in [
-            ("handshake", times.handshake),
-            ("first_byte", times.first_byte),
-            ("header", times.header),
-            ("idle", times.idle),
-            ("body", times.body),
-            ("write", times.write),
+            ("handshake", &times.handshake),
+            ("first_byte", &times.first_byte),
+            ("header", &times.header),
+            ("idle", &times.idle),
+            ("body", &times.body),
+            ("write", &times.write),
         ] {
             if time.is_zero() {
                 self.error(
                     &format!("timeouts.{key}"),
-                    None,
+                    time.position.clone(),
                     "a time of 0 would end every connection",
                     Some("give a time as `30s`"),
                 );

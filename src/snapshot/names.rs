@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::config::document::{Kind, Node};
+use crate::config::load::Loaded;
 use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
 
 /// Names that stand in the files, whether or not their sections could be read.
@@ -11,11 +12,14 @@ pub struct Unread {
     pools: HashSet<String>,
     listeners: HashSet<String>,
     routes: bool,
+    /// Whether a whole file is missing, in which any name may stand.
+    anything: bool,
 }
 
 impl Unread {
     /// The names in a document of which not all could be read into `config`.
-    pub fn of(root: &Node, config: &Config) -> Self {
+    pub fn of(loaded: &Loaded, config: &Config) -> Self {
+        let root = &loaded.root;
         let mut pools = written_names(root, "pools");
         let mut listeners = written_names(root, "listeners");
         for pool in &config.pools {
@@ -29,27 +33,28 @@ impl Unread {
             pools,
             listeners,
             routes,
+            anything: !loaded.complete,
         }
     }
 
     /// Whether a pool of this name is there but could not be read.
     pub fn has_pool(&self, name: &str) -> bool {
-        self.pools.contains(name)
+        self.anything || self.pools.contains(name)
     }
 
     /// Whether a listener of this name is there but could not be read.
     pub fn has_listener(&self, name: &str) -> bool {
-        self.listeners.contains(name)
+        self.anything || self.listeners.contains(name)
     }
 
     /// Whether a route is there but could not be read: nobody knows which pool it uses.
     pub fn has_routes(&self) -> bool {
-        self.routes
+        self.anything || self.routes
     }
 
     /// Whether every pool and listener could be read.
     pub fn is_empty(&self) -> bool {
-        self.pools.is_empty() && self.listeners.is_empty()
+        !self.anything && self.pools.is_empty() && self.listeners.is_empty()
     }
 }
 

@@ -34,6 +34,14 @@ pub(super) fn pool_tls(
             None,
         );
     }
+    if let (Some(ca), false) = (&tls.ca, tls.verify) {
+        reporter.error(
+            "tls.ca",
+            ca,
+            "has no effect while `verify` is false",
+            Some("remove one of them"),
+        );
+    }
     let mut hasher = DefaultHasher::new();
     (tls.verify, protocol as u8).hash(&mut hasher);
     let read = |key: &str, path: &Spanned<String>, reporter: &mut Reporter<'_>| match state

@@ -1,6 +1,5 @@
 //! How does a written pool become one that hands out leases?
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +74,7 @@ fn one(
         keepalive,
         endpoints: sources,
     };
-    let members = source.members(&BTreeMap::new(), state);
+    let members = source.members(&state.names.known(), state);
     let pool = Arc::new(Pool::new(
         Arc::clone(&name),
         protocol,
@@ -222,15 +221,15 @@ fn host_rule(host: &Spanned<String>, reporter: &mut Reporter<'_>) -> HostRule {
 fn timeouts(written: &Written, reporter: &mut Reporter<'_>) -> Timeouts {
     let times = &written.timeouts;
     for (key, value) in [
-        ("timeouts.connect", times.connect),
-        ("timeouts.first_byte", times.first_byte),
-        ("timeouts.read", times.read),
-        ("timeouts.write", times.write),
+        ("timeouts.connect", &times.connect),
+        ("timeouts.first_byte", &times.first_byte),
+        ("timeouts.read", &times.read),
+        ("timeouts.write", &times.write),
     ] {
         if value.is_zero() {
             reporter.error(
                 key,
-                &written.name,
+                value,
                 "a time of 0 would end every request",
                 Some("give a time as `60s`"),
             );
@@ -241,11 +240,11 @@ fn timeouts(written: &Written, reporter: &mut Reporter<'_>) -> Timeouts {
         first_byte: times.first_byte.as_duration(),
         read: times.read.as_duration(),
         write: times.write.as_duration(),
-        total: unlimited_if_zero(times.total),
+        total: unlimited_if_zero(&times.total),
     }
 }
 
 /// 0 stands for no limit.
-pub(super) fn unlimited_if_zero(time: Timespan) -> Option<Duration> {
+pub(super) fn unlimited_if_zero(time: &Timespan) -> Option<Duration> {
     Some(time.as_duration()).filter(|time| !time.is_zero())
 }

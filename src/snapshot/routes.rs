@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, Method};
 
@@ -11,7 +12,7 @@ use super::pools::{Pools, unlimited_if_zero};
 use super::{End, Route, Routes};
 use crate::config::diagnostics::suggestion;
 use crate::config::route::{FieldMatch, PathMatch, Route as Written};
-use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned};
+use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned, Timespan};
 use crate::policy::{HeaderEdits, Redirect, Respond, Rewrite};
 use crate::pool::Timeouts;
 use crate::route::{
@@ -298,31 +299,37 @@ impl One<'_> {
             }
             let name = pool.value.escape_debug();
             let meant = suggestion(&pool.value, known.pools.keys().map(String::as_str));
-            self.error(
-                "pool",
-                pool.position.clone(),
-                format!("the pool `{name}` does not exist{meant}"),
-            );
+            let some: Vec<&str> = known.pools.keys().take(10).map(String::as_str).collect();
+            let hint = (!some.is_empty()).then(|| format!("pools: {}", some.join(", ")));
+            let message = format!("the pool `{name}` does not exist{meant}");
+            self.error_with("pool", pool.position.clone(), message, hint);
             return None;
         };
         let own = &self.written.timeouts;
         for (key, time) in [
-            ("timeouts.first_byte", own.first_byte),
-            ("timeouts.read", own.read),
+            ("timeouts.first_byte", &own.first_byte),
+            ("timeouts.read", &own.read),
         ] {
-            if time.is_some_and(crate::config::Timespan::is_zero) {
-                self.error(key, None, "a time of 0 would end every request");
+            if let Some(time) = time
+                && time.is_zero()
+            {
+                self.error(
+                    key,
+                    time.position.clone(),
+                    "a time of 0 would end every request",
+                );
             }
         }
+        let or = |own: &Option<Spanned<Timespan>>, pools: Duration| {
+            own.as_ref().map_or(pools, |time| time.as_duration())
+        };
         let timeouts = Timeouts {
-            first_byte: own.first_byte.map_or(
-                found.timeouts.first_byte,
-                crate::config::Timespan::as_duration,
-            ),
-            read: own
-                .read
-                .map_or(found.timeouts.read, crate::config::Timespan::as_duration),
-            total: own.total.map_or(found.timeouts.total, unlimited_if_zero),
+            first_byte: or(&own.first_byte, found.timeouts.first_byte),
+            read: or(&own.read, found.timeouts.read),
+            total: match &own.total {
+                Some(total) => unlimited_if_zero(total),
+                None => found.timeouts.total,
+            },
             ..found.timeouts
         };
         Some(End::Pool(Arc::clone(found), timeouts))

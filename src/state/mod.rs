@@ -1,6 +1,7 @@
 //! What outlives a reload? Memory that is found by its key, made when it is first asked for, and forgotten when nobody
 //! holds it any more. Parameters never live here: they stand in the snapshot and come as arguments.
 
+mod names;
 mod pems;
 mod registry;
 
@@ -11,6 +12,7 @@ use crate::pool::EndpointState;
 use crate::pool::endpoint::EndpointKey;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
+pub use names::Names;
 pub use pems::Pems;
 pub use registry::Registry;
 
@@ -24,6 +26,8 @@ pub struct State {
     pub tls_sessions: Registry<Arc<str>, SessionState>,
     /// The system's certificate authorities, loaded when first needed.
     pub roots: Roots,
+    /// What host names resolved to.
+    pub names: Names,
     /// Certificates and keys that are in memory.
     pub pems: Pems,
     /// The number of the newest generation.
@@ -38,6 +42,7 @@ impl State {
             endpoints: Registry::default(),
             tls_sessions: Registry::default(),
             roots: Roots::system(),
+            names: Names::default(),
             pems: Pems::default(),
             generation: AtomicU64::new(0),
         }

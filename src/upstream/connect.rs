@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::Peer;
-use super::connection::EndpointConnection;
+use super::connection::{EndpointConnection, EndpointWire};
 use crate::error::Reason;
 use crate::pool::Address;
 use crate::server::socket::Socket;
@@ -76,11 +76,11 @@ async fn open(peer: &Peer) -> Result<EndpointConnection, ConnectError> {
         ),
     };
     let Some(tls) = &peer.tls else {
-        return Ok(EndpointConnection::Plain(socket));
+        return Ok(EndpointWire::Plain(socket).into());
     };
     let stream = TlsConnector::from(Arc::clone(&tls.settings.config))
         .connect(tls.name.clone(), socket)
         .await
         .map_err(ConnectError::Tls)?;
-    Ok(EndpointConnection::Tls(Box::new(stream)))
+    Ok(EndpointWire::Tls(Box::new(stream)).into())
 }

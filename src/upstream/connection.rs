@@ -17,24 +17,54 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use crate::server::socket::Socket;
 
 /// A connection to an endpoint.
-pub enum EndpointConnection {
-    /// As it is.
+pub struct EndpointConnection {
+    wire: EndpointWire,
+    /// Whether anything has come since it was taken for a request.
+    heard: bool,
+}
+
+/// The two ways bytes travel to an endpoint.
+pub enum EndpointWire {
+    /// As they are.
     Plain(Socket),
     /// Through TLS.
     Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
 }
 
+impl From<EndpointWire> for EndpointConnection {
+    fn from(wire: EndpointWire) -> Self {
+        Self { wire, heard: false }
+    }
+}
+
 impl EndpointConnection {
     fn socket(&self) -> &Socket {
-        match self {
-            EndpointConnection::Plain(socket) => socket,
-            EndpointConnection::Tls(stream) => stream.get_ref().0,
+        match &self.wire {
+            EndpointWire::Plain(socket) => socket,
+            EndpointWire::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// Whether anything has come since it was taken for a request.
+    pub fn has_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// Takes it for another request.
+    pub fn begin(&mut self) {
+        self.heard = false;
     }
 
     /// Whether it can take another request: still open, and nothing has come that nobody asked for.
     pub fn is_quiet(&self) -> bool {
-        self.socket().is_quiet()
+        match &self.wire {
+            EndpointWire::Plain(socket) => socket.is_quiet(),
+            // What rustls has decrypted already shows on no socket. Taken for quiet, it would be the next client's answer.
+            EndpointWire::Tls(stream) => {
+                let (socket, session) = stream.get_ref();
+                session.wants_read() && socket.is_quiet()
+            }
+        }
     }
 }
 
@@ -44,10 +74,14 @@ impl AsyncRead for EndpointConnection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            EndpointConnection::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            EndpointConnection::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = match &mut this.wire {
+            EndpointWire::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            EndpointWire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        this.heard |= buf.filled().len() > before;
+        read
     }
 }
 
@@ -57,23 +91,23 @@ impl AsyncWrite for EndpointConnection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            EndpointConnection::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            EndpointConnection::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        match &mut self.get_mut().wire {
+            EndpointWire::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            EndpointWire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            EndpointConnection::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            EndpointConnection::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().wire {
+            EndpointWire::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            EndpointWire::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            EndpointConnection::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            EndpointConnection::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().wire {
+            EndpointWire::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            EndpointWire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -6,7 +6,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pingora::protocols::Stream;
 use rustc_hash::FxHashMap;
 
 use super::PeerId;
@@ -21,7 +20,7 @@ pub struct IdlePool {
 
 #[derive(Debug)]
 struct Idle {
-    stream: Stream,
+    connection: Box<EndpointConnection>,
     until: Instant,
 }
 
@@ -31,20 +30,28 @@ impl IdlePool {
 
     /// The connection that was used last, if one is still good: it is the least likely to be closed by the other side,
     /// and the ones below it can grow old.
-    pub fn take(&self, peer: PeerId, now: Instant) -> Option<Stream> {
+    pub fn take(&self, peer: PeerId, now: Instant) -> Option<Box<EndpointConnection>> {
         let mut by_peer = self.lock();
         let idle = by_peer.get_mut(&peer)?;
-        while let Some(candidate) = idle.pop() {
-            if candidate.until > now && is_quiet(&candidate.stream) {
-                return Some(candidate.stream);
+        while let Some(mut candidate) = idle.pop() {
+            if candidate.until > now && candidate.connection.is_quiet() {
+                candidate.connection.begin();
+                return Some(candidate.connection);
             }
         }
         None
     }
 
     /// Keeps a connection whose last response was read to its end. Beyond the limit the oldest one goes.
-    pub fn put(&self, peer: PeerId, stream: Stream, keepalive: &Keepalive, now: Instant) {
-        let Some(idle_time) = keepalive.idle else {
+    pub fn put(
+        &self,
+        peer: PeerId,
+        connection: Box<EndpointConnection>,
+        keepalive: &Keepalive,
+        now: Instant,
+    ) {
+        // A time past the end of time is as good as none.
+        let Some(until) = keepalive.idle.and_then(|idle| now.checked_add(idle)) else {
             return;
         };
         if keepalive.connections == 0 {
@@ -55,16 +62,13 @@ impl IdlePool {
         if idle.len() >= keepalive.connections {
             idle.remove(0);
         }
-        idle.push(Idle {
-            stream,
-            until: now + idle_time,
-        });
+        idle.push(Idle { connection, until });
     }
 
     /// Closes what is old or was closed by the endpoint, and forgets endpoints without connections.
     pub fn sweep(&self, now: Instant) {
         self.lock().retain(|_, idle| {
-            idle.retain(|candidate| candidate.until > now && is_quiet(&candidate.stream));
+            idle.retain(|candidate| candidate.until > now && candidate.connection.is_quiet());
             !idle.is_empty()
         });
     }
@@ -73,13 +77,6 @@ impl IdlePool {
         // A panic while it was held can't have left a half-made entry behind.
         self.by_peer.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_quiet(stream: &Stream) -> bool {
-    stream
-        .as_any()
-        .downcast_ref::<EndpointConnection>()
-        .is_some_and(EndpointConnection::is_quiet)
 }
 
 #[cfg(test)]

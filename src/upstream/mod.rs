@@ -6,18 +6,20 @@
 pub mod connect;
 pub mod connection;
 pub mod idle;
-pub mod upgrade;
+pub mod patient;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy, Scheme};
 use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use rustls::pki_types::{CertificateDer, ServerName};
 
-use crate::pool::{Address, Protocol, Timeouts};
+use patient::PatientConnector;
+
+use crate::pool::{Address, Keepalive, Protocol, Timeouts};
 
 /// HTTP/2 streams that are opened at most on one connection to an endpoint.
 const HTTP2_STREAMS: usize = 100;
@@ -32,6 +34,9 @@ pub struct Peer {
     /// Connections of equal ids may stand in for each other.
     pub id: PeerId,
     duplex: HttpPeer,
+    protocol: Protocol,
+    /// Whether each connection is closed after its request.
+    one_request: bool,
 }
 
 /// Which connections may stand in for each other: those to the same address under the same TLS settings.
@@ -92,7 +97,7 @@ impl Peer {
         protocol: Protocol,
         tls: Option<PeerTls>,
         timeouts: &Timeouts,
-        idle: Option<std::time::Duration>,
+        keepalive: &Keepalive,
     ) -> Result<Self, pingora::BError> {
         let mut hasher = DefaultHasher::new();
         (pool, &address).hash(&mut hasher);
@@ -115,7 +120,7 @@ impl Peer {
         options.connection_timeout = Some(timeouts.connect);
         options.total_connection_timeout = Some(timeouts.connect);
         options.write_timeout = Some(timeouts.write);
-        options.idle_timeout = Some(idle.unwrap_or(std::time::Duration::ZERO));
+        options.idle_timeout = keepalive.idle;
         options.max_h2_streams = HTTP2_STREAMS;
         options.alpn = match protocol {
             Protocol::Http1 => ALPN::H1,
@@ -140,32 +145,30 @@ impl Peer {
             tls,
             id,
             duplex,
+            protocol,
+            one_request: keepalive.idle.is_none() || keepalive.connections == 0,
         })
     }
 
-    /// The peer for the duplex carrier, with the times of this request.
-    pub fn duplex(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
+    /// The peer for the duplex carrier, with the times of this request. `upgraded` is given for a request that wants to
+    /// become a WebSocket, and turns true when it has.
+    pub fn duplex(&self, timeouts: &Timeouts, upgraded: Option<Arc<AtomicBool>>) -> Box<HttpPeer> {
         let mut peer = Box::new(self.duplex.clone());
-        peer.options.read_timeout = Some(timeouts.first_byte);
-        if peer.options.idle_timeout == Some(std::time::Duration::ZERO) {
-            // Pingora closes such a connection a moment after its request, and in that moment might use it again.
-            peer.group_key = UNSHARED.fetch_add(1, Ordering::Relaxed);
+        let one_time = timeouts.first_byte == timeouts.read && upgraded.is_none();
+        if one_time || self.protocol == Protocol::Http2 {
+            peer.options.read_timeout = Some(timeouts.first_byte.max(timeouts.read));
+        } else {
+            // TLS is spoken by the connector.
+            peer.scheme = Scheme::HTTP;
+            peer.sni = String::new();
+            let connector = PatientConnector::new(self.clone(), *timeouts, upgraded);
+            peer.options.custom_l4 = Some(Arc::new(connector));
         }
-        peer
-    }
-
-    /// The peer for a request that wants to be upgraded: a connection of its own, see [`upgrade`].
-    pub fn upgrade(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
-        let mut peer = Box::new(self.duplex.clone());
-        // TLS is spoken by the connector.
-        peer.scheme = Scheme::HTTP;
-        peer.sni = String::new();
-        peer.group_key = !self.id.0;
-        peer.options.read_timeout = None;
-        peer.options.custom_l4 = Some(Arc::new(upgrade::UpgradeConnector::new(
-            self.clone(),
-            *timeouts,
-        )));
+        if self.one_request || peer.options.custom_l4.is_some() {
+            // Nobody else has this number, so the connection is never found again. Counted down, it is far from where
+            // hashes are likely to be.
+            peer.group_key = !UNSHARED.fetch_add(1, Ordering::Relaxed);
+        }
         peer
     }
 }

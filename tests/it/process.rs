@@ -1,1 +1,6 @@
-//! Does the process start, obey signals and show itself?
+//! How does the process behave: signals, the admin listener, its logs?
+
+mod admin;
+mod demo;
+mod logs;
+mod signals;

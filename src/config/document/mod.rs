@@ -26,6 +26,20 @@ pub use passes::read;
 pub use scalar::is_null;
 pub use spanned::Spanned;
 
+/// For an optional mapping with defaults of its own: a key with nothing behind it is an error, not the absence of the key.
+/// A `tls:` whose lines are all commented out must not become plain text.
+///
+/// # Errors
+///
+/// Those of `T`.
+pub fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 /// A value of the document and the place where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {

@@ -60,11 +60,11 @@ impl<'l> Loader<'l> {
         self.file(path, None);
     }
 
-    /// The document (`None` if a part of it is missing) and the files.
-    pub(super) fn finish(self) -> (Option<Node>, Vec<PathBuf>) {
+    /// The document (`None` if the main file holds none), the files, and whether a part is missing.
+    pub(super) fn finish(self) -> (Option<Node>, Vec<PathBuf>, bool) {
         let kind = Kind::Mapping(self.merged.finish());
-        let root = self.root.filter(|_| !self.missing);
-        (root.map(|position| Node { position, kind }), self.files)
+        let root = self.root.map(|position| Node { position, kind });
+        (root, self.files, self.missing)
     }
 
     fn file(&mut self, path: &Path, named_at: Option<&Position>) {

@@ -31,12 +31,14 @@ pub struct Loaded {
     pub root: Node,
     /// The files it was read from, in the order of reading: the main file first.
     pub files: Vec<PathBuf>,
+    /// Whether every file that was named is in it. If not, what a name stands for may be in the one that is missing.
+    pub complete: bool,
 }
 
 /// Reads the configuration whose main file is `path`.
 ///
-/// `None` if a part of it is missing (a file that can't be read, or is no YAML), so that nothing can be said about the
-/// whole. Other errors, such as a variable that is not set, are in `diagnostics` and leave the rest to be checked.
+/// `None` if the main file can't be read or is no YAML. Other errors, such as an included file that is missing or a
+/// variable that is not set, are in `diagnostics` and leave the rest to be checked.
 pub fn load(
     path: &Path,
     environment: Environment<'_>,
@@ -45,10 +47,14 @@ pub fn load(
     let mut found = Diagnostics::default();
     let mut loader = Loader::new(environment, &mut found);
     loader.main_file(path);
-    let (root, files) = loader.finish();
+    let (root, files, missing) = loader.finish();
     let loaded = root.map(|mut root| {
         environment::substitute(&mut root, &KeyPath::Root, environment, &mut found);
-        Loaded { root, files }
+        Loaded {
+            root,
+            files,
+            complete: !missing,
+        }
     });
     diagnostics.append(found);
     loaded
@@ -83,6 +89,7 @@ pub fn load_str(
     root.map(|root| Loaded {
         root,
         files: Vec::new(),
+        complete: true,
     })
 }
 

@@ -133,7 +133,7 @@ impl fmt::Display for ByteSize {
 text_form!(ByteSize, "a size such as `16MiB`", {
     "type": ["string", "integer"],
     "description": "A number of bytes, such as `512`, `16KiB`, `16MiB`, `1GiB` or, with powers of ten, `16MB`.",
-    "pattern": "^[0-9]+([KMGT]iB|[kMGT]B)?$",
+    "pattern": "^([0-9]+([KMGT]iB|[kMGT]B)?|.*\\$\\{.*)$",
     "minimum": 0
 });
 

@@ -162,7 +162,7 @@ fn written(mut nanos: u128, choice: u32) -> Option<String> {
 text_form!(Timespan, "a length of time such as `30s`", {
     "type": "string",
     "description": "A length of time, such as `250ms`, `30s`, `5m` or `1h30m`.",
-    "pattern": "^([0-9]+(d|h|m|s|ms|us|ns))+$"
+    "pattern": "^(([0-9]+(d|h|m|s|ms|us|ns))+|.*\\$\\{.*)$"
 });
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::address::WrittenAddress;
+use super::breaker::NeverOpens;
 use super::endpoint::EndpointKey;
+use super::health::Unchecked;
 use super::{
     Address, Endpoint, EndpointState, Keepalive, Members, Pool, Protocol, Timeouts, balancer,
 };
@@ -71,6 +73,25 @@ impl Source {
             })
     }
 
+    /// Whether what is known about the names makes other endpoints than these.
+    pub fn differs(&self, resolved: &Resolved, members: &Members) -> bool {
+        let now = members
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.address().clone());
+        let mut wanted = Vec::new();
+        for (written, _) in &self.endpoints {
+            match written {
+                WrittenAddress::Known(address) => wanted.push(address.clone()),
+                WrittenAddress::Named { host, port } => {
+                    let found = resolved.get(host).into_iter().flatten();
+                    wanted.extend(found.map(|ip| Address::Inet((*ip, *port).into())));
+                }
+            }
+        }
+        !now.eq(wanted)
+    }
+
     /// The members, with every address of a name as an endpoint of its own. Names that are not resolved give none.
     pub fn members(&self, resolved: &Resolved, state: &State) -> Members {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(self.endpoints.len());
@@ -120,7 +141,7 @@ impl Source {
             self.protocol,
             tls,
             &self.timeouts,
-            self.keepalive.idle,
+            &self.keepalive,
         );
         let peer = match peer {
             Ok(peer) => peer,
@@ -137,6 +158,8 @@ impl Source {
         Some(Arc::new(Endpoint {
             metrics: state.metrics.endpoint(&self.pool, &name),
             state: state.endpoints.get_or_create(key, EndpointState::default),
+            health: Box::new(Unchecked),
+            breaker: Box::new(NeverOpens),
             host: host_value(host, &peer.address),
             name,
             weight,

@@ -1,50 +1,61 @@
 //! What does the system's resolver say about a host name, and how is a pool kept up to date with it?
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
 
-use super::{Lookup, Resolved};
+use super::Lookup;
 use crate::state::State;
 
 /// How long one look-up may take.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How soon a name that could not be resolved yet is tried again.
+/// How soon a name that could not be resolved yet is tried again; twice as long each time.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Looks the names of a pool up, again and again, and replaces its members when the answer changes.
 ///
 /// An answer that fails, or is empty, changes nothing: a resolver's trouble must not take a working pool away.
 pub async fn keep_resolved(lookup: Lookup, state: Arc<State>) {
-    let mut known = Resolved::new();
+    let names = &state.names;
+    let pool = &lookup.pool.name;
+    let mut failing = BTreeSet::new();
+    let mut pause = RETRY;
     loop {
         let mut changed = false;
-        let mut missing = false;
         for name in lookup.source.names() {
             match resolve(name).await {
-                Ok(addresses) if known.get(name) != Some(&addresses) => {
-                    log::info!("pool {}: {name} is {addresses:?}", lookup.pool.name);
-                    known.insert(name.to_owned(), addresses);
+                Ok(addresses) => {
+                    if failing.remove(name) {
+                        log::info!("pool {pool}: {name} is resolved again");
+                    }
+                    if names.learn(name, &addresses) {
+                        log::info!("pool {pool}: {name} is {addresses:?}");
+                    }
                     changed = true;
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    missing |= !known.contains_key(name);
-                    log::warn!(
-                        "pool {}: {name} can't be resolved: {error}",
-                        lookup.pool.name
-                    );
+                // Told when it begins and when it ends, not each time it goes on.
+                Err(error) if failing.insert(name.to_owned()) => {
+                    log::warn!("pool {pool}: {name} can't be resolved: {error}");
                 }
+                Err(_) => {}
             }
         }
-        if changed {
+        let known = names.known();
+        if changed && lookup.source.differs(&known, &lookup.pool.members()) {
             lookup
                 .pool
                 .replace_members(lookup.source.members(&known, &state));
         }
-        tokio::time::sleep(if missing { RETRY } else { lookup.every }).await;
+        let missing = lookup.source.names().any(|name| !known.contains_key(name));
+        tokio::time::sleep(if missing { pause } else { lookup.every }).await;
+        pause = if missing {
+            (pause * 2).min(lookup.every)
+        } else {
+            RETRY
+        };
     }
 }
 

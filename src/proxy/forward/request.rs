@@ -80,8 +80,17 @@ pub struct Received {
 /// the same things, in any spelling, is replaced or removed.
 pub fn add_request_fields(fields: &mut impl Fields, received: &Received, added: AddedFields) {
     spoofed::remove(fields, received.peer.trusted);
+    // A proxy in front that tells of the client only by `X-Forwarded-*` would be contradicted by a `Forwarded` that
+    // begins with us, and by a port that is ours.
+    let told = [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST]
+        .into_iter()
+        .any(|name| fields.map().contains_key(name));
+    let added = AddedFields {
+        forwarded: added.forwarded && (!told || fields.map().contains_key(header::FORWARDED)),
+        ..added
+    };
     if added.x_forwarded {
-        add_x_forwarded(fields, received);
+        add_x_forwarded(fields, received, told);
     }
     if added.forwarded {
         add_forwarded(fields, received);
@@ -97,7 +106,7 @@ pub fn add_request_fields(fields: &mut impl Fields, received: &Received, added: 
 
 // After `spoofed::remove` only a trusted peer's fields are left, so from here on what is there may stay.
 
-fn add_x_forwarded(fields: &mut impl Fields, received: &Received) {
+fn add_x_forwarded(fields: &mut impl Fields, received: &Received, told: bool) {
     if let Some(peer) = received.peer.address {
         let mut list = existing(fields, &X_FORWARDED_FOR);
         list.separate();
@@ -114,6 +123,7 @@ fn add_x_forwarded(fields: &mut impl Fields, received: &Received) {
         fields.set(X_FORWARDED_HOST.clone(), host.clone());
     }
     if let Some(port) = received.port
+        && !told
         && !fields.map().contains_key(&X_FORWARDED_PORT)
     {
         set_or_remove(fields, &X_FORWARDED_PORT, port_value(port));

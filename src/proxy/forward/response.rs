@@ -11,7 +11,8 @@ pub fn add_response_fields(fields: &mut impl Fields, version: http::Version) {
 }
 
 /// The `Proxy-Status` field (RFC 9209) of a response the proxy makes itself because of `reason`, such as
-/// `portcullis;error=connection_refused`.
+/// `portcullis;error=connection_refused;details="connect_refused"`: the type of the registry, which is coarser, and the
+/// word of the log.
 pub fn proxy_status(reason: Reason) -> HeaderValue {
     // The values are made once: an answer under attack costs no formatting.
     static VALUES: LazyLock<Box<[HeaderValue]>> =
@@ -23,7 +24,10 @@ pub fn proxy_status(reason: Reason) -> HeaderValue {
 }
 
 fn format(reason: Reason) -> HeaderValue {
-    let value = format!("portcullis;error={}", reason.proxy_status());
+    let value = format!(
+        "portcullis;error={};details=\"{reason}\"",
+        reason.proxy_status()
+    );
     // The types are tokens of RFC 9209 §2.3, so the fallback is for the compiler.
     HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("portcullis"))
 }
@@ -35,7 +39,10 @@ mod tests {
     #[test]
     fn rfc9209_2_3_every_reason_has_its_error_type() {
         for reason in Reason::ALL {
-            let want = format!("portcullis;error={}", reason.proxy_status());
+            let want = format!(
+                "portcullis;error={};details=\"{reason}\"",
+                reason.proxy_status()
+            );
             assert_eq!(proxy_status(*reason), want.as_str());
         }
     }

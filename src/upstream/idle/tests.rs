@@ -7,6 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::server::socket::Socket;
+use crate::upstream::connection::EndpointWire;
+use pingora::protocols::UniqueID;
 
 const KEEPALIVE: Keepalive = Keepalive {
     idle: Some(Duration::from_secs(60)),
@@ -14,12 +16,12 @@ const KEEPALIVE: Keepalive = Keepalive {
 };
 
 /// A connection for the pool, and the endpoint's end of it.
-async fn pair() -> (Stream, TcpStream) {
+async fn pair() -> (Box<EndpointConnection>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("it is bound");
     let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let ours = EndpointConnection::Plain(Socket::from(ours.expect("it connects")));
-    (Box::new(ours), theirs.expect("it accepts").0)
+    let ours = EndpointWire::Plain(Socket::from(ours.expect("it connects")));
+    (Box::new(ours.into()), theirs.expect("it accepts").0)
 }
 
 fn peer() -> PeerId {
@@ -27,11 +29,7 @@ fn peer() -> PeerId {
 }
 
 /// Waits until the runtime knows that there is something to read.
-async fn heard(stream: &Stream) {
-    let connection = stream
-        .as_any()
-        .downcast_ref::<EndpointConnection>()
-        .expect("ours");
+async fn heard(connection: &EndpointConnection) {
     while connection.is_quiet() {
         tokio::task::yield_now().await;
     }

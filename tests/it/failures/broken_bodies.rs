@@ -21,7 +21,10 @@ async fn a_body_that_the_endpoint_breaks_off_is_visibly_broken_for_the_client() 
         ] {
             for mut client in [http1(address).await, http2(address).await] {
                 let asked = request("GET", path).body(full("")).expect("a request");
-                let response = client.send(asked).await.expect("a header");
+                // Where all of it came at once, the header need not have been passed on.
+                let Ok(response) = client.send(asked).await else {
+                    continue;
+                };
                 assert_eq!(response.status(), 200);
                 assert!(
                     Answer::read(response).await.is_err(),
@@ -36,23 +39,24 @@ async fn a_body_that_the_endpoint_breaks_off_is_visibly_broken_for_the_client() 
             );
         }
         // Byte for byte: the last chunk is missing, or the length is not reached.
-        let mut raw = Raw::sent(
-            address,
-            "GET /close-mid-chunked/10 HTTP/1.1\r\nHost: a\r\n\r\n",
-        )
-        .await;
-        let bytes = String::from_utf8(raw.rest().await).expect("ASCII");
+        let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let bytes = Raw::sent(address, get("/close-mid-chunked/300k"))
+            .await
+            .rest()
+            .await;
+        assert!(bytes.starts_with(b"HTTP/1.1 200 OK\r\n"));
         assert!(
-            bytes.contains("0123456789") && !bytes.ends_with("0\r\n\r\n"),
-            "{bytes:?}"
+            !bytes.ends_with(b"0\r\n\r\n"),
+            "it ends as a whole body does"
         );
-        let mut raw = Raw::sent(address, "GET /close-mid/10 HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        let bytes = String::from_utf8(raw.rest().await)
-            .expect("ASCII")
-            .to_ascii_lowercase();
+        let bytes = Raw::sent(address, get("/close-mid/300k"))
+            .await
+            .rest()
+            .await;
+        let head = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_ascii_lowercase();
         assert!(
-            bytes.contains("content-length: 20\r\n") && bytes.ends_with("\r\n\r\n0123456789"),
-            "{bytes:?}"
+            head.contains("content-length: 614400\r\n") && bytes.len() < 614_400,
+            "{head}"
         );
     })
     .await;

@@ -107,27 +107,6 @@ async fn a_request_on_a_new_connection_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn an_answer_that_has_begun_is_not_asked_for_again() {
-    both_carriers(async |carrier| {
-        let requests = Arc::new(AtomicU64::new(0));
-        let origin = RawOrigin::start(move |_| match requests.fetch_add(1, Ordering::Relaxed) {
-            1 => RawAnswer::new().send("HTTP/1.1 200 OK\r\nx-half").close(),
-            _ => RawAnswer::new().send(OK),
-        });
-        let origin = origin.await.expect("an origin");
-        let portcullis = Portcullis::builder(&site("", Some(origin.address())))
-            .carrier(carrier)
-            .start()
-            .await;
-        let mut client = http1(portcullis.listener("http")).await;
-        assert_eq!(client.get("/first").await.status, 200);
-        assert_eq!(client.get("/second").await.status, 502);
-        assert_eq!(origin.requests(), 2);
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn connections_are_used_again_and_closed_ones_are_not() {
     both_carriers(async |carrier| {
         let origin = origin().await;

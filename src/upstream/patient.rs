@@ -1,15 +1,18 @@
-//! How is an endpoint reached for a request that wants to become a WebSocket?
+//! How long is a connection of the duplex carrier waited for, when one time is not enough?
 //!
-//! Pingora gives a session with an endpoint one read timeout for its whole life. A WebSocket needs two: an answer must
-//! come as soon as any other, and after that both sides may be silent for long. So such a request gets a connection of
-//! its own, whose socket keeps these times itself. It is never used again, so nothing is lost by that.
+//! Pingora gives a session with an endpoint one read timeout for its whole life. A pool may want one time for the answer
+//! and another for the pieces of its body, and a WebSocket a third for the silence after it. Such a request gets a
+//! connection of its own, whose socket keeps these times itself. It is never used again: Pingora recognises a connection
+//! it may use again by its descriptor, and this one shows none.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::connectors::l4::Connect;
@@ -29,38 +32,43 @@ use crate::pool::Timeouts;
 /// How long an upgraded connection may be silent in both directions.
 pub const IDLE: Duration = Duration::from_secs(3600);
 
-/// Opens connections for requests that want to be upgraded.
-pub struct UpgradeConnector {
+/// Opens connections that keep their times themselves.
+pub struct PatientConnector {
     peer: Peer,
     timeouts: Timeouts,
+    upgraded: Option<Arc<AtomicBool>>,
 }
 
-impl UpgradeConnector {
-    /// A connector to this endpoint, with these times.
-    pub fn new(peer: Peer, timeouts: Timeouts) -> Self {
-        Self { peer, timeouts }
+impl PatientConnector {
+    /// A connector to this endpoint, with these times; `upgraded` turns true when silence is allowed.
+    pub fn new(peer: Peer, timeouts: Timeouts, upgraded: Option<Arc<AtomicBool>>) -> Self {
+        Self {
+            peer,
+            timeouts,
+            upgraded,
+        }
     }
 }
 
-impl fmt::Debug for UpgradeConnector {
+impl fmt::Debug for PatientConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpgradeConnector")
+        f.debug_struct("PatientConnector")
             .field("address", &self.peer.address)
             .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl Connect for UpgradeConnector {
+impl Connect for PatientConnector {
     async fn connect(&self, _: &SocketAddr) -> pingora::Result<Stream> {
-        let started = Instant::now();
         let connection = connect(&self.peer, self.timeouts.connect)
             .await
             .map_err(explain)?;
-        log::trace!("connected for an upgrade in {:?}", started.elapsed());
         let socket = PatientSocket {
             connection,
-            answer_within: Some(self.timeouts.first_byte),
+            timeouts: self.timeouts,
+            heard: false,
+            upgraded: self.upgraded.clone(),
             timer: None,
         };
         Ok(Stream::from(VirtualSocketStream::new(Box::new(socket))))
@@ -74,18 +82,27 @@ fn explain(error: ConnectError) -> pingora::BError {
         Reason::UpstreamTls => ErrorType::TLSHandshakeFailure,
         _ => ErrorType::ConnectError,
     };
-    let mut explained = Error::because(kind, "connect for an upgrade", error);
+    let mut explained = Error::because(kind, "connect", error);
     explained.esource = ErrorSource::Upstream;
     explained
 }
 
-/// A connection that waits for its first byte as long as for any response, and then for as long as a WebSocket may be
-/// silent.
+/// A connection that waits as long as for any response, and then for as long as a WebSocket may be silent.
 struct PatientSocket {
     connection: EndpointConnection,
-    /// The limit until the first byte has come.
-    answer_within: Option<Duration>,
+    timeouts: Timeouts,
+    /// Whether anything has come.
+    heard: bool,
+    upgraded: Option<Arc<AtomicBool>>,
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl PatientSocket {
+    fn is_upgraded(&self) -> bool {
+        self.upgraded
+            .as_ref()
+            .is_some_and(|upgraded| upgraded.load(Ordering::Relaxed))
+    }
 }
 
 impl AsyncRead for PatientSocket {
@@ -96,11 +113,15 @@ impl AsyncRead for PatientSocket {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Poll::Ready(read) = Pin::new(&mut this.connection).poll_read(cx, buf) {
-            this.answer_within = None;
+            this.heard = true;
             this.timer = None;
             return Poll::Ready(read);
         }
-        let limit = this.answer_within.unwrap_or(IDLE);
+        let limit = match (this.heard, this.is_upgraded()) {
+            (false, _) => this.timeouts.first_byte,
+            (true, false) => this.timeouts.read,
+            (true, true) => IDLE,
+        };
         let timer = this
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
@@ -117,7 +138,13 @@ impl AsyncWrite for PatientSocket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().connection).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.connection).poll_write(cx, bytes);
+        if written.is_ready() && this.is_upgraded() {
+            // Silent is who neither speaks nor is spoken to.
+            this.timer = None;
+        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,95 @@
+//! What does `print` show of a configuration?
+
+use serde_json::Value;
+
+use super::{configurations, folder, portcullis, stdout};
+
+/// The effective configuration.
+pub fn printed(name: &str) -> Value {
+    let output = portcullis(&folder(), &["print", "-c", name]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn print_shows_every_default() {
+    let config = printed("ok.yaml");
+    for (pointer, value) in [
+        ("/runtime/threads", Value::from(0)),
+        ("/runtime/grace", "30s".into()),
+        ("/runtime/carrier", "auto".into()),
+        ("/admin/address", "127.0.0.1:9901".into()),
+        ("/access_log/format", "json".into()),
+        ("/access_log/path", "stdout".into()),
+        ("/log/level", "info".into()),
+        ("/forwarding/via", true.into()),
+        ("/listeners/0/http2", true.into()),
+        ("/listeners/0/timeouts/header", "10s".into()),
+        ("/listeners/0/limits/fields", 100.into()),
+        ("/routes/0/https_redirect", false.into()),
+        ("/pools/0/balancer", "round_robin".into()),
+        ("/pools/0/protocol", "http1".into()),
+        ("/pools/0/host", "keep".into()),
+        ("/pools/0/timeouts/connect", "3s".into()),
+        ("/pools/0/keepalive/connections", 256.into()),
+    ] {
+        assert_eq!(
+            config.pointer(pointer),
+            Some(&value),
+            "{pointer}: {config:#}"
+        );
+    }
+}
+
+#[test]
+fn print_fills_the_environment_in_and_masks_secrets() {
+    let config = printed("environment.yaml");
+    let addresses = config["listeners"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|listener| &listener["address"]);
+    assert_eq!(
+        addresses.collect::<Vec<_>>(),
+        ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082"]
+    );
+    assert_eq!(config["routes"][0]["respond"]["status"], 204);
+
+    let config = printed("everything.yaml");
+    assert!(!config.to_string().contains("secret-in"), "{config:#}");
+    let fields = &config["routes"][0]["request_headers"]["set"];
+    assert_eq!(
+        (&fields["Authorization"], &fields["X-Plain"]),
+        (&"***".into(), &"plain".into())
+    );
+}
+
+#[test]
+fn what_print_shows_is_a_configuration_itself_and_prints_the_same_again() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for name in configurations(&folder()) {
+        let output = portcullis(&folder(), &["print", "-c", &name]);
+        if !output.status.success() {
+            continue;
+        }
+        std::fs::write(directory.path().join(&name), &output.stdout).expect("writable");
+        let checked = portcullis(directory.path(), &["check", "-c", &name]);
+        assert!(checked.status.success(), "{name}: {}", stdout(&checked));
+        let again = portcullis(directory.path(), &["print", "-c", &name]);
+        assert_eq!(stdout(&again), stdout(&output), "{name}");
+    }
+}
+
+#[test]
+fn print_refuses_a_configuration_with_errors_and_says_which() {
+    let output = portcullis(&folder(), &["print", "-c", "unknown-pool.yaml"]);
+    assert_eq!(
+        (output.status.code(), output.stdout.len()),
+        (Some(1), 0),
+        "{output:?}"
+    );
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("unknown-pool.yaml:9:11: error:"),
+        "{output:?}"
+    );
+}
