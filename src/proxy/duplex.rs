@@ -21,6 +21,9 @@ use crate::upstream::patient;
 /// How much later a request is dropped whose time is over, so that it can be answered first.
 const ANSWER_IN: Duration = Duration::from_secs(1);
 
+/// How much of a body goes into buffers on the way to an endpoint that takes nothing, at least.
+const BUFFERED: u64 = 256 * 1024;
+
 /// Chooses an endpoint.
 ///
 /// # Errors
@@ -74,11 +77,14 @@ pub fn expect_body(end: bool, ctx: &RequestCtx) {
         (&ctx.watchdog, &ctx.listener, ctx.pool())
     {
         // An endpoint that does not take what has come keeps the next piece from being asked for; it is not the client
-        // who is late then, and the endpoint's own limit must come first.
-        let limit = listener
-            .timeouts
-            .body
-            .max(timeouts.write.saturating_add(ANSWER_IN));
+        // who is late then, and the endpoint's own limit must come first. That takes more than buffers hold.
+        let limit = match ctx.received {
+            0..BUFFERED => listener.timeouts.body,
+            _ => {
+                let endpoints = timeouts.write.saturating_add(ANSWER_IN);
+                listener.timeouts.body.max(endpoints)
+            }
+        };
         watchdog.set_body(if end {
             None
         } else {

@@ -94,7 +94,8 @@ struct PatientSocket {
     /// Whether anything has come.
     heard: bool,
     upgraded: Option<Arc<AtomicBool>>,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// What is waited for, and how long that may take.
+    timer: Option<(Duration, Pin<Box<Sleep>>)>,
 }
 
 impl PatientSocket {
@@ -117,17 +118,23 @@ impl AsyncRead for PatientSocket {
             this.timer = None;
             return Poll::Ready(read);
         }
-        let limit = match (this.heard, this.is_upgraded()) {
-            (false, _) => this.timeouts.first_byte,
-            (true, false) => this.timeouts.read,
-            (true, true) => IDLE,
-        };
-        let timer = this
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+        loop {
+            let limit = match (this.heard, this.is_upgraded()) {
+                (false, _) => this.timeouts.first_byte,
+                (true, false) => this.timeouts.read,
+                (true, true) => IDLE,
+            };
+            let (armed, timer) = this
+                .timer
+                .get_or_insert_with(|| (limit, Box::pin(tokio::time::sleep(limit))));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if *armed >= limit {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            // It has become a WebSocket since.
+            this.timer = None;
         }
     }
 }

@@ -290,7 +290,7 @@ async fn a_body_larger_than_the_route_allows_is_refused_announced_or_not() {
         assert_eq!(answer.status, 413);
         assert_eq!(
             answer.header("proxy-status"),
-            Some("portcullis;error=http_request_error")
+            Some("portcullis;error=http_request_error;details=\"body_too_large\"")
         );
     }
     let mut raw = Raw::connect(address).await;

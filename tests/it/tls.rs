@@ -80,7 +80,7 @@ async fn an_unknown_name_can_be_rejected_with_an_alert() {
     let error = shown(&portcullis, &authority, "unknown.test")
         .await
         .expect_err("rejected");
-    assert!(error.to_string().contains("UnrecognisedName"), "{error}");
+    assert!(error.to_string().contains("AccessDenied"), "{error}");
     let known = shown(&portcullis, &authority, "a.wild.test").await;
     assert_eq!(known.expect("a handshake"), exact.der());
 }

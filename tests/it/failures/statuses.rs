@@ -31,7 +31,7 @@ async fn fails(portcullis: &Portcullis, failure: &Failure<'_>) {
         assert_eq!(answer.status, status, "{path}: {answer:?}");
         assert_eq!(
             answer.header("proxy-status"),
-            Some(format!("portcullis;error={error}").as_str()),
+            Some(format!("portcullis;error={error};details=\"{reason}\"").as_str()),
             "{path}"
         );
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");

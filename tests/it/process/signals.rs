@@ -85,7 +85,7 @@ async fn a_second_signal_does_not_wait_for_running_requests() {
         );
         portcullis.signal("TERM");
         eventually("it says that it stops", async || {
-            portcullis.stderr().contains("stopping;")
+            portcullis.stderr().contains("SIGTERM: stopping")
         })
         .await;
         assert!(portcullis.ended().is_none());

@@ -79,7 +79,7 @@ async fn a_certificate_that_does_not_verify_is_a_failure_with_its_own_reason() {
             assert_eq!(answer.status, 502);
             assert_eq!(
                 answer.header("proxy-status"),
-                Some("portcullis;error=tls_protocol_error")
+                Some("portcullis;error=tls_protocol_error;details=\"upstream_tls\"")
             );
             let line = portcullis.logged(|_| true).await;
             assert_eq!(
