@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::chunked::{Chunks, Malformed};
+use super::frames::HeaderClock;
 use super::wire::Wire;
 
 /// What a session may read now.
@@ -63,6 +64,8 @@ pub struct Connection {
     write_limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     about: Arc<ProxyDigest>,
+    /// Of HTTP/2.
+    headers: Option<Box<HeaderClock>>,
     /// Whether the answer's end is the connection's end, and has not come.
     unfinished: AtomicBool,
 }
@@ -85,6 +88,7 @@ impl Connection {
             write_limit,
             stalled: None,
             about,
+            headers: None,
             unfinished: AtomicBool::new(false),
         }
     }
@@ -120,7 +124,9 @@ impl Connection {
     }
 
     /// Hands everything to an HTTP/2 session, which frames and gathers by itself.
-    pub fn become_http2(&mut self) {
+    /// A request's header must be complete within `header_limit`.
+    pub fn become_http2(&mut self, header_limit: Duration) {
+        self.headers = Some(Box::new(HeaderClock::new(header_limit)));
         self.expect = Expect::Stream;
         self.buffers_writes = false;
     }
@@ -279,7 +285,18 @@ impl AsyncRead for Connection {
         match this.expect {
             Expect::Nothing => this.poll_presence(cx),
             Expect::Chunked(chunks) => this.poll_chunked_read(cx, buf, chunks),
-            Expect::Stream => this.poll_session_read(cx, buf, usize::MAX).map_ok(|_| ()),
+            Expect::Stream => {
+                let before = buf.filled().len();
+                let read = this.poll_session_read(cx, buf, usize::MAX);
+                let Some(clock) = &mut this.headers else {
+                    return read.map_ok(|_| ());
+                };
+                if read.is_pending() {
+                    return clock.poll(cx).map(Err);
+                }
+                clock.heard(&buf.filled()[before..]);
+                read.map_ok(|_| ())
+            }
             Expect::Body(left) => {
                 let most = usize::try_from(left).unwrap_or(usize::MAX);
                 let length = ready!(this.poll_session_read(cx, buf, most))?;
@@ -384,6 +401,11 @@ impl Shutdown for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // What an endpoint sent before it broke off is the client's, as far as the socket takes it at once.
+        let mut now = Context::from_waker(Waker::noop());
+        if !self.output.is_empty() && self.poll_drain_output(&mut now).is_ready() {
+            let _ = self.wire.poll_flush(&mut now);
+        }
         if *self.unfinished.get_mut() {
             self.wire.socket().reset_on_close();
         }

@@ -34,7 +34,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Serves streams until the connection ends.
 pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Arc<Worker>) {
     let listener = &about.listener;
-    connection.become_http2();
+    connection.become_http2(listener.timeouts.header);
     let digest = Arc::new(Digest {
         proxy_digest: connection.get_proxy_digest(),
         ..Digest::default()

@@ -6,6 +6,7 @@
 
 mod chunked;
 pub mod connection;
+mod frames;
 pub mod head;
 mod http1;
 mod http2;

@@ -289,3 +289,24 @@ const WIDE_OPEN_GET: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
     \x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x7f\xff\xff\xff\
     \x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\x00\x00\x00\
     \x00\x00\x17\x01\x05\x00\x00\x00\x01\x82\x86\x41\x06a.test\x44\x0b/bytes/256m";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_a_header_that_does_not_end_ends_the_connection_even_beside_an_open_stream() {
+    let origin = origin().await;
+    let portcullis = limited("header: 500ms, idle: 60s, body: 60s", &origin).await;
+    let mut client = Frames::connect(portcullis.listener("http")).await;
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "a.test"),
+        (":path", "/upload"),
+    ];
+    client.headers(1, &fields, false).await;
+    // HEADERS without END_HEADERS, and nothing after it.
+    client.frame(0x01, 0x00, 3, b"\x82").await;
+    let ended = client.ended(3).await;
+    assert!(
+        matches!(ended, Ended::Closed | Ended::GoAway(_)),
+        "{ended:?}"
+    );
+}
