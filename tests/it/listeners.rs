@@ -315,3 +315,13 @@ async fn after_its_limit_of_requests_an_http2_connection_says_goaway_and_finishe
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_file_that_is_no_socket_is_never_taken_for_one() {
+    let origin = origin().await;
+    let yaml = site("", origin.address()).replace("127.0.0.1:0", "unix:@dir@/precious.txt");
+    let refused = Portcullis::builder(&yaml)
+        .file("precious.txt", "kept")
+        .refused();
+    assert!(refused.contains("not a socket"), "{refused}");
+}

@@ -7,4 +7,5 @@ mod large;
 mod leaving;
 mod live;
 mod pieces;
+mod stray;
 mod websocket;
