@@ -5,11 +5,11 @@
 //! | Module | The question it answers | May use |
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
-//! | [`proxy`] | what happens to one request? | everything below, Pingora |
+//! | [`proxy`] | what happens to one request? | everything but the process; Pingora |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `config`, `route`, `proxy::forward` |
-//! | [`pool`] | which endpoint serves it, and what did we learn? | `state`, `upstream`, `telemetry` |
-//! | [`upstream`] | how is that endpoint reached? | `pool`, `tls`, Pingora |
+//! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `state`, `upstream`, `telemetry`, `error` |
+//! | [`upstream`] | how is that endpoint reached? | `pool`, `server::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error` |
 //! | [`error`] | in which ways can it fail? | nothing |
 //!
