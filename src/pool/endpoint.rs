@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
@@ -66,14 +66,17 @@ pub struct EndpointKey {
     pub address: Address,
 }
 
+/// How often the failing of one endpoint is told.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
 /// What is remembered about an endpoint over reloads.
 #[derive(Debug, Default)]
 pub struct EndpointState {
     /// Requests it is serving now.
     in_flight: AtomicU32,
     drained: AtomicBool,
-    /// Whether its failing has been told.
-    failing: AtomicBool,
+    /// When its failing was last told, in seconds of the wall clock.
+    told: AtomicU64,
 }
 
 impl EndpointState {
@@ -92,14 +95,15 @@ impl EndpointState {
         self.drained.store(drained, Ordering::Relaxed);
     }
 
-    /// Notes that it fails; true if it did not before.
-    pub fn begins_to_fail(&self) -> bool {
-        !self.failing.swap(true, Ordering::Relaxed)
-    }
-
-    /// Notes that it works; true if it failed before. One load in the usual case.
-    pub fn works_again(&self) -> bool {
-        self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed)
+    /// Whether its failing should be told: not within a minute after it was told before.
+    pub fn tell_failing(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let last = self.told.load(Ordering::Relaxed);
+        now.saturating_sub(last) >= TELL_EVERY.as_secs()
+            && self
+                .told
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     pub(super) fn begin(&self) {

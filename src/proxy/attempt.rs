@@ -58,15 +58,15 @@ pub fn may_repeat(session: &Session) -> bool {
     session.req_header().method.is_idempotent()
 }
 
-/// Tells the operator what went wrong with an endpoint, once until it works again: the access log has one word for it,
-/// and a flood of failures must not become a flood of lines.
+/// Tells the operator what went wrong with an endpoint, once a minute at most: the access log has one word for it, and a
+/// flood of failures must not become a flood of lines.
 pub fn explain(ctx: &RequestCtx, error: &dyn std::fmt::Display) {
     if let (Some(lease), Some((pool, _))) = (&ctx.lease, ctx.pool())
-        && lease.endpoint().state.begins_to_fail()
+        && lease.endpoint().state.tell_failing(ctx.time)
     {
         let name = &lease.endpoint().name;
         log::warn!(
-            "pool {}: endpoint {name}: {error} (not said again until it works)",
+            "pool {}: endpoint {name}: {error} (told once a minute)",
             pool.name
         );
     }
@@ -219,9 +219,6 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     }
     if let Some(lease) = &mut ctx.lease {
         lease.settle(Outcome::of_status(status), now);
-        if lease.endpoint().state.works_again() {
-            log::info!("endpoint {} works again", lease.endpoint().name);
-        }
     }
 }
 

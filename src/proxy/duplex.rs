@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use http::Method;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -40,6 +41,7 @@ pub fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
         let left = deadline.saturating_duration_since(Instant::now());
         timeouts.connect = timeouts.connect.min(left);
         timeouts.first_byte = timeouts.first_byte.min(left);
+        timeouts.read = timeouts.read.min(left);
         if let Some(watchdog) = &ctx.watchdog {
             watchdog.set_total(deadline.checked_add(ANSWER_IN));
         }
@@ -123,6 +125,10 @@ pub fn response(
     header: &mut ResponseHeader,
     ctx: &mut RequestCtx,
 ) -> pingora::Result<()> {
+    if !header.status.is_informational() && !attempt::framing_is_plain(header) {
+        let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
+        return Err(refuse(ctx, error));
+    }
     if header.status.as_u16() == 101 && !ctx.upgrade {
         let error = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
         return Err(refuse(ctx, error));
@@ -134,7 +140,8 @@ pub fn response(
         // From here on both sides may be silent for long, and no limit of a request holds.
         session.set_read_timeout(Some(patient::IDLE));
         if let Some(watchdog) = &ctx.watchdog {
-            watchdog.reset();
+            watchdog.set_total(None);
+            watchdog.set_body(None);
         }
     }
     if let Some(live) = &ctx.upgraded
@@ -143,7 +150,12 @@ pub fn response(
         live.store(true, Ordering::Relaxed);
     }
     attempt::response(header, ctx);
-    note_end(session, &header.headers, ctx);
+    let bodiless = header.status.is_informational()
+        || matches!(header.status.as_u16(), 204 | 304)
+        || session.req_header().method == Method::HEAD;
+    if !bodiless {
+        note_end(session, &header.headers, ctx);
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
-use http::{HeaderName, HeaderValue, Method, Version};
+use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
 use crate::error::Reason;
@@ -147,15 +147,19 @@ fn is_absolute(target: &[u8]) -> bool {
 /// Whether a request asks for a WebSocket (RFC 6455 §4.1), the one change of protocol that is passed on. Any other is
 /// left out, and the request is one like all others.
 pub fn wants_websocket(header: &RequestHeader) -> bool {
-    let names = |field: HeaderName, word: &[u8]| {
-        let lines = header.headers.get_all(field).iter();
-        let mut words = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        words.any(|found| found.trim_ascii().eq_ignore_ascii_case(word))
+    let mut protocols = header.headers.get_all(UPGRADE).iter();
+    let websocket = match (protocols.next(), protocols.next()) {
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"websocket"),
+        _ => false,
     };
+    let mut options = header
+        .headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     header.version == Version::HTTP_11
-        && header.headers.contains_key(UPGRADE)
-        && names(UPGRADE, b"websocket")
-        && names(CONNECTION, b"upgrade")
+        && websocket
+        && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 enum Authority<'a> {

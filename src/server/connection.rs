@@ -120,6 +120,8 @@ impl Connection {
 
     /// Says what the next session may read.
     pub fn expect(&mut self, expect: Expect) {
+        // Another request: the answer before it was whole.
+        self.unfinished = AtomicBool::new(false);
         self.expect = expect;
     }
 

@@ -119,6 +119,7 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
     let mut host = None;
     let mut length: Option<u64> = None;
     let mut chunked = false;
+    let mut websocket = false;
     let mut upgrade = false;
     for line in lines {
         let line = line?;
@@ -150,7 +151,11 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
                 }
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                upgrade |= value.eq_ignore_ascii_case(b"websocket");
+                websocket = value.eq_ignore_ascii_case(b"websocket");
+            }
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                let mut options = value.split(|&byte| byte == b',');
+                upgrade |= options.any(|option| trim(option).eq_ignore_ascii_case(b"upgrade"));
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let this = decimal(value).ok_or(Reason::BadRequest)?;
@@ -184,7 +189,7 @@ fn inspect(head: &[u8], limits: &HeadLimits) -> Result<Expect, Reason> {
         // A body keeps its bounds whatever else is asked for: only a request without one can give its connection away.
         _ if chunked => Expect::Chunked(Chunks::new()),
         Some(length) if length > 0 => Expect::Body(length),
-        _ if upgrade && version == Version::Http11 => Expect::Stream,
+        _ if websocket && upgrade && version == Version::Http11 => Expect::Stream,
         _ => Expect::Nothing,
     })
 }

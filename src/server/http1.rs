@@ -36,6 +36,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     let watchdog = Arc::new(Watchdog::default());
     let mut shutdown = worker.shutdown.clone();
     let mut served: u32 = 0;
+    let mut skipped = false;
     loop {
         let patience = if served == 0 {
             listener.timeouts.first_byte
@@ -54,10 +55,12 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 _ => return Ended::Closed,
             }
         }
-        if served > 0 && connection.skip_line_ends() {
+        if served > 0 && !skipped && connection.skip_line_ends() {
             // Old clients end a body with a line of its own (RFC 9112 §2.2); no request has begun by that.
+            skipped = true;
             continue;
         }
+        skipped = false;
         let since = Instant::now();
         let reading = Box::pin(read_head(&mut connection, listener, served == 0));
         let read = tokio::select! {

@@ -11,6 +11,7 @@ pub mod patient;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy, Scheme};
@@ -168,6 +169,8 @@ impl Peer {
             // Nobody else has this number, so the connection is never found again. Counted down, it is far from where
             // hashes are likely to be.
             peer.group_key = !UNSHARED.fetch_add(1, Ordering::Relaxed);
+            // Pingora pools it all the same; there it is closed at once.
+            peer.options.idle_timeout = Some(Duration::ZERO);
         }
         peer
     }

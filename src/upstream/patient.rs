@@ -3,7 +3,7 @@
 //! Pingora gives a session with an endpoint one read timeout for its whole life. A pool may want one time for the answer
 //! and another for the pieces of its body, and a WebSocket a third for the silence after it. Such a request gets a
 //! connection of its own, whose socket keeps these times itself. It is never used again: Pingora recognises a connection
-//! it may use again by its descriptor, and this one shows none.
+//! it may use again by its descriptor, which this one does not show, so it is closed after its request.
 
 use std::fmt;
 use std::future::Future;
@@ -147,8 +147,8 @@ impl AsyncWrite for PatientSocket {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.connection).poll_write(cx, bytes);
-        if written.is_ready() && this.is_upgraded() {
-            // Silent is who neither speaks nor is spoken to.
+        if written.is_ready() {
+            // Silent is who neither speaks nor is spoken to; an answer is due when the whole request is there.
             this.timer = None;
         }
         written

@@ -46,7 +46,9 @@ fn a_header_is_found_with_its_length_and_what_follows() {
 #[test]
 fn an_upgrade_gives_the_connection_away() {
     assert_eq!(
-        body("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"),
+        body(
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n"
+        ),
         Ok(Expect::Stream)
     );
 }

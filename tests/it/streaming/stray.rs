@@ -107,3 +107,27 @@ async fn an_answer_nobody_asked_for_is_nobodys_answer() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_not_used_again_do_not_stay_open() {
+    for settings in [
+        "keepalive: {idle: 0s}",
+        "keepalive: {connections: 0}",
+        "timeouts: {first_byte: 20s, read: 40s}",
+    ] {
+        let origin = origin().await;
+        let yaml = site("", origin.address()).replace("]}]", &format!("], {settings}}}]"));
+        let portcullis = Portcullis::start(&yaml).await;
+        for _ in 0..10 {
+            let mut client = http1(portcullis.listener("http")).await;
+            assert_eq!(client.post("/upload", "a body").await.status, 200);
+        }
+        let journal = origin.journal();
+        assert!(
+            journal
+                .becomes(PATIENCE, |journal| journal.open_connections() == 0)
+                .await,
+            "{settings}: {journal:?}"
+        );
+    }
+}

@@ -163,3 +163,22 @@ async fn no_time_limit_of_a_request_holds_for_an_open_websocket() {
         .expect("an echo");
     assert_eq!(echo, [0x81, 0x05, b'H', b'e', b'l', b'l', b'o']);
 }
+
+#[tokio::test]
+async fn a_websocket_is_one_line_in_the_log_and_no_failure() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site("", origin.address())).await;
+    let mut raw = Raw::sent(portcullis.listener("http"), HANDSHAKE).await;
+    assert_eq!(raw.response().await.status, 101);
+    drop(raw);
+    portcullis.logged(|line| line["status"] == 101).await;
+    let mut after = http1(portcullis.listener("http")).await;
+    assert_eq!(after.get("/after").await.status, 200);
+    portcullis.logged(|line| line["target"] == "/after").await;
+    let lines = portcullis.access_log();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let refused = portcullis
+        .metric("portcullis_failures_total{reason=\"bad_request\"}")
+        .await;
+    assert_eq!(refused, 0.0);
+}
