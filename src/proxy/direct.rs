@@ -423,3 +423,62 @@ pub fn broken_answer(error: ProxyError) -> pingora::BError {
     };
     dropped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The framing a client of `version` gets for an endpoint's: `length`, `chunked` or `close`.
+    fn framed(
+        version: Version,
+        endpoint: &[(&'static str, &str)],
+        no_body: bool,
+        head: bool,
+    ) -> &'static str {
+        let mut header = ResponseHeader::build(200, None).expect("a header");
+        for (name, value) in endpoint {
+            header.append_header(*name, *value).expect("a field");
+        }
+        frame(&mut header, version, no_body, head);
+        match (
+            header.headers.contains_key(CONTENT_LENGTH),
+            header.headers.contains_key(TRANSFER_ENCODING),
+        ) {
+            (true, false) => "length",
+            (false, true) => "chunked",
+            (false, false) => "close",
+            (true, true) => "both",
+        }
+    }
+
+    #[test]
+    fn rfc9112_6_a_body_is_framed_for_the_version_of_its_client() {
+        let length: &[_] = &[("Content-Length", "3")];
+        let chunked: &[_] = &[("Transfer-Encoding", "chunked")];
+        for (version, of_length, of_chunks, of_close) in [
+            (Version::HTTP_11, "length", "chunked", "chunked"),
+            (Version::HTTP_10, "length", "close", "close"),
+            (Version::HTTP_2, "length", "close", "close"),
+        ] {
+            assert_eq!(
+                framed(version, length, false, false),
+                of_length,
+                "{version:?}"
+            );
+            assert_eq!(
+                framed(version, chunked, false, false),
+                of_chunks,
+                "{version:?}"
+            );
+            assert_eq!(framed(version, &[], false, false), of_close, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_body_is_not_framed_but_head_tells_how_it_would_be() {
+        let chunked: &[_] = &[("Transfer-Encoding", "chunked")];
+        assert_eq!(framed(Version::HTTP_11, chunked, true, false), "close");
+        assert_eq!(framed(Version::HTTP_11, chunked, true, true), "chunked");
+        assert_eq!(framed(Version::HTTP_11, &[], true, false), "close");
+    }
+}

@@ -90,3 +90,110 @@ fn of_endpoint(error: &Error, stage: Stage) -> Reason {
         _ => Reason::UpstreamBadResponse,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(kind: ErrorType, stage: Stage) -> Reason {
+        let mut error = Error::explain(kind, "test");
+        error.esource = ErrorSource::Upstream;
+        reason(&error, stage)
+    }
+
+    #[test]
+    fn the_same_error_means_what_the_stage_makes_of_it() {
+        use Stage::{BeforeHeader, Connecting, InBody};
+        for (kind, stage, want) in [
+            (
+                ErrorType::ConnectRefused,
+                Connecting,
+                Reason::ConnectRefused,
+            ),
+            (
+                ErrorType::ConnectTimedout,
+                Connecting,
+                Reason::ConnectTimeout,
+            ),
+            (ErrorType::ConnectNoRoute, Connecting, Reason::ConnectFailed),
+            (ErrorType::InvalidCert, Connecting, Reason::UpstreamTls),
+            (ErrorType::ReadError, Connecting, Reason::ConnectFailed),
+            (
+                ErrorType::ReadTimedout,
+                BeforeHeader,
+                Reason::UpstreamFirstByteTimeout,
+            ),
+            (ErrorType::ReadTimedout, InBody, Reason::UpstreamReadTimeout),
+            (
+                ErrorType::WriteTimedout,
+                BeforeHeader,
+                Reason::UpstreamWriteTimeout,
+            ),
+            (
+                ErrorType::ConnectionClosed,
+                BeforeHeader,
+                Reason::UpstreamReset,
+            ),
+            (
+                ErrorType::ConnectionClosed,
+                InBody,
+                Reason::UpstreamIncomplete,
+            ),
+            (
+                ErrorType::InvalidHTTPHeader,
+                BeforeHeader,
+                Reason::UpstreamBadResponse,
+            ),
+            (
+                ErrorType::H2Error,
+                BeforeHeader,
+                Reason::UpstreamBadResponse,
+            ),
+        ] {
+            assert_eq!(endpoint(kind.clone(), stage), want, "{kind:?} {stage:?}");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_keeps_its_time_itself_is_a_timeout_and_no_reset() {
+        let cause = io::Error::from(io::ErrorKind::TimedOut);
+        let mut error = Error::because(ErrorType::ReadError, "test", cause);
+        error.esource = ErrorSource::Upstream;
+        assert_eq!(
+            reason(&error, Stage::BeforeHeader),
+            Reason::UpstreamFirstByteTimeout
+        );
+        assert_eq!(reason(&error, Stage::InBody), Reason::UpstreamReadTimeout);
+    }
+
+    #[test]
+    fn a_client_that_is_late_or_wrong_is_not_one_that_left() {
+        let client = |kind: ErrorType| {
+            let mut error = Error::explain(kind, "test");
+            error.esource = ErrorSource::Downstream;
+            reason(&error, Stage::BeforeHeader)
+        };
+        assert_eq!(client(ErrorType::ReadTimedout), Reason::BodyTimeout);
+        assert_eq!(client(ErrorType::InvalidHTTPHeader), Reason::BadRequest);
+        assert_eq!(client(ErrorType::WriteError), Reason::ClientGone);
+        assert_eq!(client(ErrorType::ConnectionClosed), Reason::ClientGone);
+    }
+
+    #[test]
+    fn the_request_s_own_time_goes_before_the_step_s() {
+        let past = Instant::now();
+        assert_eq!(
+            timeout(Some(past), Reason::UpstreamReadTimeout),
+            Reason::TotalTimeout
+        );
+        let later = past.checked_add(std::time::Duration::from_secs(60));
+        assert_eq!(
+            timeout(later, Reason::UpstreamReadTimeout),
+            Reason::UpstreamReadTimeout
+        );
+        assert_eq!(
+            timeout(None, Reason::UpstreamReadTimeout),
+            Reason::UpstreamReadTimeout
+        );
+    }
+}

@@ -5,6 +5,8 @@
 //! pipelined request stays where it is), a write buffer that lets header and body leave in one system call, and a limit
 //! on how long a client may leave an answer unread.
 
+mod pingora;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -15,13 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use ::pingora::protocols::Shutdown;
+use ::pingora::protocols::raw_connect::ProxyDigest;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID, UniqueIDType,
-};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -413,43 +412,6 @@ impl Drop for Connection {
         }
     }
 }
-
-impl UniqueID for Connection {
-    fn id(&self) -> UniqueIDType {
-        self.wire.socket().fd()
-    }
-}
-
-impl Ssl for Connection {
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        match &self.wire {
-            Wire::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                Some(ALPN::H2)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl GetTimingDigest for Connection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Connection {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        Some(Arc::clone(&self.about))
-    }
-}
-
-impl GetSocketDigest for Connection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        None
-    }
-}
-
-impl Peek for Connection {}
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
