@@ -43,6 +43,11 @@ pub enum AddressError {
     /// There is no port.
     #[error("the port is missing; write `{0}:8080`")]
     NoPort(String),
+    /// There is only a port.
+    #[error(
+        "`{0}` is only a port; write `127.0.0.1:{0}`, or `:{0}` for a listener on every address"
+    )]
+    OnlyPort(String),
     /// The port is not a number from 0 to 65535.
     #[error("`{0}` is not a port")]
     BadPort(String),
@@ -97,6 +102,9 @@ pub fn parse(written: &str) -> Result<WrittenAddress, AddressError> {
     }
     if written.parse::<Ipv6Addr>().is_ok() || written.matches(':').count() > 1 {
         return Err(AddressError::Unbracketed);
+    }
+    if !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(AddressError::OnlyPort(written.to_owned()));
     }
     let (host, port) = written
         .split_once(':')
@@ -172,6 +180,7 @@ mod tests {
     fn a_mistyped_address_is_told_what_is_wrong() {
         for (text, part) in [
             ("127.0.0.1", "port is missing"),
+            ("8080", "is only a port"),
             ("::1", "brackets"),
             ("[::g]:80", "not an IPv6 address"),
             ("10.0.0.300:80", "not a host name"),

@@ -116,8 +116,17 @@ pub(super) fn networks(
     for (index, network) in written.iter().enumerate() {
         if network.value == "unix" {
             unix = true;
-        } else if let Ok(network) = network.value.parse::<IpNet>() {
-            networks.push(network);
+        } else if let Ok(parsed) = network.value.parse::<IpNet>() {
+            if parsed.prefix_len() == 0 {
+                diagnostics.push(
+                    Diagnostic::warning(
+                        format!("{key}[{index}]"),
+                        "everyone is believed about who the client is",
+                    )
+                    .at(network.position.clone()),
+                );
+            }
+            networks.push(parsed);
         } else if let Ok(address) = network.value.parse::<std::net::IpAddr>() {
             networks.push(IpNet::from(address));
         } else {
@@ -168,7 +177,18 @@ fn admin(config: &Config, diagnostics: &mut Diagnostics) -> Option<Address> {
         return None;
     }
     match address::parse(&written.value) {
-        Ok(WrittenAddress::Known(address)) => Some(address),
+        Ok(WrittenAddress::Known(address)) => {
+            if matches!(&address, Address::Inet(inet) if !inet.ip().to_canonical().is_loopback()) {
+                diagnostics.push(
+                    Diagnostic::warning(
+                        "admin.address",
+                        "whoever reaches this address can read it: there is no authentication",
+                    )
+                    .at(written.position.clone()),
+                );
+            }
+            Some(address)
+        }
         Ok(WrittenAddress::Named { .. }) => {
             diagnostics.push(
                 Diagnostic::error(
