@@ -22,6 +22,7 @@ use crate::snapshot::{Listener, Snapshot, Unread, compile};
 use crate::state::State;
 use crate::telemetry::access_log::{self, AccessLog, Destination};
 use crate::telemetry::{Metrics, process_log};
+use crate::upstream::system_roots;
 
 /// Why a process did not start.
 #[derive(Debug, thiserror::Error)]
@@ -242,22 +243,8 @@ fn server_conf(threads: usize) -> ServerConf {
         upstream_keepalive_pool_size: 1024 * threads,
         // Attempts in all; retries are decided by our hooks, this only bounds them.
         max_retries: 4,
-        ca_file: ca_file(),
+        ca_file: system_roots::ca_file(),
         ..ServerConf::default()
-    }
-}
-
-/// Pingora's connectors load the system's authorities when they are made, and panic when one of them can't be read or
-/// there are none. Then they are given an empty file; pools that verify bring the authorities of our own store.
-fn ca_file() -> Option<String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut store = rustls::RootCertStore::empty();
-    let (_, ignored) = store.add_parsable_certificates(found.certs);
-    let usable = found.errors.is_empty() && ignored == 0 && !store.is_empty();
-    if usable {
-        None
-    } else {
-        Some("/dev/null".to_owned())
     }
 }
 

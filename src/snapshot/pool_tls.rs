@@ -15,7 +15,7 @@ use crate::tls::{
     Authorities, ConnectAlpn, ConnectSettings, LoadedCertificate, Pem, TlsError, Verification,
     client_config,
 };
-use crate::upstream::{PoolTls, wrap_certificates};
+use crate::upstream::{PoolTls, system_roots, wrap_certificates};
 
 /// Compiles it; what is wrong is reported.
 pub(super) fn pool_tls(
@@ -136,7 +136,10 @@ pub(super) fn pool_tls(
         Ok(config) => Some(Arc::new(PoolTls {
             config,
             verify: tls.verify,
-            authorities: authorities.map(|(_, certificates)| wrap_certificates(&certificates)),
+            authorities: match authorities {
+                Some((_, certificates)) => Some(wrap_certificates(&certificates)),
+                None => system_roots::instead(),
+            },
             client_certificate: client.map(|(_, for_duplex)| for_duplex),
             fingerprint: hasher.finish(),
         })),

@@ -61,6 +61,29 @@ async fn an_endpoint_with_a_certificate_of_the_pools_own_authority_is_verified_a
 }
 
 #[tokio::test]
+async fn a_machine_without_authorities_can_still_speak_tls_where_it_does_not_need_them() {
+    both_carriers(async |carrier| {
+        let authority = Authority::new();
+        let (_origin, address) = tls_origin(&authority.issue(&["inner.test"]), None).await;
+        for tls in ["verify: false", "ca: ca.pem, name: inner.test"] {
+            let portcullis = Portcullis::builder(&pool(&address, &format!(", tls: {{{tls}}}")))
+                .file("ca.pem", authority.pem())
+                .env("SSL_CERT_FILE", "/dev/null")
+                .env("SSL_CERT_DIR", "/nonexistent")
+                .carrier(carrier)
+                .start()
+                .await;
+            assert_eq!(
+                echoes(&portcullis, carrier).await[0]["method"],
+                "GET",
+                "{tls}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_certificate_that_does_not_verify_is_a_failure_with_its_own_reason() {
     both_carriers(async |carrier| {
         let (authority, other) = (Authority::new(), Authority::new());
