@@ -3,15 +3,27 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use http::StatusCode;
 
-use crate::config::{Diagnostics, print, schema};
+use crate::admin::client::{AskError, Place, read};
+use crate::admin::{Comparison, ReloadReport, UpgradeReport, UpgradeRequest, sent};
+use crate::config::{Config, Diagnostics, load, print, schema};
 use crate::demo;
-use crate::server::run::{self, Prepared, StartError};
+use crate::pool::Address;
+use crate::pool::address::{self, WrittenAddress};
+use crate::server::directory::Directory;
+use crate::server::exit::StartError;
+use crate::server::prepare::{self, Prepared};
+use crate::server::run::{self, Launch};
 
 /// Where the configuration is, unless said otherwise.
 const DEFAULT_CONFIG: &str = "/etc/portcullis/portcullis.yaml";
+
+/// No running process could be asked.
+const NOT_REACHED: u8 = 3;
 
 #[derive(Parser)]
 #[command(name = "portcullis", version, about = "An edge proxy and load balancer", long_about = None)]
@@ -22,10 +34,16 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve. Stops on SIGTERM (in good order) or SIGINT (at once).
+    /// Serve. SIGHUP reloads, SIGUSR2 upgrades, SIGTERM stops in good order, SIGINT at once.
+    ///
+    /// Exit codes when it does not start: 1 configuration, 3 an address, 4 certificates, 5 a Unix socket in use, 6 a log or
+    /// PID file, 7 an upgrade that failed.
     Run {
         #[command(flatten)]
         config: ConfigFile,
+        /// Take over from the process that waits at this socket; for `portcullis upgrade`.
+        #[arg(long, value_name = "SOCKET", hide = true)]
+        take_over: Option<PathBuf>,
     },
     /// Check a configuration and report everything that is wrong. Exit code 0, or 1 with the list.
     Check {
@@ -34,6 +52,38 @@ enum Command {
         /// Fail on warnings too.
         #[arg(long)]
         strict: bool,
+        /// Compare with a running process as well: what a reload would change, and what takes an upgrade (exit code 2).
+        /// Its admin listener, `IP:port`, or its control socket, `unix:/path`.
+        #[arg(long, value_name = "RUNNING", value_parser = place)]
+        against: Option<Address>,
+    },
+    /// Reload the configuration of the running process, and say what came of it.
+    ///
+    /// Exit codes: 0 applied or unchanged, 1 rejected, 2 it needs an upgrade, 3 no process was reached.
+    Reload {
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Fail readiness, so that balancers in front send requests elsewhere; everything else goes on.
+    Drain {
+        #[command(flatten)]
+        running: Running,
+        /// Be ready again.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Replace the running process by a new one, which takes over its sockets.
+    ///
+    /// Exit codes: 0 the new process serves, 1 it does not and the old one serves on, 3 no process was reached.
+    Upgrade {
+        #[command(flatten)]
+        running: Running,
+        /// The binary to start. Default: the file that the running process was started from.
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+        /// A configuration to start it with. Default: that of the running process.
+        #[arg(long, value_name = "FILE")]
+        new_config: Option<PathBuf>,
     },
     /// Print the configuration in force with every default filled in, secrets masked. JSON, which is YAML as well.
     Print {
@@ -53,57 +103,153 @@ struct ConfigFile {
     path: PathBuf,
 }
 
+/// Which process is asked.
+#[derive(clap::Args)]
+struct Running {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Where the process is asked, instead of the control socket that goes by its configuration: `unix:/path`, or for
+    /// reload and drain also the admin listener's `IP:port`.
+    #[arg(long, value_name = "RUNNING", value_parser = place)]
+    at: Option<Address>,
+}
+
+fn place(written: &str) -> Result<Address, String> {
+    let written = written.strip_prefix("http://").unwrap_or(written);
+    match address::parse(written.trim_end_matches('/')) {
+        Ok(WrittenAddress::Known(address)) => Ok(address),
+        Ok(WrittenAddress::Named { .. }) => Err("write `IP:port` or `unix:/path`".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let done = match CommandLine::parse().command {
-        Command::Run { config } => serve(&config.path),
-        Command::Check { config, strict } => return check(&config.path, strict),
-        Command::Print { config } => return effective(&config.path),
-        Command::Schema => {
-            return say(&format!("{:#}", schema::schema()), ExitCode::SUCCESS);
-        }
-        Command::Demo => demo::demo(),
-    };
+    match CommandLine::parse().command {
+        Command::Run { config, take_over } => started(serve(&config.path, take_over)),
+        Command::Check {
+            config,
+            strict,
+            against,
+        } => check(&config.path, strict, against),
+        Command::Reload { running } => answered(reload(&running)),
+        Command::Drain { running, off } => answered(drain(&running, off)),
+        Command::Upgrade {
+            running,
+            binary,
+            new_config,
+        } => answered(upgrade(&running, binary, new_config)),
+        Command::Print { config } => effective(&config.path),
+        Command::Schema => say(&format!("{:#}", schema::schema()), ExitCode::SUCCESS),
+        Command::Demo => started(demo::demo()),
+    }
+}
+
+fn started(done: Result<(), StartError>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.code())
         }
     }
 }
 
-fn serve(path: &Path) -> Result<(), StartError> {
+fn answered(answer: Result<ExitCode, AskError>) -> ExitCode {
+    answer.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        match error {
+            AskError::Unreached(_) | AskError::NoAnswer(_) => ExitCode::from(NOT_REACHED),
+            AskError::Refused(_) => ExitCode::FAILURE,
+        }
+    })
+}
+
+fn serve(path: &Path, take_over: Option<PathBuf>) -> Result<(), StartError> {
     let state = run::new_state()?;
-    let prepared = run::prepare(path, &state);
-    if prepared.snapshot.is_none() {
-        return Err(StartError::Config(prepared.diagnostics));
-    }
-    run::start_process_log(&prepared.config)?;
-    for warning in prepared.diagnostics.iter() {
-        let place = warning
-            .position
-            .as_ref()
-            .map(|place| format!("{place}: "))
-            .unwrap_or_default();
-        log::warn!("{place}{}: {}", warning.key, warning.message);
-    }
-    run::start(prepared, state)?.serve();
+    let config = path.to_owned();
+    let launch = Launch {
+        source: Arc::new(move |state| prepare::prepare(&config, state)),
+        path: Some(path.to_owned()),
+        take_over,
+    };
+    run::launch(launch, state)?.serve();
     Ok(())
 }
 
-fn check(path: &Path, strict: bool) -> ExitCode {
-    let prepared = match run::new_state() {
-        Ok(state) => run::prepare(path, &state),
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
+impl Running {
+    fn place(&self) -> Place {
+        match &self.at {
+            Some(address) => Place::At(address.clone()),
+            None => {
+                // What is wrong with the configuration is told by the process; its directory may still be read.
+                let mut ignored = Diagnostics::default();
+                let path = &self.config.path;
+                let loaded = load::load(path, &prepare::environment, &mut ignored);
+                let config = loaded.map(|loaded| Config::read(&loaded.root, &mut ignored));
+                let directory = config.unwrap_or_default().runtime.directory;
+                Place::In(Directory::candidates(&directory.value, path))
+            }
         }
+    }
+}
+
+fn reload(running: &Running) -> Result<ExitCode, AskError> {
+    let answer = running.place().ask("/reload", Vec::new())?;
+    let expected = [
+        StatusCode::OK,
+        StatusCode::CONFLICT,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    ];
+    let report: ReloadReport = read(answer, &expected)?;
+    Ok(say(
+        &report.to_string(),
+        ExitCode::from(report.result.exit_code()),
+    ))
+}
+
+fn drain(running: &Running, off: bool) -> Result<ExitCode, AskError> {
+    let path = if off { "/undrain" } else { "/drain" };
+    let (status, body) = running.place().ask(path, Vec::new())?;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    if status != StatusCode::OK {
+        return Err(AskError::Refused(text));
+    }
+    Ok(say(text.trim_end(), ExitCode::SUCCESS))
+}
+
+fn upgrade(
+    running: &Running,
+    binary: Option<PathBuf>,
+    config: Option<PathBuf>,
+) -> Result<ExitCode, AskError> {
+    // The process may be in another directory.
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let wanted = UpgradeRequest {
+        binary: binary.map(absolute),
+        config: config.map(absolute),
+    };
+    // Two paths: writing them does not fail.
+    let body = serde_json::to_vec(&wanted).unwrap_or_default();
+    let answer = running.place().ask("/upgrade", body)?;
+    let report: UpgradeReport = read(answer, &[StatusCode::OK, StatusCode::CONFLICT])?;
+    let code = match report {
+        UpgradeReport::Upgraded { .. } => ExitCode::SUCCESS,
+        UpgradeReport::Failed { .. } => ExitCode::FAILURE,
+    };
+    Ok(say(&report.to_string(), code))
+}
+
+fn check(path: &Path, strict: bool, against: Option<Address>) -> ExitCode {
+    let prepared = match run::new_state() {
+        Ok(state) => prepare::prepare(path, &state),
+        Err(error) => return started(Err(error)),
     };
     let Prepared {
         config,
         snapshot,
         diagnostics,
+        ..
     } = prepared;
     let mut text = String::new();
     if !diagnostics.is_empty() {
@@ -125,7 +271,33 @@ fn check(path: &Path, strict: bool) -> ExitCode {
             format!("; {}", count(&diagnostics))
         },
     ));
-    say(&text, ExitCode::SUCCESS)
+    match against {
+        None => say(&text, ExitCode::SUCCESS),
+        Some(running) => answered(compare(&config, running, text)),
+    }
+}
+
+fn compare(config: &Config, running: Address, mut text: String) -> Result<ExitCode, AskError> {
+    let body = serde_json::to_vec(&sent(config)).unwrap_or_default();
+    let answer = Place::At(running.clone()).ask("/compare", body)?;
+    let comparison: Comparison = read(answer, &[StatusCode::OK])?;
+    let generation = comparison.generation;
+    let changes = comparison.changes.len();
+    text.push_str(&format!(
+        "\nagainst generation {generation} at {running}: {}",
+        count_of(changes, "change")
+    ));
+    for line in &comparison.changes {
+        text.push_str(&format!("\n  {line}"));
+    }
+    if comparison.needs_upgrade.is_empty() {
+        return Ok(say(&text, ExitCode::SUCCESS));
+    }
+    text.push_str("\na reload would be refused, because these settings take a new process (`portcullis upgrade`):");
+    for line in &comparison.needs_upgrade {
+        text.push_str(&format!("\n  {line}"));
+    }
+    Ok(say(&text, ExitCode::from(2)))
 }
 
 /// Writes to standard output. Whoever reads may have heard enough; that is no failure.
@@ -159,11 +331,8 @@ fn count_of(number: usize, thing: &str) -> String {
 
 fn effective(path: &Path) -> ExitCode {
     let prepared = match run::new_state() {
-        Ok(state) => run::prepare(path, &state),
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+        Ok(state) => prepare::prepare(path, &state),
+        Err(error) => return started(Err(error)),
     };
     if prepared.snapshot.is_none() {
         eprintln!("{}", prepared.diagnostics);

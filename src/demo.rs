@@ -2,12 +2,16 @@
 //! the same process, with a certificate that exists only in memory.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use origin::Origin;
 
-use crate::config::Diagnostics;
+use crate::config::{Diagnostic, Diagnostics};
 use crate::pool::Address;
-use crate::server::run::{self, StartError, Started};
+use crate::server::exit::StartError;
+use crate::server::prepare::{Prepared, prepare_loaded};
+use crate::server::run::{self, Launch, Started};
+use crate::state::State;
 use crate::tls::self_signed;
 
 /// The files the demo runs, as they stand in the repository.
@@ -31,11 +35,7 @@ pub fn demo() -> Result<(), StartError> {
         .pems
         .insert(CERTIFICATE.into(), certificate.certificate);
     state.pems.insert(KEY.into(), certificate.key);
-    let prepared = prepare(&state)?;
-    if prepared.snapshot.is_none() {
-        return Err(StartError::Config(prepared.diagnostics));
-    }
-    run::start_process_log(&prepared.config)?;
+    let prepared = prepare(&state);
     let addresses = prepared
         .config
         .pools
@@ -52,7 +52,12 @@ pub fn demo() -> Result<(), StartError> {
         .build()
         .map_err(|error| StartError::Other(error.to_string()))?;
     let origins = runtime.block_on(start_origins(&addresses))?;
-    let started = run::start(prepared, state)?;
+    let launch = Launch {
+        source: Arc::new(prepare),
+        path: None,
+        take_over: None,
+    };
+    let started = run::launch(launch, state)?;
     print!("{}", introduction(&started, &addresses));
     started.serve();
     drop(origins);
@@ -61,7 +66,7 @@ pub fn demo() -> Result<(), StartError> {
 }
 
 /// Reads the embedded files the way they would be read from a disk.
-fn prepare(state: &crate::state::State) -> Result<run::Prepared, StartError> {
+fn prepare(state: &State) -> Prepared {
     let written = || -> std::io::Result<tempfile::TempDir> {
         let directory = tempfile::tempdir()?;
         for (folder, file, text) in [
@@ -73,13 +78,18 @@ fn prepare(state: &crate::state::State) -> Result<run::Prepared, StartError> {
         }
         Ok(directory)
     };
-    let directory =
-        written().map_err(|error| StartError::Other(format!("temporary files: {error}")))?;
     let mut diagnostics = Diagnostics::default();
+    let directory = match written() {
+        Ok(directory) => directory,
+        Err(error) => {
+            diagnostics.push(Diagnostic::error("", format!("temporary files: {error}")));
+            return prepare_loaded(None, diagnostics, state);
+        }
+    };
     // Not the process's environment: the demo brings its own certificate.
     let main: &Path = &directory.path().join("conf").join("portcullis.yaml");
     let loaded = crate::config::load::load(main, &|_| None, &mut diagnostics);
-    Ok(run::prepare_loaded(loaded, diagnostics, state))
+    prepare_loaded(loaded, diagnostics, state)
 }
 
 async fn start_origins(addresses: &[String]) -> Result<Vec<Origin>, StartError> {
@@ -89,11 +99,11 @@ async fn start_origins(addresses: &[String]) -> Result<Vec<Origin>, StartError> 
         let started = Origin::builder().name(&name).listen(address).start().await;
         let origin = started.map_err(|error| {
             let port = address.rsplit(':').next().unwrap_or_default();
-            StartError::Other(match error.kind() {
+            StartError::App(match error.kind() {
                 std::io::ErrorKind::AddrInUse => {
-                    format!("app server {name}: {address}: port {port} is taken by another process; stop it and try again")
+                    format!("{name}: {address}: port {port} is taken by another process; stop it and try again")
                 }
-                _ => format!("app server {name}: {address}: {error}"),
+                _ => format!("{name}: {address}: {error}"),
             })
         })?;
         origins.push(origin);

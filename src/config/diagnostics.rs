@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The longest piece of an operator's text that a message repeats, in characters.
-const LONGEST_QUOTE: usize = 60;
+pub(super) const LONGEST_QUOTE: usize = 60;
 
 /// The longest name for which [`did_you_mean`] looks for a likeness; a longer one is not a slip of the fingers.
 const LONGEST_NAME: usize = 100;

@@ -2,10 +2,12 @@
 //!
 //! [`load`] reads the files into one positioned document, [`document`] turns it into the types below and reports every
 //! problem with its place, [`crate::snapshot`] resolves the names and reports what only shows across sections.
+//! [`diff`] tells two configurations apart.
 
 pub mod access_log;
 pub mod admin;
 pub mod diagnostics;
+pub mod diff;
 pub mod document;
 pub mod forwarding;
 pub mod listener;

@@ -1,66 +1,106 @@
 //! What does the configuration say once every default is filled in?
 
-use super::Config;
+use serde::Serialize;
+
 use super::pool::{Endpoint, EndpointSettings};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
+use super::{
+    AccessLog, Admin, Config, Forwarding, Listener, Pool, ProcessLog, Route, Runtime, Spanned,
+};
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
 /// or query parameter whose name tells of a secret.
 pub fn effective(config: &Config) -> serde_json::Value {
-    let mut masked = config.clone();
-    for route in &mut masked.routes {
-        for edits in [&mut route.request_headers, &mut route.response_headers] {
+    fn prepare<T: Printed>(part: &mut T) {
+        part.fill_in();
+        part.mask();
+    }
+    let mut printed = config.clone();
+    // Taken apart, so that a new section can't be forgotten.
+    let Config {
+        include: _,
+        runtime,
+        admin,
+        access_log,
+        log,
+        forwarding,
+        listeners,
+        routes,
+        pools,
+    } = &mut printed;
+    prepare(runtime);
+    prepare(admin);
+    prepare(access_log);
+    prepare(log);
+    prepare(forwarding);
+    listeners.iter_mut().for_each(prepare);
+    routes.iter_mut().for_each(prepare);
+    pools.iter_mut().for_each(prepare);
+    let mut printed = serde_json::to_value(&printed).unwrap_or_default();
+    escape(&mut printed);
+    printed
+}
+
+/// A part of the configuration, on its way to be shown.
+pub(super) trait Printed: Clone + Serialize {
+    /// Writes the defaults that are not written when the part is read, and one form for what has two.
+    fn fill_in(&mut self) {}
+
+    /// Replaces what only its owner may see.
+    fn mask(&mut self) {}
+}
+
+impl Printed for Runtime {}
+impl Printed for Admin {}
+impl Printed for AccessLog {}
+impl Printed for ProcessLog {}
+impl Printed for Forwarding {}
+impl Printed for Listener {}
+
+impl Printed for Route {
+    fn fill_in(&mut self) {
+        if let Some(redirect) = &mut self.redirect {
+            redirect.value.status.get_or_insert(DEFAULT_REDIRECT);
+        }
+        if let Some(respond) = &mut self.respond {
+            respond.value.status.get_or_insert(DEFAULT_STATUS);
+            let content_type = &mut respond.value.content_type;
+            content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
+        }
+    }
+
+    fn mask(&mut self) {
+        for edits in [&mut self.request_headers, &mut self.response_headers] {
             for (name, value) in edits.set.iter_mut().chain(edits.add.iter_mut()) {
                 if names_a_secret(name) {
-                    value.value = MASK.to_owned();
+                    MASK.clone_into(&mut value.value);
                 }
             }
         }
-        for field in &mut route.r#match.headers {
-            if names_a_secret(&field.value.name) {
-                let field = &mut field.value;
+        let matches = &mut self.r#match;
+        for Spanned { value: field, .. } in matches.headers.iter_mut().chain(&mut matches.query) {
+            if names_a_secret(&field.name) {
                 for value in [&mut field.exact, &mut field.regex].into_iter().flatten() {
                     MASK.clone_into(value);
                 }
             }
         }
-        for parameter in &mut route.r#match.query {
-            if names_a_secret(&parameter.value.name) {
-                let parameter = &mut parameter.value;
-                for value in [&mut parameter.exact, &mut parameter.regex]
-                    .into_iter()
-                    .flatten()
-                {
-                    MASK.clone_into(value);
-                }
-            }
-        }
     }
-    for pool in &mut masked.pools {
-        for endpoint in &mut pool.endpoints {
+}
+
+impl Printed for Pool {
+    fn fill_in(&mut self) {
+        for endpoint in &mut self.endpoints {
             endpoint.value = Endpoint::Full(EndpointSettings {
                 address: endpoint.value.address().to_owned(),
                 weight: endpoint.value.weight(),
             });
         }
     }
-    for route in &mut masked.routes {
-        if let Some(redirect) = &mut route.redirect {
-            redirect.value.status.get_or_insert(DEFAULT_REDIRECT);
-        }
-        if let Some(respond) = &mut route.respond {
-            respond.value.status.get_or_insert(DEFAULT_STATUS);
-            let content_type = &mut respond.value.content_type;
-            content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
-        }
-    }
-    let mut printed = serde_json::to_value(&masked).unwrap_or_default();
-    escape(&mut printed);
-    printed
 }
 
 /// Writes `${`, which is the environment, so that it stands for itself when it is read again.
-fn escape(value: &mut serde_json::Value) {
+pub fn escape(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::String(text) => *text = text.replace("${", "$${"),
         serde_json::Value::Array(items) => items.iter_mut().for_each(escape),

@@ -1,20 +1,38 @@
-//! How does the process run: threads, grace, carrier?
+//! How does the process run, and how does it end or hand over?
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Timespan;
+use super::{Spanned, Timespan};
 
-/// Settings of the process. They take effect at start.
+/// The process and its life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Runtime {
     /// Worker threads; each accepts on its own socket of every listener and keeps its own connections to the endpoints.
-    /// Default: 0, one for each core the process may use.
+    /// Takes effect at a start or upgrade. Default: 0, one for each core the process may use.
     pub threads: u16,
     /// How long running requests may go on after SIGTERM. The process leaves as soon as the last one has ended.
     /// Default: 30s.
     pub grace: Timespan,
+    /// How long connections are still accepted after SIGTERM, while `/readyz` fails already and answers ask clients to
+    /// connect anew: the time a balancer in front needs to notice. The grace begins after it. Default: 0s.
+    pub drain_delay: Timespan,
+    /// How long the old process of an upgrade may stay for its long connections. Default: 1h.
+    pub upgrade_grace: Timespan,
+    /// How long the new process of an upgrade may take until it is ready; then it is ended, and the old one goes on.
+    /// Default: 30s.
+    pub upgrade_timeout: Timespan,
+    /// A directory of mode 0700 for the sockets of `portcullis reload`, `drain` and `upgrade`, made if it is missing;
+    /// `auto` for one that goes by the configuration's path, in $RUNTIME_DIRECTORY, /run/portcullis (root),
+    /// $XDG_RUNTIME_DIR/portcullis or /tmp/portcullis-UID. Takes effect at a start or upgrade. Default: auto.
+    pub directory: Spanned<String>,
+    /// A file for the number of the process. Takes effect at a start or upgrade. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_file: Option<Spanned<String>>,
+    /// How often to look whether a file of the configuration or a certificate has changed, and then to reload. Default:
+    /// 0s, not at all.
+    pub watch: Spanned<Timespan>,
     /// Which carrier moves the bytes; for diagnosis only. Default: auto.
     pub carrier: Carrier,
 }
@@ -24,6 +42,12 @@ impl Default for Runtime {
         Self {
             threads: 0,
             grace: Timespan::secs(30),
+            drain_delay: Timespan::secs(0),
+            upgrade_grace: Timespan::secs(3600),
+            upgrade_timeout: Timespan::secs(30),
+            directory: Spanned::new("auto".to_owned()),
+            pid_file: None,
+            watch: Spanned::new(Timespan::secs(0)),
             carrier: Carrier::Auto,
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{Config, Diagnostics, document, schema};
 
-const REFERENCE: &str = include_str!("../../conf/reference.yaml");
+pub(super) const REFERENCE: &str = include_str!("../../conf/reference.yaml");
 
-fn read(text: &str) -> Config {
+pub(super) fn read(text: &str) -> Config {
     let mut diagnostics = Diagnostics::default();
     let file: Arc<Path> = Arc::from(Path::new("test.yaml"));
     let root = document::parse(&file, text, &mut diagnostics).expect("it is YAML");
@@ -47,7 +47,7 @@ fn the_reference_names_every_key_of_the_schema() {
     }
 }
 
-fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
+pub(super) fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
     match schema {
         serde_json::Value::Object(map) => {
             if let Some(serde_json::Value::Object(properties)) = map.get("properties") {

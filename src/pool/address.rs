@@ -14,6 +14,25 @@ pub enum Address {
     Unix(Arc<PathBuf>),
 }
 
+impl Address {
+    /// Whether sockets at both would compete for the same connections: every address of the machine covers each.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let covers = |a: &SocketAddr, b: &SocketAddr| match (a.ip(), b.ip()) {
+            // A socket for every IPv6 address takes IPv4 as well.
+            (IpAddr::V6(any), _) if any.is_unspecified() => true,
+            (IpAddr::V4(any), IpAddr::V4(_)) if any.is_unspecified() => true,
+            (a, b) => a == b,
+        };
+        match (self, other) {
+            (Self::Inet(a), Self::Inet(b)) => {
+                a.port() != 0 && a.port() == b.port() && (covers(a, b) || covers(b, a))
+            }
+            (Self::Unix(a), Self::Unix(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -8,13 +8,16 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::proxy::Session;
 
-use crate::snapshot::Listener;
+use crate::server::door::Door;
+use crate::server::stay::Stay;
 
 /// A client's connection, as it was accepted.
 #[derive(Debug)]
 pub struct About {
-    /// The listener, in the generation that accepted the connection.
-    pub listener: Arc<Listener>,
+    /// Where it came in. Not the listener of that time, which would keep its whole generation in memory.
+    pub door: Arc<Door>,
+    /// Whether it may stay.
+    pub stay: Stay,
     /// The other end, after the PROXY protocol; `None` on a Unix socket.
     pub peer: Option<SocketAddr>,
     /// This end's port, after the PROXY protocol; `None` on a Unix socket.

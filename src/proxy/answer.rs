@@ -141,6 +141,7 @@ async fn send(
         header.set(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     decorate(&mut header, ctx);
+    note_last(session, ctx);
     let empty = body.is_empty() || session.req_header().method == Method::HEAD;
     if empty {
         return header_only(session, Box::new(header)).await;
@@ -164,6 +165,13 @@ pub async fn header_only(
     match session.as_downstream_mut() {
         ServerSession::H2(stream) => stream.write_response_header(header, true),
         _ => session.write_response_header(header, true).await,
+    }
+}
+
+/// Says to the client that this answer is the last one on its connection, if its connection must not stay.
+pub fn note_last(session: &mut Session, ctx: &RequestCtx) {
+    if ctx.about.as_ref().is_some_and(|about| about.stay.is_over()) {
+        session.set_keepalive(None);
     }
 }
 

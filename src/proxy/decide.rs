@@ -40,11 +40,11 @@ pub fn decide(
     about: &Arc<About>,
     ctx: &mut RequestCtx,
 ) -> Result<Next, ProxyError> {
-    let listener = Arc::clone(
-        ctx.snapshot
-            .listener(&about.listener.name)
-            .unwrap_or(&about.listener),
-    );
+    let listener = match ctx.snapshot.listener(about.door.key()) {
+        Some(listener) => Arc::clone(listener),
+        // Its listener was removed; who is in is served as if it were still there.
+        None => about.door.listener(),
+    };
     ctx.in_flight = Some(Counted::new(&listener.metrics.requests_in_flight));
     note_origin(header, about, ctx);
     ctx.listener = Some(Arc::clone(&listener));

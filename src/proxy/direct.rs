@@ -17,7 +17,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::answer::{header_only, note_end};
+use super::answer::{header_only, note_end, note_last};
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
@@ -282,6 +282,7 @@ async fn answer(
         no_body,
         session.req_header().method == Method::HEAD,
     );
+    note_last(session, ctx);
     if no_body {
         let write = header_only(session, header).await;
         return write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)));

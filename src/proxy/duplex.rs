@@ -11,7 +11,7 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::answer::note_end;
+use super::answer::{note_end, note_last};
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
@@ -153,6 +153,9 @@ pub fn response(
     let bodiless = header.status.is_informational()
         || matches!(header.status.as_u16(), 204 | 304)
         || session.req_header().method == Method::HEAD;
+    if !header.status.is_informational() {
+        note_last(session, ctx);
+    }
     if !bodiless {
         note_end(session, &header.headers, ctx);
     }

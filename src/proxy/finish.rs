@@ -222,12 +222,13 @@ pub fn unread_request(
         return;
     };
     let failure = ProxyError::new(reason, Phase::Header);
+    let listener = about.door.listener();
     log.write(&Record {
         time: SystemTime::now()
             .checked_sub(duration)
             .unwrap_or(SystemTime::UNIX_EPOCH),
         duration,
-        listener: &about.listener.name,
+        listener: &listener.name,
         route: None,
         pool: None,
         endpoint: None,

@@ -10,7 +10,10 @@ use super::ctx::RequestCtx;
 use super::decide::{Next, decide};
 use crate::config::{Diagnostics, load};
 use crate::error::Reason;
-use crate::server::run::{new_state, prepare_loaded};
+use crate::server::door::Door;
+use crate::server::listen::Bound;
+use crate::server::prepare::prepare_loaded;
+use crate::server::run::new_state;
 use crate::snapshot::Snapshot;
 
 const CONFIG: &str = "
@@ -39,8 +42,17 @@ fn snapshot() -> Arc<Snapshot> {
 }
 
 fn about(snapshot: &Snapshot, listener: &str, peer: &str, tls: bool) -> Arc<About> {
+    let mut listeners = snapshot.listeners.iter();
+    let listener = listeners.find(|one| *one.name == *listener);
+    let listener = listener.expect("it is configured");
+    let bound = Bound {
+        address: listener.address.clone(),
+        sockets: Vec::new(),
+    };
+    let door = Arc::new(Door::new(listener, bound, 1));
     Arc::new(About {
-        listener: Arc::clone(snapshot.listener(listener).expect("it is configured")),
+        stay: door.welcome(0),
+        door,
         peer: Some(peer.parse().expect("an address")),
         local_port: Some(1),
         tls: tls.then(|| TlsAbout {

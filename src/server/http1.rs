@@ -12,10 +12,10 @@ use pingora::apps::HttpServerApp;
 use pingora::protocols::Shutdown;
 use pingora::protocols::http::ServerSession;
 use pingora_timeout::fast_timeout::fast_timeout;
-use tokio::sync::watch;
 
 use super::connection::Connection;
 use super::head::{self, Found, Head};
+use super::stay::{Stay, Word};
 use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::watch as watched;
@@ -32,23 +32,24 @@ pub enum Ended {
 
 /// Serves requests until the connection ends.
 pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Worker) -> Ended {
-    let listener = &about.listener;
     let watchdog = Arc::new(Watchdog::default());
-    let mut shutdown = worker.shutdown.clone();
     let mut served: u32 = 0;
     let mut skipped = false;
     loop {
-        let patience = if served == 0 {
-            listener.timeouts.first_byte
-        } else {
-            listener.timeouts.idle
-        };
         if connection.input().is_empty() {
+            let patience = {
+                let times = &about.door.listener().timeouts;
+                if served == 0 {
+                    times.first_byte
+                } else {
+                    times.idle
+                }
+            };
             // Parked: nothing but this future and the socket is held.
             let heard = tokio::select! {
                 biased;
                 heard = fast_timeout(patience, connection.fill()) => heard,
-                _ = shutdown.wait_for(|stopping| *stopping) => return Ended::Closed,
+                () = shortly_after(&about.stay, LAST_LOOK) => return Ended::Closed,
             };
             match heard {
                 Ok(Ok(length)) if length > 0 => {}
@@ -62,11 +63,12 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         }
         skipped = false;
         let since = Instant::now();
-        let reading = Box::pin(read_head(&mut connection, listener, served == 0));
+        let listener = about.door.listener();
+        let reading = Box::pin(read_head(&mut connection, &listener, served == 0));
         let read = tokio::select! {
             biased;
             read = reading => read,
-            () = soon_after(&mut shutdown) => return Ended::Closed,
+            () = shortly_after(&about.stay, LAST_CALL) => return Ended::Closed,
         };
         let head = match read {
             Ok(Read::Head(head)) => head,
@@ -83,8 +85,9 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         let bytes = connection.take_input(head.length);
         connection.expect(head.body);
         served += 1;
-        let session = session(connection, bytes, listener, served);
-        let request = worker.proxy.process_new_http(session, &shutdown);
+        let session = session(connection, bytes, &listener, served);
+        drop(listener);
+        let request = worker.proxy.process_new_http(session, &worker.never);
         let reused = match watched(Arc::clone(&watchdog), request).await {
             Some(Some(reused)) => reused,
             Some(None) if !watchdog.was_seen() => {
@@ -105,20 +108,18 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             return Ended::Closed;
         };
         connection = same;
-        if *shutdown.borrow() {
-            connection.shutdown().await;
-            return Ended::Closed;
-        }
     }
 }
 
-/// How long a header that has begun may still take when the process stops.
+/// How long a header that has begun may still take when waiting connections go.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// How long a request may have been on its way when waiting connections go.
+const LAST_LOOK: Duration = Duration::from_millis(50);
 
-async fn soon_after(shutdown: &mut watch::Receiver<bool>) {
-    // The sender goes only when the process does.
-    let _ = shutdown.wait_for(|stopping| *stopping).await;
-    tokio::time::sleep(LAST_CALL).await;
+async fn shortly_after(stay: &Stay, more: Duration) {
+    stay.until(Word::Leave).await;
+    // Boxed: a parked connection holds this future for long.
+    Box::pin(tokio::time::sleep(more)).await;
 }
 
 /// Pingora's session for one request, whose header is `bytes`.

@@ -13,6 +13,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
+use super::stay::Word;
 use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::{About, Unread, Watchdog, unread_request, watch};
@@ -33,33 +34,35 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves streams until the connection ends.
 pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Arc<Worker>) {
-    let listener = &about.listener;
-    connection.become_http2(listener.timeouts.header);
+    // What an HTTP/2 connection was promised when it began holds to its end; its requests see the newest generation.
+    let listener = about.door.listener();
+    let (times, streams, requests) = (listener.timeouts, listener.streams, listener.requests);
+    let options = options(&listener);
+    drop(listener);
+    connection.become_http2(times.header);
     let digest = Arc::new(Digest {
         proxy_digest: connection.get_proxy_digest(),
         ..Digest::default()
     });
-    let patience = listener.timeouts.first_byte;
     let Ok(Ok(mut http2)) =
-        fast_timeout(patience, handshake(connection, Some(options(listener)))).await
+        fast_timeout(times.first_byte, handshake(connection, Some(options))).await
     else {
         return;
     };
     let open = Arc::new(Open::default());
-    let mut shutdown = worker.shutdown.clone();
     let mut ending = false;
     let mut served: u32 = 0;
     let mut malformed = 0;
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stopping| *stopping), if !ending => {
+            () = about.stay.until(Word::Last), if !ending => {
                 http2.graceful_shutdown();
                 ending = true;
                 continue;
             }
             accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
-            () = open.idle_for(if ending { FAREWELL } else { listener.timeouts.idle }) => {
+            () = open.idle_for(if ending { FAREWELL } else { times.idle }) => {
                 if ending {
                     return;
                 }
@@ -72,14 +75,14 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         match accepted {
             Ok(Some(H2Accept::Session(mut session))) => {
                 // A client that keeps its window closed never lets the connection itself stall.
-                session.set_write_timeout(Some(listener.timeouts.write));
+                session.set_write_timeout(Some(times.write));
                 served += 1;
                 // A client that does not answer the PING of a graceful end could go on for ever.
-                let most = |most: u32| served > most.saturating_add(listener.streams);
-                if listener.requests.is_some_and(most) {
+                let most = |most: u32| served > most.saturating_add(streams);
+                if requests.is_some_and(most) {
                     return;
                 }
-                if listener.requests.is_some_and(|most| served >= most) && !ending {
+                if requests.is_some_and(|most| served >= most) && !ending {
                     http2.graceful_shutdown();
                     ending = true;
                 }
@@ -88,7 +91,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 tokio::spawn(async move {
                     let _stream = stream;
                     let session = ServerSession::new_http2(session);
-                    let request = worker.proxy.process_new_http(session, &worker.shutdown);
+                    let request = worker.proxy.process_new_http(session, &worker.never);
                     // Dropped when its time is over, which resets the stream.
                     drop(watch(Arc::new(Watchdog::default()), request).await);
                 });

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 
 use super::socket::Socket as Stream;
 use crate::pool::Address;
@@ -22,6 +23,20 @@ pub enum ListeningSocket {
     Tcp(TcpListener),
     /// A Unix stream socket.
     Unix(UnixListener),
+}
+
+impl ListeningSocket {
+    /// Another descriptor of the same socket.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(socket) => Self::Tcp(socket.try_clone()?),
+            Self::Unix(socket) => Self::Unix(socket.try_clone()?),
+        })
+    }
 }
 
 /// The sockets of one listener.
@@ -68,16 +83,45 @@ pub enum BindError {
 }
 
 /// Opens `shards` sockets at `address`. TCP connections are spread over them by the kernel (SO_REUSEPORT), so that no
-/// worker wakes another's.
+/// worker wakes another's. `ours` are addresses that this process, or the one it follows, has open: one that overlaps
+/// with them, such as `:80` with `127.0.0.1:80`, is not taken by somebody else.
 ///
 /// # Errors
 ///
 /// A [`BindError`] that names the port.
-pub fn bind(address: &Address, shards: usize) -> Result<Bound, BindError> {
+pub fn bind(address: &Address, shards: usize, ours: &[Address]) -> Result<Bound, BindError> {
+    let shared = ours.iter().any(|own| own.overlaps(address));
     match address {
-        Address::Inet(inet) => bind_tcp(*inet, shards).map_err(|error| explain(address, error)),
-        Address::Unix(path) => bind_unix(path, shards).map_err(|error| explain(address, error)),
+        Address::Inet(inet) => bind_tcp(*inet, shards, shared),
+        Address::Unix(path) => bind_unix(path, shards),
     }
+    .map_err(|error| explain(address, error))
+}
+
+/// Makes the sockets of a predecessor this process's own: as many as there are, and more where there are fewer than
+/// `shards`.
+///
+/// # Errors
+///
+/// A [`BindError`] if no more can be had.
+pub fn adopt(
+    address: Address,
+    mut sockets: Vec<ListeningSocket>,
+    shards: usize,
+) -> Result<Bound, BindError> {
+    let mut more = || {
+        while sockets.len() < shards {
+            let socket = match (&address, sockets.first()) {
+                (Address::Inet(inet), _) => ListeningSocket::Tcp(listening(tcp(*inet, true)?)?),
+                (Address::Unix(_), Some(first)) => first.try_clone()?,
+                (Address::Unix(_), None) => return Err(io::ErrorKind::NotFound.into()),
+            };
+            sockets.push(socket);
+        }
+        Ok(())
+    };
+    more().map_err(|error| explain(&address, error))?;
+    Ok(Bound { address, sockets })
 }
 
 fn explain(address: &Address, source: io::Error) -> BindError {
@@ -101,17 +145,17 @@ fn explain(address: &Address, source: io::Error) -> BindError {
     }
 }
 
-fn bind_tcp(address: SocketAddr, shards: usize) -> io::Result<Bound> {
+fn bind_tcp(address: SocketAddr, shards: usize, shared: bool) -> io::Result<Bound> {
     // Sockets that share a port must all say so, and any process of the same user could join them. This one does not
     // say so, and so finds out whether somebody is there.
-    let (alone, address) = match tcp(address, false) {
+    let (alone, address) = match tcp(address, shared) {
         // A kernel without IPv6: every address of the machine is then every IPv4 address.
         Err(error)
             if error.raw_os_error() == Some(libc::EAFNOSUPPORT)
                 && address.ip().is_unspecified() =>
         {
             let address = SocketAddr::from(([0, 0, 0, 0], address.port()));
-            (tcp(address, false)?, address)
+            (tcp(address, shared)?, address)
         }
         socket => (socket?, address),
     };
@@ -181,13 +225,10 @@ fn is_abandoned(path: &Path) -> bool {
 
 /// A listening socket in a runtime.
 #[derive(Debug)]
-pub struct Acceptor {
-    listener: Listening,
-}
-
-#[derive(Debug)]
-enum Listening {
+pub enum Acceptor {
+    /// TCP.
     Tcp(tokio::net::TcpListener),
+    /// A Unix stream socket.
     Unix(tokio::net::UnixListener),
 }
 
@@ -201,15 +242,12 @@ impl Acceptor {
     ///
     /// The runtime can't watch it.
     pub fn new(socket: ListeningSocket) -> io::Result<Self> {
-        let listener = match socket {
-            ListeningSocket::Tcp(socket) => {
-                Listening::Tcp(tokio::net::TcpListener::from_std(socket)?)
-            }
+        Ok(match socket {
+            ListeningSocket::Tcp(socket) => Self::Tcp(tokio::net::TcpListener::from_std(socket)?),
             ListeningSocket::Unix(socket) => {
-                Listening::Unix(tokio::net::UnixListener::from_std(socket)?)
+                Self::Unix(tokio::net::UnixListener::from_std(socket)?)
             }
-        };
-        Ok(Self { listener })
+        })
     }
 
     /// The next connection.
@@ -218,18 +256,59 @@ impl Acceptor {
     ///
     /// The system's: mostly that no descriptor is left.
     pub async fn accept(&self) -> io::Result<Accepted> {
-        match &self.listener {
-            Listening::Tcp(listener) => loop {
-                let (stream, peer) = listener.accept().await?;
-                // Either fails only for a client that has gone already.
-                if let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) {
-                    return Ok((Stream::from(stream), Some(peer), Some(local)));
+        loop {
+            let accepted = match self {
+                Self::Tcp(listener) => {
+                    let (stream, peer) = listener.accept().await?;
+                    of_tcp(stream, peer)
                 }
-            },
-            Listening::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream::from(stream), None, None))
+                Self::Unix(listener) => {
+                    Some((Stream::from(listener.accept().await?.0), None, None))
+                }
+            };
+            if let Some(accepted) = accepted {
+                return Ok(accepted);
             }
         }
     }
+
+    /// Closes it, and gives the connections that were waiting in the kernel's queue: a socket that is closed resets them.
+    pub fn close(self) -> Vec<Accepted> {
+        let mut rest = Vec::new();
+        // The sockets don't block, so either loop ends with the queue (or with the last descriptor).
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return rest;
+                };
+                while let Ok((stream, peer)) = listener.accept() {
+                    if stream.set_nonblocking(true).is_ok()
+                        && let Ok(stream) = TcpStream::from_std(stream)
+                    {
+                        rest.extend(of_tcp(stream, peer));
+                    }
+                }
+            }
+            Self::Unix(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return rest;
+                };
+                while let Ok((stream, _)) = listener.accept() {
+                    if stream.set_nonblocking(true).is_ok()
+                        && let Ok(stream) = tokio::net::UnixStream::from_std(stream)
+                    {
+                        rest.push((Stream::from(stream), None, None));
+                    }
+                }
+            }
+        }
+        rest
+    }
+}
+
+/// `None` for a client that has gone already: nothing else fails here.
+fn of_tcp(stream: TcpStream, peer: SocketAddr) -> Option<Accepted> {
+    stream.set_nodelay(true).ok()?;
+    let local = stream.local_addr().ok()?;
+    Some((Stream::from(stream), Some(peer), Some(local)))
 }

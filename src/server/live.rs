@@ -1,31 +1,31 @@
-//! How many connections are open, and when is the last one gone?
+//! How many connections (or accept loops) are there, and when is the last one gone?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The connections of the process.
+/// A count of what is alive.
 #[derive(Debug, Default)]
 pub struct Live {
-    connections: AtomicUsize,
+    count: AtomicUsize,
     last_gone: Notify,
 }
 
 /// One of them; not counted any more when dropped.
 #[derive(Debug)]
-pub struct LiveConnection(Arc<Live>);
+pub struct Alive(Arc<Live>);
 
 impl Live {
     /// Counts one more.
-    pub fn one_more(self: &Arc<Self>) -> LiveConnection {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        LiveConnection(Arc::clone(self))
+    pub fn one_more(self: &Arc<Self>) -> Alive {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Alive(Arc::clone(self))
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Resolves when there is none.
@@ -40,9 +40,9 @@ impl Live {
     }
 }
 
-impl Drop for LiveConnection {
+impl Drop for Alive {
     fn drop(&mut self) {
-        if self.0.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.last_gone.notify_waiters();
         }
     }

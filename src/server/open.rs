@@ -9,8 +9,10 @@ use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
+use super::door::Door;
 use super::proxy_protocol::{self, Parsed};
 use super::socket::Socket;
+use super::stay::Stay;
 use super::wire::Wire;
 use crate::config::listener::ProxyProtocolMode;
 use crate::proxy::{About, TlsAbout};
@@ -36,11 +38,13 @@ pub struct Opened {
 ///
 /// Why the connection is refused; it is just closed.
 pub async fn open(
-    listener: Arc<Listener>,
+    door: Arc<Door>,
+    stay: Stay,
     mut socket: Socket,
     peer: Option<SocketAddr>,
     local: Option<SocketAddr>,
 ) -> Result<Opened, RefusedReason> {
+    let listener = door.listener();
     let mut ahead = BytesMut::new();
     let (mut peer, mut local) = (peer.map(canonical), local);
     if listener.proxy_protocol.mode != ProxyProtocolMode::Off {
@@ -76,7 +80,8 @@ pub async fn open(
     };
     let write_limit = listener.timeouts.write;
     let about = Arc::new(About {
-        listener,
+        door,
+        stay,
         peer,
         local_port,
         tls,

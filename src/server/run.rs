@@ -1,107 +1,43 @@
-//! How is a process put together? A page to read from top to bottom: configuration, state, generation, sockets, service.
+//! How is a process put together? A page to read from top to bottom: predecessor, configuration, state, generation,
+//! sockets, service.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
-use super::listen::{BindError, Bound, bind};
-use super::live::Live;
-use super::service::{Edge, Shard};
-use super::signals::Stop;
-use crate::admin::Admin;
-use crate::config::load::Loaded;
-use crate::config::{AccessLogFormat, Config, Diagnostics, ProcessLogFormat, load};
+use super::directory::{AUTO, Directory};
+use super::doors::{Doors, Inherited};
+use super::exit::StartError;
+use super::pid_file::PidFile;
+use super::prepare::{Prepared, Source};
+use super::process::Process;
+use super::reload::{Lookups, Reloader, Reloads};
+use super::service::{Edge, Opening};
+use super::signals::Signals;
+use super::supervisor::Supervisor;
+use super::upgrade::{NewProcess, Predecessor, Upgrader, Upgrades};
+use crate::admin::{AdminDoor, ControlSocket, View};
+use crate::config::{AccessLogFormat, Config, ProcessLogFormat};
 use crate::pool::Address;
-use crate::snapshot::{Listener, Snapshot, Unread, compile};
+use crate::snapshot::Listener;
 use crate::state::State;
 use crate::telemetry::access_log::{self, AccessLog, Destination};
+use crate::telemetry::process_log::ProcessLog;
 use crate::telemetry::{Metrics, process_log};
 use crate::upstream::system_roots;
 
-/// Why a process did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration has errors.
-    #[error("{0}")]
-    Config(Diagnostics),
-    /// A listener's address can't be had.
-    #[error("listener `{name}`: {error}")]
-    Listener {
-        /// The listener.
-        name: String,
-        /// Why.
-        error: BindError,
-    },
-    /// The admin listener's address can't be had.
-    #[error("admin listener: {0}")]
-    Admin(BindError),
-    /// The access log can't be written.
-    #[error("access log {path}: {source}")]
-    AccessLog {
-        /// Where it should be.
-        path: String,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Something that should not happen.
-    #[error("{0}")]
-    Other(String),
-}
-
-/// A configuration that was read and compiled.
-pub struct Prepared {
-    /// What was written, with defaults filled in.
-    pub config: Config,
-    /// Its generation, if it has no errors.
-    pub snapshot: Option<Snapshot>,
-    /// Errors and warnings.
-    pub diagnostics: Diagnostics,
-}
-
-/// Reads and compiles the configuration whose main file is `path`.
-pub fn prepare(path: &Path, state: &State) -> Prepared {
-    let mut diagnostics = Diagnostics::default();
-    let loaded = load::load(path, &environment, &mut diagnostics);
-    prepare_loaded(loaded, diagnostics, state)
-}
-
-/// The value of a variable of the process's environment.
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// Compiles what was loaded.
-pub fn prepare_loaded(
-    loaded: Option<Loaded>,
-    mut diagnostics: Diagnostics,
-    state: &State,
-) -> Prepared {
-    let Some(loaded) = loaded else {
-        return Prepared {
-            config: Config::default(),
-            snapshot: None,
-            diagnostics,
-        };
-    };
-    let mut read = Diagnostics::default();
-    let config = Config::read(&loaded.root, &mut read);
-    diagnostics.append_elsewhere(read);
-    let unread = Unread::of(&loaded, &config);
-    let compiled = compile(&config, state, &unread, SystemTime::now());
-    diagnostics.append_elsewhere(compiled.diagnostics);
-    let snapshot = compiled.snapshot.filter(|_| !diagnostics.has_errors());
-    Prepared {
-        config,
-        snapshot,
-        diagnostics,
-    }
+/// What is to be run.
+pub struct Launch {
+    /// How the configuration is read.
+    pub source: Source,
+    /// Its main file, from which another process can be started; `None` if it is not in a file.
+    pub path: Option<PathBuf>,
+    /// Where a process waits that is to be succeeded.
+    pub take_over: Option<PathBuf>,
 }
 
 /// A new memory.
@@ -122,40 +58,78 @@ pub struct Started {
     pub admin: Option<Address>,
     server: Server,
     run: RunArgs,
-    access_log: Option<Arc<AccessLog>>,
+    process: Arc<Process>,
+    admin_door: Arc<AdminDoor>,
 }
 
-/// Opens logs and sockets.
+/// Reads the configuration, and opens logs and sockets. A process that is to be succeeded hears why if that fails.
 ///
 /// # Errors
 ///
-/// A [`StartError`] for the first thing that can't be had.
-pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
-    let Some(mut snapshot) = prepared.snapshot else {
-        return Err(StartError::Config(prepared.diagnostics));
+/// A [`StartError`] for what can't be had.
+pub fn launch(launch: Launch, state: State) -> Result<Started, StartError> {
+    let mut predecessor = match &launch.take_over {
+        Some(socket) => Some(Predecessor::meet(socket).map_err(StartError::TakeOver)?),
+        None => None,
     };
-    let config = prepared.config;
+    let started = start(launch, state, &mut predecessor);
+    if let (Err(error), Some(predecessor)) = (&started, &predecessor) {
+        predecessor.refuse(&error.to_string());
+    }
+    started
+}
+
+fn start(
+    launch: Launch,
+    state: State,
+    predecessor: &mut Option<Predecessor>,
+) -> Result<Started, StartError> {
+    let mut inherited = Inherited::new();
+    let mut generation = 1;
+    if let Some(predecessor) = predecessor {
+        predecessor.remember(&state);
+        inherited = std::mem::take(&mut predecessor.sockets);
+        generation = predecessor.memory.generation + 1;
+    }
+    let Prepared {
+        config,
+        snapshot,
+        diagnostics,
+        hash,
+        watched,
+    } = (launch.source)(&state);
+    let Some(mut snapshot) = snapshot else {
+        return Err(StartError::Config(diagnostics));
+    };
+    let log = Arc::new(start_process_log(&config)?);
+    for warning in diagnostics.iter() {
+        let place = warning.position.as_ref();
+        let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+        log::warn!("{place}{}: {}", warning.key, warning.message);
+    }
+    snapshot.generation = generation;
     snapshot.access_log = open_access_log(&config, &state.metrics)?.map(Arc::new);
-    let access_log = snapshot.access_log.clone();
+    let state = Arc::new(state);
     let threads = match usize::from(config.runtime.threads) {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
 
-    let mut shards: Vec<Shard> = (0..threads).map(|_| Vec::new()).collect();
-    let mut listeners = Vec::new();
-    for listener in &snapshot.listeners {
-        let Bound { address, sockets } =
-            bind(&listener.address, threads).map_err(|error| StartError::Listener {
-                name: listener.name.to_string(),
-                error,
-            })?;
-        log::info!("listener {} is listening on {address}", listener.name);
-        for (shard, socket) in shards.iter_mut().zip(sockets) {
-            shard.push((Arc::clone(listener), socket));
-        }
-        listeners.push((Arc::clone(listener), address));
-    }
+    let (tasks, workers): (Vec<_>, Vec<_>) =
+        (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
+    let doors = Doors::new(tasks);
+    let ajar = doors
+        .prepare(&snapshot.listeners, &mut inherited)
+        .map_err(StartError::Listeners)?;
+    let ours: Vec<Address> = ajar
+        .doors()
+        .iter()
+        .map(|door| door.address.clone())
+        .collect();
+    let wanted = snapshot.admin.clone();
+    state
+        .metrics
+        .configured(generation, hash, SystemTime::now());
     log::info!(
         "portcullis {}: {} listeners, {} routes, {} pools, {threads} workers",
         env!("CARGO_PKG_VERSION"),
@@ -163,74 +137,142 @@ pub fn start(prepared: Prepared, state: State) -> Result<Started, StartError> {
         config.routes.len(),
         config.pools.len(),
     );
-    let state = Arc::new(state);
-    let ready = Arc::new(AtomicBool::new(false));
-    let live = Arc::new(Live::default());
-    let admin = match &snapshot.admin {
-        Some(address) => {
-            let mut bound = bind(address, 1).map_err(StartError::Admin)?;
-            log::info!("admin is listening on {}", bound.address);
-            bound.sockets.pop().map(|socket| {
-                (
-                    bound.address,
-                    Admin::new(socket, Arc::clone(&state.metrics), Arc::clone(&ready)),
-                )
-            })
-        }
+    let runtime = config.runtime.clone();
+    let process = Arc::new(Process::new(config, snapshot, state, doors, watched));
+    if let Some(predecessor) = &predecessor {
+        process.readiness.set_drained(predecessor.memory.drained);
+    }
+    let (reloads, requests) = Reloads::new();
+    let admin = Arc::new(AdminDoor::new(Arc::new(View {
+        process: Arc::clone(&process),
+        reloads: reloads.clone(),
+        upgrades: None,
+    })));
+    let open_admin = admin
+        .prepare(wanted.as_ref(), &ours, &mut inherited)
+        .map_err(StartError::Admin)?;
+    let directory = match &launch.path {
+        Some(path) => directory(&runtime.directory.value, path)?,
         None => None,
     };
-
-    let conf = || server_conf(threads);
-    let (stops, shards) = shards
-        .into_iter()
-        .map(|shard| {
-            let (stop, stopped) = watch::channel(false);
-            (stop, (shard, stopped))
-        })
-        .unzip();
-    state
-        .metrics
-        .configured(snapshot.generation, SystemTime::now());
-    let (admin_address, admin) = admin.unzip();
-    let edge = Edge {
-        snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
-        state,
-        conf: Arc::new(conf()),
-        shards,
-        admin,
-        live: Arc::clone(&live),
-        ready: Arc::clone(&ready),
+    let succeeds = predecessor.is_some();
+    let control = match &directory {
+        // The predecessor's is replaced when it has agreed to go.
+        Some(directory) if !succeeds => control(directory, &runtime.directory.value)?,
+        _ => None,
     };
-    let mut server = Server::new_with_opt_and_conf(None, conf());
+    let pid_file = runtime.pid_file.map(|path| PathBuf::from(path.value));
+    let written = match &pid_file {
+        Some(path) if !succeeds => Some(PidFile::write(path).map_err(|source| {
+            let path = path.display().to_string();
+            StartError::PidFile { path, source }
+        })?),
+        _ => None,
+    };
+    let supervisor = Arc::new(Supervisor::from_environment());
+    let upgrades = Upgrades::new(Upgrader {
+        process: Arc::clone(&process),
+        admin: Arc::clone(&admin),
+        directory: directory.clone(),
+        usual: launch.path.and_then(usual),
+        supervisor: Arc::clone(&supervisor),
+    });
+    let (retired, retiring) = mpsc::unbounded_channel();
+    let listeners = ajar.doors().iter();
+    let listeners = listeners.map(|door| (door.listener(), door.address.clone()));
+    let listeners = listeners.collect();
+    let admin_address = open_admin.address().cloned();
+    let edge = Edge {
+        process: Arc::clone(&process),
+        conf: Arc::new(server_conf(threads)),
+        workers,
+        opening: Some(Opening {
+            predecessor: predecessor.take(),
+            ajar,
+            admin: open_admin,
+            directory,
+            control,
+            pid_file,
+            written,
+            requests,
+            retiring,
+        }),
+        reloader: Some(Reloader {
+            process: Arc::clone(&process),
+            source: launch.source,
+            admin: Arc::clone(&admin),
+            log,
+            supervisor: Arc::clone(&supervisor),
+            lookups: Lookups::default(),
+            retired,
+        }),
+        admin: Arc::clone(&admin),
+        reloads: reloads.clone(),
+        upgrades: upgrades.clone(),
+        supervisor: Arc::clone(&supervisor),
+    };
+    let mut server = Server::new_with_opt_and_conf(None, server_conf(threads));
     server.bootstrap();
     server.add_service(edge);
-    let stop = Stop {
-        workers: stops,
-        live,
-        ready,
-        grace: config.runtime.grace.as_duration(),
-        access_log: access_log.clone(),
-    };
-    let run = RunArgs {
-        shutdown_signal: Box::new(stop),
+    let signals = Signals {
+        process: Arc::clone(&process),
+        reloads,
+        upgrades,
+        supervisor,
     };
     Ok(Started {
         listeners,
         admin: admin_address,
         server,
-        run,
-        access_log,
+        run: RunArgs {
+            shutdown_signal: Box::new(signals),
+        },
+        process,
+        admin_door: admin,
     })
 }
 
 impl Started {
-    /// Serves until a signal ends it.
+    /// Serves until a signal, or a successor, ends it.
     pub fn serve(self) {
         self.server.run(self.run);
-        if let Some(log) = self.access_log {
+        self.admin_door.close_for_good();
+        self.process.remove_files();
+        if let Some(log) = &self.process.snapshot.load().access_log {
             log.flush(Duration::from_secs(5));
         }
     }
+}
+
+/// A directory that goes by itself may be missing: the process then has no control socket, and signals still work.
+fn directory(configured: &str, path: &Path) -> Result<Option<Directory>, StartError> {
+    match Directory::create(configured, path) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(error) if configured == AUTO => {
+            log::warn!("without a control socket: {error}; see `runtime.directory`");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn control(directory: &Directory, configured: &str) -> Result<Option<ControlSocket>, StartError> {
+    match ControlSocket::open(directory, false) {
+        Ok(control) => Ok(Some(control)),
+        Err(error) if configured == AUTO => {
+            log::warn!("without a control socket: {error}; see `runtime.directory`");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What an upgrade starts: the file that this process was started from, which another may have replaced by then.
+fn usual(config: PathBuf) -> Option<NewProcess> {
+    let binary = std::env::current_exe()
+        .inspect_err(|error| log::warn!("the path of the binary is unknown: {error}"))
+        .ok()?;
+    Some(NewProcess { binary, config })
 }
 
 fn server_conf(threads: usize) -> ServerConf {
@@ -248,7 +290,15 @@ fn server_conf(threads: usize) -> ServerConf {
     }
 }
 
-fn open_access_log(config: &Config, metrics: &Metrics) -> Result<Option<AccessLog>, StartError> {
+/// Opens the access log that is configured.
+///
+/// # Errors
+///
+/// It can't be written.
+pub fn open_access_log(
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<Option<AccessLog>, StartError> {
     let written = &config.access_log;
     let format = match written.format {
         AccessLogFormat::Off => return Ok(None),
@@ -274,17 +324,15 @@ fn open_access_log(config: &Config, metrics: &Metrics) -> Result<Option<AccessLo
     }
 }
 
-/// Starts the process log.
-///
-/// # Errors
-///
-/// It was started before.
-pub fn start_process_log(config: &Config) -> Result<(), StartError> {
-    let format = match config.log.format {
+/// What the process log is written as.
+pub fn log_format(config: &Config) -> process_log::Format {
+    match config.log.format {
         ProcessLogFormat::Text => process_log::Format::Text,
         ProcessLogFormat::Json => process_log::Format::Json,
-    };
-    process_log::init(format, config.log.level.as_str())
-        .map(drop)
+    }
+}
+
+fn start_process_log(config: &Config) -> Result<ProcessLog, StartError> {
+    process_log::init(log_format(config), config.log.level.as_str())
         .map_err(|error| StartError::Other(format!("process log: {error}")))
 }

@@ -1,18 +1,18 @@
-//! What do signals do? TERM and QUIT stop in good order, INT and a second signal at once; USR1 opens the access log
-//! anew, for logrotate; HUP and USR2 never kill.
+//! What do signals do? HUP reloads, USR2 upgrades, USR1 opens the access log anew, for logrotate. TERM and QUIT stop in
+//! good order, INT and a second signal at once.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 
-use super::live::Live;
-use crate::telemetry::AccessLog;
+use super::process::Process;
+use super::reload::Reloads;
+use super::stop::{Cause, drain};
+use super::supervisor::Supervisor;
+use super::upgrade::Upgrades;
 
 /// Takes the signals whose default would kill the process, before anything else runs: one that comes while the
 /// configuration is being read must not end a process that is about to serve.
@@ -37,85 +37,72 @@ pub fn take_early() -> io::Result<()> {
     })
 }
 
-/// Stops the process: tells every worker, waits for their connections, and then lets Pingora end its services.
-pub struct Stop {
-    /// One for each worker, so that waiting connections of different threads share no lock.
-    pub workers: Vec<watch::Sender<bool>>,
-    /// The connections that may go on until the grace is over.
-    pub live: Arc<Live>,
-    /// What `/readyz` says.
-    pub ready: Arc<AtomicBool>,
-    /// How long they may.
-    pub grace: Duration,
-    /// Opened anew on SIGUSR1.
-    pub access_log: Option<Arc<AccessLog>>,
+/// Listens to signals for as long as the process runs.
+pub struct Signals {
+    /// The process they are about.
+    pub process: Arc<Process>,
+    /// What SIGHUP asks.
+    pub reloads: Reloads,
+    /// What SIGUSR2 asks.
+    pub upgrades: Upgrades,
+    /// Who started the process, and wants to know.
+    pub supervisor: Arc<Supervisor>,
 }
 
-impl Stop {
-    async fn drain(&self) {
-        self.ready.store(false, Ordering::Relaxed);
-        for worker in &self.workers {
-            // A worker that has ended needs no word.
-            let _ = worker.send(true);
-        }
-        log::info!(
-            "{} connections have {:?} to end",
-            self.live.count(),
-            self.grace
-        );
-        match tokio::time::timeout(self.grace, self.live.none_left()).await {
-            Ok(()) => log::info!("every connection has ended"),
-            Err(_) => log::warn!(
-                "the grace is over; {} connections are cut",
-                self.live.count()
-            ),
-        }
-    }
-
-    async fn wait(&self) -> io::Result<()> {
+impl Signals {
+    /// Resolves when the process is to end, and everything in it has.
+    async fn serve(&self) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut quit = signal(SignalKind::quit())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut reopen = signal(SignalKind::user_defined1())?;
-        let mut unused = signal(SignalKind::user_defined2())?;
-        let name = loop {
+        let mut upgrade = signal(SignalKind::user_defined2())?;
+        let cause = loop {
             tokio::select! {
-                _ = terminate.recv() => break "SIGTERM",
-                _ = quit.recv() => break "SIGQUIT",
+                _ = terminate.recv() => break self.asked("SIGTERM"),
+                _ = quit.recv() => break self.asked("SIGQUIT"),
                 _ = interrupt.recv() => {
                     log::info!("SIGINT: leaving at once");
+                    self.supervisor.stopping();
                     return Ok(());
                 }
+                successor = self.process.successor() => {
+                    log::info!("process {} has taken over: stopping", successor.pid);
+                    break Cause::Succeeded(successor);
+                }
                 _ = reopen.recv() => {
-                    if let Some(log) = &self.access_log {
+                    if let Some(log) = &self.process.snapshot.load().access_log {
                         log.reopen();
                         log::info!("SIGUSR1: the access log is opened anew");
                     }
                 }
-                _ = unused.recv() => log::warn!("SIGUSR2 has no meaning here"),
-                _ = hangup.recv() => {
-                    log::warn!("SIGHUP: this version can't reload its configuration; restart it");
-                }
+                _ = hangup.recv() => self.reloads.request("SIGHUP"),
+                _ = upgrade.recv() => self.upgrades.request("SIGUSR2"),
             }
         };
-        log::info!("{name}: stopping");
         let any = async |signal: &mut Signal| signal.recv().await;
         tokio::select! {
-            () = self.drain() => {}
+            () = drain(&self.process, cause) => {}
             _ = any(&mut terminate) => log::warn!("second signal: leaving at once"),
             _ = any(&mut quit) => log::warn!("second signal: leaving at once"),
             _ = any(&mut interrupt) => log::warn!("interrupted: leaving at once"),
         }
         Ok(())
     }
+
+    fn asked(&self, signal: &str) -> Cause {
+        log::info!("{signal}: stopping");
+        self.supervisor.stopping();
+        Cause::Asked
+    }
 }
 
 #[async_trait]
-impl ShutdownSignalWatch for Stop {
+impl ShutdownSignalWatch for Signals {
     /// Pingora's own graceful way always sleeps its full grace; by the time it is told, here, all is over.
     async fn recv(&self) -> ShutdownSignal {
-        if let Err(error) = self.wait().await {
+        if let Err(error) = self.serve().await {
             log::error!("signals: {error}");
         }
         ShutdownSignal::FastShutdown

@@ -1,8 +1,7 @@
-//! What does one worker thread do? It accepts on its own sockets and keeps every connection to itself: its clients',
-//! and the idle ones to endpoints. Nothing of a request crosses to another thread.
+//! What does one worker thread do? It accepts on its own socket of every door and keeps every connection to itself: its
+//! clients', and the idle ones to endpoints. Nothing of a request crosses to another thread.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,28 +9,41 @@ use arc_swap::ArcSwap;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora_timeout::fast_timeout::fast_timeout;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use super::door::{Door, Queue};
 use super::http1::{self, Ended};
 use super::http2;
-use super::listen::{Acceptor, ListeningSocket};
-use super::live::{Live, LiveConnection};
+use super::listen::{Accepted, Acceptor, ListeningSocket};
+use super::live::{Alive, Live};
 use super::open::{Opened, open};
-use super::socket::Socket;
+use super::stay::{Stay, Word};
 use crate::proxy::Gate;
-use crate::snapshot::{Listener, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{Counted, RefusedReason};
 use crate::upstream::idle::IdlePool;
 
 /// How long an accept loop rests when the process has no descriptor left.
 const REST: Duration = Duration::from_millis(50);
 
+/// How long a handshake that has begun may still take when waiting connections go.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// What a worker is told to do.
+pub enum Task {
+    /// Accept on this socket of the door, until the door closes.
+    Accept(Arc<Door>, ListeningSocket, Alive),
+    /// Close idle connections to endpoints that the generation in force does not have.
+    ForgetEndpoints,
+}
+
 /// What the connections of one thread share.
 pub struct Worker {
     /// Pingora's proxy with our hooks.
     pub proxy: Arc<HttpProxy<Gate>>,
-    /// Turns true when the process stops.
-    pub shutdown: watch::Receiver<bool>,
+    /// What Pingora wants to know about the end of the process: nothing, for connections hear of it by their own word.
+    pub never: watch::Receiver<bool>,
+    number: usize,
     snapshot: Arc<ArcSwap<Snapshot>>,
     idle: Arc<IdlePool>,
     live: Arc<Live>,
@@ -40,16 +52,17 @@ pub struct Worker {
 impl Worker {
     /// A worker of its own pool of connections.
     pub fn new(
+        number: usize,
         conf: &Arc<ServerConf>,
         snapshot: Arc<ArcSwap<Snapshot>>,
         live: Arc<Live>,
-        shutdown: watch::Receiver<bool>,
     ) -> Self {
         let idle = Arc::new(IdlePool::default());
         let gate = Gate::new(Arc::clone(&snapshot), Arc::clone(&idle));
         Self {
             proxy: Arc::new(http_proxy(conf, gate)),
-            shutdown,
+            never: watch::channel(false).1,
+            number,
             snapshot,
             idle,
             live,
@@ -61,96 +74,114 @@ impl Worker {
         self.snapshot.load_full()
     }
 
-    /// Accepts on its sockets until the process stops, and then lets its connections end.
-    pub async fn run(self: Arc<Self>, sockets: Vec<(Arc<Listener>, ListeningSocket)>) {
-        for (listener, socket) in sockets {
-            let worker = Arc::clone(&self);
-            tokio::spawn(async move {
-                let name = Arc::clone(&listener.name);
-                if let Err(error) = worker.accept(listener, socket).await {
-                    log::error!("listener {name}: {error}");
-                }
-            });
-        }
-        let mut shutdown = self.shutdown.clone();
+    /// Does what it is told for as long as the process runs.
+    pub async fn run(self: Arc<Self>, mut tasks: mpsc::UnboundedReceiver<Task>) {
         let mut tick = tokio::time::interval(IdlePool::SWEEP_EVERY);
         loop {
-            tokio::select! {
-                _ = tick.tick() => self.idle.sweep(Instant::now()),
-                // The sender goes only when the process does.
-                _ = shutdown.wait_for(|stopping| *stopping) => break,
+            let task = tokio::select! {
+                _ = tick.tick() => {
+                    self.idle.sweep(Instant::now());
+                    continue;
+                }
+                task = tasks.recv() => task,
+            };
+            match task {
+                Some(Task::Accept(door, socket, accepting)) => {
+                    let worker = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        let _accepting = accepting;
+                        if let Err(error) = worker.accept(&door, socket).await {
+                            log::error!("listener {}: {error}", door.listener().name);
+                        }
+                    });
+                }
+                Some(Task::ForgetEndpoints) => self.forget_endpoints(),
+                None => return,
             }
         }
-        self.live.none_left().await;
     }
 
-    async fn accept(
-        self: Arc<Self>,
-        listener: Arc<Listener>,
-        socket: ListeningSocket,
-    ) -> io::Result<()> {
+    fn forget_endpoints(&self) {
+        let snapshot = self.snapshot();
+        let members: Vec<_> = snapshot.pools.iter().map(|pool| pool.members()).collect();
+        let endpoints = members.iter().flat_map(|members| members.endpoints.iter());
+        let known = endpoints.map(|endpoint| endpoint.peer.id).collect();
+        self.idle.keep_only(&known);
+    }
+
+    async fn accept(self: Arc<Self>, door: &Arc<Door>, socket: ListeningSocket) -> io::Result<()> {
         let acceptor = Acceptor::new(socket)?;
-        let mut shutdown = self.shutdown.clone();
         let mut complained = None::<Instant>;
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                _ = shutdown.wait_for(|stopping| *stopping) => return Ok(()),
-                accepted = acceptor.accept() => accepted,
-            };
-            match accepted {
-                Ok((socket, peer, local)) => {
-                    let worker = Arc::clone(&self);
-                    // Counted before it is spawned: the worker must not end while one waits for its first turn.
-                    let live = worker.live.one_more();
-                    tokio::spawn(connection(
-                        worker,
-                        live,
-                        Arc::clone(&listener),
-                        socket,
-                        peer,
-                        local,
-                    ));
-                }
-                Err(error) => {
-                    // No descriptor or no memory: what is connected goes on, what waits is taken when there is room.
-                    if complained.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
-                        log::warn!("listener {}: accept: {error}", listener.name);
-                        complained = Some(Instant::now());
+        let queue = {
+            let mut closed = std::pin::pin!(door.closed());
+            loop {
+                let accepted = tokio::select! {
+                    biased;
+                    queue = &mut closed => break queue,
+                    accepted = acceptor.accept() => accepted,
+                };
+                match accepted {
+                    Ok(accepted) => self.take_in(door, accepted),
+                    Err(error) => {
+                        // No descriptor or no memory: what is connected goes on, what waits is taken when there is room.
+                        if complained.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
+                            log::warn!("listener {}: accept: {error}", door.listener().name);
+                            complained = Some(Instant::now());
+                        }
+                        tokio::time::sleep(REST).await;
                     }
-                    tokio::time::sleep(REST).await;
                 }
             }
+        };
+        if queue == Queue::Take {
+            for accepted in acceptor.close() {
+                self.take_in(door, accepted);
+            }
         }
+        Ok(())
+    }
+
+    fn take_in(self: &Arc<Self>, door: &Arc<Door>, accepted: Accepted) {
+        // Counted before it is spawned: the process must not end while one waits for its first turn.
+        let live = self.live.one_more();
+        let stay = door.welcome(self.number);
+        tokio::spawn(connection(
+            Arc::clone(self),
+            live,
+            Arc::clone(door),
+            stay,
+            accepted,
+        ));
     }
 }
 
 /// One connection, from accept to close.
 async fn connection(
     worker: Arc<Worker>,
-    _live: LiveConnection,
-    listener: Arc<Listener>,
-    socket: Socket,
-    peer: Option<SocketAddr>,
-    local: Option<SocketAddr>,
+    _live: Alive,
+    door: Arc<Door>,
+    stay: Stay,
+    (socket, peer, local): Accepted,
 ) {
-    let _counted = Counted::new(&listener.metrics.connections);
-    listener.metrics.accepted.inc();
+    let listener = door.listener();
+    let metrics = listener.metrics.clone();
+    let limit = listener.timeouts.handshake;
+    drop(listener);
+    let _counted = Counted::new(&metrics.connections);
+    metrics.accepted.inc();
     // Boxed, as everything that is over before the connection is idle: an idle connection holds this future for long.
-    let opening = Box::pin(open(Arc::clone(&listener), socket, peer, local));
-    let mut shutdown = worker.shutdown.clone();
+    let opening = Box::pin(open(door, stay.clone(), socket, peer, local));
     let opened = tokio::select! {
         biased;
-        opened = fast_timeout(listener.timeouts.handshake, opening) => opened,
+        opened = fast_timeout(limit, opening) => opened,
         // Nothing was asked yet, so nothing is lost.
-        _ = shutdown.wait_for(|stopping| *stopping) => return,
+        () = late(&stay) => return,
     };
     let opened = match opened {
         Ok(Ok(opened)) => opened,
-        Ok(Err(reason)) => return listener.metrics.refused(reason),
-        Err(_) => return listener.metrics.refused(RefusedReason::Timeout),
+        Ok(Err(reason)) => return metrics.refused(reason),
+        Err(_) => return metrics.refused(RefusedReason::Timeout),
     };
-    drop(listener);
     let Opened {
         connection,
         http2,
@@ -162,4 +193,9 @@ async fn connection(
     if let Ended::Http2(connection) = http1::serve(connection, &about, &worker).await {
         Box::pin(http2::serve(connection, &about, &worker)).await;
     }
+}
+
+async fn late(stay: &Stay) {
+    stay.until(Word::Leave).await;
+    Box::pin(tokio::time::sleep(LAST_CALL)).await;
 }

@@ -1,7 +1,5 @@
 //! Which addresses could not be bound beside each other?
 
-use std::net::{IpAddr, SocketAddr};
-
 use super::listeners::CompiledListener;
 use crate::config::{Config, Diagnostic, Diagnostics, Position};
 use crate::pool::Address;
@@ -30,7 +28,7 @@ pub(super) fn check(
         )
     });
     for (key, position, address) in own.chain(admin) {
-        if let Some((other, place, _)) = taken.iter().find(|(_, _, other)| overlap(address, other))
+        if let Some((other, place, _)) = taken.iter().find(|(_, _, other)| address.overlaps(other))
         {
             let place = place
                 .as_ref()
@@ -42,21 +40,5 @@ pub(super) fn check(
             );
         }
         taken.push((key, position, address));
-    }
-}
-
-fn overlap(a: &Address, b: &Address) -> bool {
-    let covers = |a: &SocketAddr, b: &SocketAddr| match (a.ip(), b.ip()) {
-        // A socket for every IPv6 address takes IPv4 as well.
-        (IpAddr::V6(any), _) if any.is_unspecified() => true,
-        (IpAddr::V4(any), IpAddr::V4(_)) if any.is_unspecified() => true,
-        (a, b) => a == b,
-    };
-    match (a, b) {
-        (Address::Inet(a), Address::Inet(b)) => {
-            a.port() != 0 && a.port() == b.port() && (covers(a, b) || covers(b, a))
-        }
-        (Address::Unix(a), Address::Unix(b)) => a == b,
-        _ => false,
     }
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use super::{Forwarding, Listener, Snapshot, addresses, listeners, names, overlaps, pools, routes};
+use super::files::Sources;
+use super::{
+    Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, pools, routes,
+};
 use crate::config::{AccessLogFormat, Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
@@ -33,10 +35,11 @@ pub fn compile(
     now: SystemTime,
 ) -> Compiled {
     let mut diagnostics = Diagnostics::default();
+    let sources = Sources::new(state);
     names::check_unique(config, &mut diagnostics);
-    let (pools, lookups) = pools::compile(config, state, &mut diagnostics);
+    let (pools, lookups) = pools::compile(config, &sources, &mut diagnostics);
     let routes = routes::compile(config, state, &pools, unread, &mut diagnostics);
-    let listeners = listeners::compile(config, state, &routes, now, &mut diagnostics);
+    let listeners = listeners::compile(config, &sources, &routes, now, &mut diagnostics);
     overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
@@ -57,26 +60,33 @@ pub fn compile(
             diagnostics,
         };
     }
-    let by_name: FxHashMap<Arc<str>, Arc<Listener>> = listeners
+    let by_key: FxHashMap<Arc<str>, Arc<Listener>> = listeners
         .iter()
         .map(|listener| {
             (
-                Arc::clone(&listener.listener.name),
+                Arc::clone(&listener.listener.key),
                 Arc::clone(&listener.listener),
             )
         })
         .collect();
     let snapshot = Snapshot {
-        generation: state.generation.fetch_add(1, Ordering::Relaxed) + 1,
+        generation: 0,
         listeners: listeners
             .into_iter()
             .map(|listener| listener.listener)
             .collect(),
-        by_name,
+        by_key,
         pools: pools.into_values().collect(),
         lookups: lookups.into(),
         forwarding,
         carrier: config.runtime.carrier,
+        life: Life {
+            grace: config.runtime.grace.as_duration(),
+            drain_delay: config.runtime.drain_delay.as_duration(),
+            upgrade_grace: config.runtime.upgrade_grace.as_duration(),
+            upgrade_timeout: config.runtime.upgrade_timeout.as_duration(),
+        },
+        files: sources.into_fingerprints(),
         admin,
         metrics: Arc::clone(&state.metrics),
         unrouted: state.metrics.route(NO_ROUTE),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::files::Sources;
 use super::listeners::{One, beside};
 use crate::config::tls::{ListenerTls, TlsVersion, UnknownName};
-use crate::state::State;
 use crate::tls::{
     AcceptSettings, CertificateSet, ClientAuth, Entry, Finding, LoadedCertificate, MinVersion,
     SessionState, UnknownSni, server_config,
@@ -15,7 +15,7 @@ impl One<'_> {
     pub(super) fn tls(
         &mut self,
         tls: &ListenerTls,
-        state: &State,
+        sources: &Sources<'_>,
         now: SystemTime,
     ) -> Option<Arc<rustls::ServerConfig>> {
         if tls.certificates.is_empty() {
@@ -27,7 +27,7 @@ impl One<'_> {
             );
             return None;
         }
-        let entries = self.certificates(tls, state, now);
+        let entries = self.certificates(tls, sources, now);
         if entries.len() < tls.certificates.len() {
             return None;
         }
@@ -76,7 +76,7 @@ impl One<'_> {
             http1: true,
             client_auth: ClientAuth::None,
         };
-        let sessions = state.tls_sessions.get_or_create(
+        let sessions = sources.state.tls_sessions.get_or_create(
             Arc::from(self.written.name.value.as_str()),
             SessionState::new,
         );
@@ -89,11 +89,16 @@ impl One<'_> {
         }
     }
 
-    fn certificates(&mut self, tls: &ListenerTls, state: &State, now: SystemTime) -> Vec<Entry> {
+    fn certificates(
+        &mut self,
+        tls: &ListenerTls,
+        sources: &Sources<'_>,
+        now: SystemTime,
+    ) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(tls.certificates.len());
         for (index, written) in tls.certificates.iter().enumerate() {
             let key = format!("tls.certificates[{index}]");
-            let read = |path| state.pems.read(&beside(path));
+            let read = |path| sources.pem(&beside(path));
             let loaded = read(&written.certificate).and_then(|certificate| {
                 LoadedCertificate::from_pem(&certificate, &read(&written.key)?)
             });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::compile::networks;
+use super::files::Sources;
 use super::routes::{CompiledRoute, table};
 use super::{Listener, ListenerTimeouts, ProxyProtocol, Routes};
 use crate::config::listener::{Listener as Written, ProxyProtocolMode, Redirect};
@@ -14,7 +15,6 @@ use crate::policy::https::strict_transport_security;
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
 use crate::server::head::HeadLimits;
-use crate::state::State;
 
 /// Routes, and their places in the configuration.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ const LARGEST_HEADER: u64 = 256 * 1024;
 /// Compiles every listener; those with errors are left out.
 pub(super) fn compile(
     config: &Config,
-    state: &State,
+    sources: &Sources<'_>,
     routes: &[CompiledRoute],
     now: SystemTime,
     diagnostics: &mut Diagnostics,
@@ -55,7 +55,7 @@ pub(super) fn compile(
             let address = one.address()?;
             let table = table(routes, &written.name.value, &mut tables);
             one.check_limits();
-            let tls = written.tls.as_ref().map(|tls| one.tls(tls, state, now));
+            let tls = written.tls.as_ref().map(|tls| one.tls(tls, sources, now));
             if written.redirect.is_some() && written.tls.is_some() {
                 one.error(
                     "redirect",
@@ -76,7 +76,8 @@ pub(super) fn compile(
             let limits = &written.limits;
             let name: Arc<str> = Arc::from(written.name.value.as_str());
             let listener = Listener {
-                metrics: state.metrics.listener(&name),
+                metrics: sources.state.metrics.listener(&name),
+                key: key(&name, &address),
                 name,
                 address,
                 tls: tls.flatten(),
@@ -120,6 +121,13 @@ pub(super) fn compile(
             })
         })
         .collect()
+}
+
+fn key(name: &str, address: &Address) -> Arc<str> {
+    match address {
+        Address::Inet(inet) if inet.port() == 0 => format!("{name}@{address}").into(),
+        _ => address.to_string().into(),
+    }
 }
 
 /// The port of the one listener with TLS; 443 if there is none, or several to choose from.

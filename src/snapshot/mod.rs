@@ -4,6 +4,7 @@
 
 mod addresses;
 mod compile;
+mod files;
 mod listener_tls;
 mod listeners;
 mod names;
@@ -29,15 +30,16 @@ use crate::server::head::HeadLimits;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
 pub use compile::{Compiled, compile};
+pub use files::{Fingerprint, Fingerprints, fingerprint};
 pub use names::Unread;
 
 /// One generation.
 pub struct Snapshot {
-    /// Its number, from 1.
+    /// Its number, from 1; 0 for one that was never in force.
     pub generation: u64,
     /// The listeners, in the order of the configuration.
     pub listeners: Box<[Arc<Listener>]>,
-    by_name: FxHashMap<Arc<str>, Arc<Listener>>,
+    by_key: FxHashMap<Arc<str>, Arc<Listener>>,
     /// The pools, in the order of the configuration.
     pub pools: Box<[Arc<Pool>]>,
     /// Host names that endpoints are looked up by.
@@ -46,6 +48,10 @@ pub struct Snapshot {
     pub forwarding: Forwarding,
     /// Which carrier moves the bytes.
     pub carrier: Carrier,
+    /// How the process ends and hands over.
+    pub life: Life,
+    /// What stands in its certificate and key files.
+    pub files: Fingerprints,
     /// Where the admin listener is.
     pub admin: Option<Address>,
     /// Every metric.
@@ -57,10 +63,23 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The listener of this name, as this generation knows it.
-    pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
-        self.by_name.get(name)
+    /// The listener with this [key](Listener::key), as this generation knows it.
+    pub fn listener(&self, key: &str) -> Option<&Arc<Listener>> {
+        self.by_key.get(key)
     }
+}
+
+/// How the process ends and hands over; see [`crate::config::runtime::Runtime`].
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// How long running requests may go on after SIGTERM.
+    pub grace: Duration,
+    /// How long connections are still accepted after SIGTERM.
+    pub drain_delay: Duration,
+    /// How long the old process of an upgrade may stay.
+    pub upgrade_grace: Duration,
+    /// How long the new one may take to be ready.
+    pub upgrade_timeout: Duration,
 }
 
 /// Whom to believe about the client, and what the endpoints are told.
@@ -77,7 +96,10 @@ pub struct Forwarding {
 pub struct Listener {
     /// Its name.
     pub name: Arc<str>,
-    /// Where it is.
+    /// What it is found by in every generation: its address. A listener that is called otherwise keeps its sockets, one
+    /// that moves does not. Where the kernel chooses the port, the name belongs to it.
+    pub key: Arc<str>,
+    /// Where it is to be.
     pub address: Address,
     /// TLS with clients.
     pub tls: Option<Arc<rustls::ServerConfig>>,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use pingora::utils::tls::CertKey;
 use rustls::pki_types::ServerName;
 
+use super::files::Sources;
 use super::listeners::beside;
 use super::pools::Reporter;
 use crate::config::Spanned;
 use crate::pool::Protocol;
-use crate::state::State;
 use crate::tls::{
     Authorities, ConnectAlpn, ConnectSettings, LoadedCertificate, Pem, TlsError, Verification,
     client_config,
@@ -21,7 +21,7 @@ use crate::upstream::{PoolTls, system_roots, wrap_certificates};
 pub(super) fn pool_tls(
     tls: &crate::config::tls::PoolTls,
     protocol: Protocol,
-    state: &State,
+    sources: &Sources<'_>,
     reporter: &mut Reporter<'_>,
 ) -> Option<Arc<PoolTls>> {
     if let Some(name) = &tls.name
@@ -44,9 +44,8 @@ pub(super) fn pool_tls(
     }
     let mut hasher = DefaultHasher::new();
     (tls.verify, protocol as u8).hash(&mut hasher);
-    let read = |key: &str, path: &Spanned<String>, reporter: &mut Reporter<'_>| match state
-        .pems
-        .read(&beside(path))
+    let read = |key: &str, path: &Spanned<String>, reporter: &mut Reporter<'_>| match sources
+        .pem(&beside(path))
     {
         Ok(pem) => Some(pem),
         Err(error) => {
@@ -132,7 +131,7 @@ pub(super) fn pool_tls(
             Protocol::Http2 => ConnectAlpn::Http2,
         },
     };
-    match client_config(&settings, &state.roots) {
+    match client_config(&settings, &sources.state.roots) {
         Ok(config) => Some(Arc::new(PoolTls {
             config,
             verify: tls.verify,

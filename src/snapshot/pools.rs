@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use indexmap::IndexMap;
 
+use super::files::Sources;
 use super::pool_tls::pool_tls;
 use crate::config::pool::{
     Endpoint as WrittenEndpoint, Pool as Written, Protocol as WrittenProtocol,
@@ -14,7 +15,6 @@ use crate::config::{Config, Diagnostic, Diagnostics, Spanned, Timespan};
 use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::{Lookup, Source};
 use crate::pool::{Address, HostRule, Keepalive, Pool, Protocol, Timeouts};
-use crate::state::State;
 
 /// The pools by name, in the order of the configuration.
 pub(super) type Pools = IndexMap<String, Arc<Pool>>;
@@ -22,13 +22,13 @@ pub(super) type Pools = IndexMap<String, Arc<Pool>>;
 /// Compiles every pool; those with errors are compiled as far as possible, so that routes find them.
 pub(super) fn compile(
     config: &Config,
-    state: &State,
+    sources: &Sources<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Pools, Vec<Lookup>) {
     let mut pools = Pools::new();
     let mut lookups = Vec::new();
     for written in &config.pools {
-        let (pool, lookup) = one(written, state, diagnostics);
+        let (pool, lookup) = one(written, sources, diagnostics);
         lookups.extend(lookup);
         pools.entry(written.name.value.clone()).or_insert(pool);
     }
@@ -37,9 +37,10 @@ pub(super) fn compile(
 
 fn one(
     written: &Written,
-    state: &State,
+    sources: &Sources<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Arc<Pool>, Option<Lookup>) {
+    let state = sources.state;
     let name: Arc<str> = Arc::from(written.name.value.as_str());
     let mut reporter = Reporter {
         name: &written.name.value,
@@ -52,13 +53,13 @@ fn one(
     let tls = written
         .tls
         .as_ref()
-        .and_then(|tls| pool_tls(tls, protocol, state, &mut reporter));
+        .and_then(|tls| pool_tls(tls, protocol, sources, &mut reporter));
     let timeouts = timeouts(written, &mut reporter);
     let keepalive = Keepalive {
         idle: Some(written.keepalive.idle.as_duration()).filter(|idle| !idle.is_zero()),
         connections: usize::from(written.keepalive.connections),
     };
-    let sources = sources(written, &mut reporter);
+    let endpoints = endpoints(written, &mut reporter);
     let host = host_rule(&written.host, &mut reporter);
     let source = Source {
         pool: Arc::clone(&name),
@@ -72,7 +73,7 @@ fn one(
             .map(|name| name.value.clone()),
         timeouts,
         keepalive,
-        endpoints: sources,
+        endpoints,
     };
     let members = source.members(&state.names.known(), state);
     let pool = Arc::new(Pool::new(
@@ -115,7 +116,7 @@ impl Reporter<'_> {
 }
 
 /// Reads the addresses. What is wrong with one is reported, and it is left out.
-fn sources(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddress, u16)> {
+fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddress, u16)> {
     if written.endpoints.is_empty() {
         reporter.error(
             "endpoints",

@@ -6,7 +6,6 @@ mod pems;
 mod registry;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use crate::pool::EndpointState;
 use crate::pool::endpoint::EndpointKey;
@@ -30,8 +29,6 @@ pub struct State {
     pub names: Names,
     /// Certificates and keys that are in memory.
     pub pems: Pems,
-    /// The number of the newest generation.
-    pub generation: AtomicU64,
 }
 
 impl State {
@@ -44,7 +41,12 @@ impl State {
             roots: Roots::system(),
             names: Names::default(),
             pems: Pems::default(),
-            generation: AtomicU64::new(0),
         }
+    }
+
+    /// Forgets what no generation holds any more.
+    pub fn forget_unused(&self) {
+        self.endpoints.forget_unused();
+        self.tls_sessions.forget_unused();
     }
 }

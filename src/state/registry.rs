@@ -31,6 +31,18 @@ impl<K: Eq + Hash, V> Registry<K, V> {
         value
     }
 
+    /// What somebody holds now, in no order.
+    pub fn held(&self) -> Vec<(K, Arc<V>)>
+    where
+        K: Clone,
+    {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = known
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), value.upgrade()?)));
+        held.collect()
+    }
+
     /// Forgets what nobody holds; called after a reload.
     pub fn forget_unused(&self) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,5 +62,18 @@ mod tests {
         drop(first);
         registry.forget_unused();
         assert_eq!(*registry.get_or_create("a", || 3), 3);
+    }
+
+    #[test]
+    fn only_what_somebody_holds_is_listed() {
+        let registry = Registry::<&str, u32>::default();
+        let first = registry.get_or_create("a", || 1);
+        registry.get_or_create("b", || 2);
+        let held = registry.held();
+        assert_eq!(held.len(), 1);
+        assert_eq!(held[0].0, "a");
+        assert!(Arc::ptr_eq(&held[0].1, &first));
+        drop((first, held));
+        assert!(registry.held().is_empty());
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
 
+use crate::admin::ReloadResult;
 use crate::error::Reason;
 use catalogue::Catalogue;
 use families::{Endpoints, Listeners, Pools, Routes};
@@ -46,6 +47,12 @@ pub struct Metrics {
     endpoints: Arc<Live<Endpoints>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
+    /// How many generations are in memory: the one in force, and those that still have users.
+    pub generations: IntGauge,
+    /// Connections that the process before this one still has.
+    pub predecessor_connections: IntGauge,
+    /// Panics that a request led to.
+    pub panics: IntCounter,
     /// The counters of the access log.
     pub access_log: AccessLogMetrics,
 }
@@ -62,10 +69,11 @@ pub struct AccessLogMetrics {
 }
 
 struct ReloadMetrics {
-    succeeded: IntCounter,
-    failed: IntCounter,
+    by_result: [IntCounter; ReloadResult::ALL.len()],
     generation: IntGauge,
+    hash: IntGauge,
     last_successful: IntGauge,
+    last_timestamp: IntGauge,
     last_success_timestamp: IntGauge,
 }
 
@@ -86,6 +94,9 @@ impl Metrics {
             endpoints: Live::new(new.endpoints()?, ENDPOINT_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
+            generations: new.generations()?,
+            predecessor_connections: new.predecessor_connections()?,
+            panics: new.panics()?,
             access_log: new.access_log()?,
             registry: new.into_registry(),
         })
@@ -116,26 +127,24 @@ impl Metrics {
         self.failures[reason as usize].inc();
     }
 
-    /// Tells that the configuration of this generation is in force since `time`: at the start and after a reload.
-    pub fn configured(&self, generation: u64, time: SystemTime) {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        self.reload.generation.set(signed(generation));
-        self.reload.last_successful.set(1);
-        self.reload
-            .last_success_timestamp
-            .set(signed(since.as_secs()));
+    /// Tells that the configuration of this generation is in force since `time`, and what its hash is.
+    pub fn configured(&self, generation: u64, hash: u64, time: SystemTime) {
+        let reload = &self.reload;
+        reload.generation.set(signed(generation));
+        // A scraper keeps floating-point numbers: of more than 53 bits it would keep other ones.
+        reload.hash.set(signed(hash >> 16));
+        reload.last_successful.set(1);
+        reload.last_success_timestamp.set(seconds(time));
+        reload.last_timestamp.set(seconds(time));
     }
 
-    /// Counts a reload that led to this generation.
-    pub fn reload_succeeded(&self, generation: u64, time: SystemTime) {
-        self.reload.succeeded.inc();
-        self.configured(generation, time);
-    }
-
-    /// Counts a reload that failed: the generation in force stays.
-    pub fn reload_failed(&self) {
-        self.reload.failed.inc();
-        self.reload.last_successful.set(0);
+    /// Counts a reload.
+    pub fn reloaded(&self, result: ReloadResult, time: SystemTime) {
+        let reload = &self.reload;
+        reload.by_result[result as usize].inc();
+        reload.last_timestamp.set(seconds(time));
+        let successful = matches!(result, ReloadResult::Applied | ReloadResult::Unchanged);
+        reload.last_successful.set(i64::from(successful));
     }
 
     /// Appends every metric in the Prometheus text format 0.0.4.
@@ -144,6 +153,11 @@ impl Metrics {
             log::error!("the metrics can't be rendered: {error}");
         }
     }
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    signed(since.as_secs())
 }
 
 /// Gauges are signed; no generation and no date comes near the limit.

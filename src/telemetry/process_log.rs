@@ -4,6 +4,8 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use log::{Level, LevelFilter};
@@ -50,19 +52,23 @@ pub enum Error {
 pub struct ProcessLog {
     /// The environment decides what is logged, not the configuration.
     from_environment: bool,
+    /// Whether lines are JSON.
+    json: Arc<AtomicBool>,
 }
 
 impl ProcessLog {
-    /// Changes the level from now on. Without effect if `RUST_LOG` is set: it wins at a reload as it did at the start.
+    /// Changes format and level from now on. The level not if `RUST_LOG` is set: it wins at a reload as it did at the
+    /// start.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownLevel`]; the level then stays as it is.
-    pub fn set_level(&self, level: &str) -> Result<(), Error> {
+    /// [`Error::UnknownLevel`]; then nothing has changed.
+    pub fn change(&self, format: Format, level: &str) -> Result<(), Error> {
         let level = parse_level(level)?;
         if !self.from_environment {
             log::set_max_level(level);
         }
+        self.json.store(format == Format::Json, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -88,21 +94,24 @@ pub fn init(format: Format, level: &str) -> Result<ProcessLog, Error> {
             builder.filter_module(engine, LevelFilter::Error);
         }
     }
+    let json = Arc::new(AtomicBool::new(format == Format::Json));
+    let writes_json = Arc::clone(&json);
     builder.format(move |out, record| {
         let time = SystemTime::now();
         let (level, target, message) = (record.level(), record.target(), record.args());
-        match format {
-            Format::Text => {
+        match writes_json.load(Ordering::Relaxed) {
+            false => {
                 let style = out.default_level_style(level);
                 let level = format_args!("{style}{level:<5}{style:#}");
                 write_text(out, time, level, target, message)
             }
-            Format::Json => write_json(out, time, level, target, message),
+            true => write_json(out, time, level, target, message),
         }
     });
     builder.try_init()?;
     let log = ProcessLog {
         from_environment: filters.is_some(),
+        json,
     };
     if !log.from_environment {
         log::set_max_level(level);

@@ -13,6 +13,7 @@ mod self_signed;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use pem::Pem;
 pub use resolver::{CertificateSet, Entry, Finding, UnknownSni};
 pub use self_signed::{SelfSigned, self_signed};
 pub use session::SessionState;
+pub use tickets::TicketKeys;
 
 /// Makes aws-lc-rs the process's cryptography. To be called first thing in `main`, for the sake of libraries that ask
 /// for the process's default; calling it again changes nothing.

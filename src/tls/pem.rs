@@ -61,6 +61,11 @@ impl Pem {
         &self.name
     }
 
+    /// What stands in it.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// All certificates, in the order of the file; at least one.
     ///
     /// # Errors

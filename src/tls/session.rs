@@ -1,10 +1,11 @@
-//! What lets a client that was here before skip most of the handshake, even after a reload?
+//! What lets a client that was here before skip most of the handshake, even after a reload or an upgrade?
 
-use super::{ClientAuth, TlsError};
-use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
+use super::tickets::Tickets;
+use super::{ClientAuth, TicketKeys, TlsError};
+use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 /// How many sessions of TLS 1.2 clients that don't take tickets are kept, for each way to authenticate clients.
 const CACHED_SESSIONS: usize = 512;
@@ -19,16 +20,27 @@ const MAX_SCOPES: usize = 64;
 /// it, or from one client CA to another, it would be a way around the check. So a change of a listener's client CA ends
 /// the sessions that were based on the old one. That a session belongs to the name it was made for, rustls sees to.
 ///
-/// Ticket keys are random, never leave the memory, change every six hours, and are gone after twelve.
+/// Ticket keys are random, change every six hours, and open nothing after twelve. They are never written down, and leave
+/// the process only in an upgrade: the keys for clients that are not asked for a certificate go to the successor, over a
+/// socket that only its own user can open. The sessions in the caches, and the keys for all other clients, end with the
+/// process.
 #[derive(Debug, Default)]
 pub struct SessionState {
-    scopes: Mutex<VecDeque<(ClientAuth, Sessions)>>,
+    scopes: Mutex<Scopes>,
+}
+
+#[derive(Debug, Default)]
+struct Scopes {
+    /// The oldest first.
+    known: VecDeque<(ClientAuth, Sessions)>,
+    /// What [`ClientAuth::None`] is to start with.
+    inherited: Option<TicketKeys>,
 }
 
 /// What the listeners that authenticate clients in one way share.
 #[derive(Clone, Debug)]
 pub(super) struct Sessions {
-    pub(super) ticketer: Arc<dyn ProducesTickets>,
+    pub(super) ticketer: Arc<Tickets>,
     pub(super) cache: Arc<dyn StoresServerSessions>,
 }
 
@@ -38,21 +50,62 @@ impl SessionState {
         Self::default()
     }
 
+    /// Clients that are not asked for a certificate have been with another process, which exported these keys.
+    pub fn with_tickets(keys: TicketKeys) -> Self {
+        let scopes = Scopes {
+            known: VecDeque::new(),
+            inherited: Some(keys),
+        };
+        Self {
+            scopes: Mutex::new(scopes),
+        }
+    }
+
+    /// The ticket keys for clients that are not asked for a certificate; `None` if no listener asked for them.
+    pub fn export(&self) -> Option<TicketKeys> {
+        let scopes = self.scopes();
+        let sessions = scopes.find(&ClientAuth::None)?;
+        Some(sessions.ticketer.export())
+    }
+
     /// The sessions of clients that were authenticated in exactly this way.
     pub(super) fn of(&self, client_auth: &ClientAuth) -> Result<Sessions, TlsError> {
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, sessions)) = scopes.iter().find(|(auth, _)| auth == client_auth) {
+        let mut scopes = self.scopes();
+        if let Some(sessions) = scopes.find(client_auth) {
             return Ok(sessions.clone());
         }
+        let inherited = match client_auth {
+            ClientAuth::None => scopes.inherited.take(),
+            ClientAuth::Optional(_) | ClientAuth::Required(_) => None,
+        };
+        let tickets = match inherited {
+            Some(keys) => Tickets::with_keys(keys, SystemTime::now())?,
+            None => Tickets::new()?,
+        };
         let sessions = Sessions {
-            ticketer: Ticketer::new()?,
+            ticketer: Arc::new(tickets),
             cache: ServerSessionMemoryCache::new(CACHED_SESSIONS),
         };
-        if scopes.len() == MAX_SCOPES {
-            scopes.pop_front();
+        if scopes.known.len() == MAX_SCOPES {
+            scopes.known.pop_front();
         }
-        scopes.push_back((client_auth.clone(), sessions.clone()));
+        scopes
+            .known
+            .push_back((client_auth.clone(), sessions.clone()));
         Ok(sessions)
+    }
+
+    fn scopes(&self) -> MutexGuard<'_, Scopes> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Scopes {
+    fn find(&self, client_auth: &ClientAuth) -> Option<&Sessions> {
+        let mut known = self.known.iter();
+        known
+            .find(|(auth, _)| auth == client_auth)
+            .map(|(_, sessions)| sessions)
     }
 }
 
@@ -60,6 +113,7 @@ impl SessionState {
 mod tests {
     use super::*;
     use crate::tls::{Authorities, Pem, self_signed};
+    use rustls::server::ProducesTickets;
 
     fn authorities() -> Authorities {
         let made = self_signed(["ca.example"]).expect("a certificate");
@@ -99,6 +153,28 @@ mod tests {
                 .of(&ClientAuth::Required(authorities()))
                 .expect("sessions");
         }
-        assert_eq!(state.scopes.lock().expect("not poisoned").len(), MAX_SCOPES);
+        assert_eq!(state.scopes().known.len(), MAX_SCOPES);
+    }
+
+    #[test]
+    fn only_clients_that_are_not_asked_for_a_certificate_take_their_sessions_to_a_successor() {
+        let old = SessionState::new();
+        let required = ClientAuth::Required(authorities());
+        let ticket = |state: &SessionState, auth| {
+            let sessions = state.of(auth).expect("sessions");
+            sessions.ticketer.encrypt(b"session").expect("a ticket")
+        };
+        let of_required = ticket(&old, &required);
+        assert!(old.export().is_none(), "nobody has asked for these keys");
+        let of_none = ticket(&old, &ClientAuth::None);
+        let new = SessionState::with_tickets(old.export().expect("keys"));
+        let opens = |auth, ticket| {
+            let sessions = new.of(auth).expect("sessions");
+            sessions.ticketer.decrypt(ticket).is_some()
+        };
+        assert!(!opens(&required, &of_none));
+        assert!(!opens(&required, &of_required));
+        assert!(opens(&ClientAuth::None, &of_none));
+        assert!(!opens(&ClientAuth::None, &of_required));
     }
 }

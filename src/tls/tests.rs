@@ -334,6 +334,28 @@ fn a_client_resumes_its_session_even_after_a_reload() {
 }
 
 #[test]
+fn a_client_of_either_version_resumes_its_session_with_the_process_that_takes_over() {
+    let issuer = Issuer::new("root");
+    let settings = AcceptSettings::default();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_root_certificates(issuer.authorities().store())
+            .with_no_client_auth();
+        let client = Arc::new(client);
+        let mut sessions = SessionState::new();
+        let server = accept_with(&issuer, &settings, UnknownSni::Default, &sessions);
+        assert_eq!(kind(&client, &server), Some(HandshakeKind::Full));
+        for _ in 0..2 {
+            sessions = SessionState::with_tickets(sessions.export().expect("keys"));
+            let server = accept_with(&issuer, &settings, UnknownSni::Default, &sessions);
+            assert_eq!(kind(&client, &server), Some(HandshakeKind::Resumed));
+        }
+    }
+}
+
+#[test]
 fn a_session_without_a_certificate_is_no_way_into_a_listener_that_requires_one() {
     let (issuer, clients) = (Issuer::new("root"), Issuer::new("clients"));
     let sessions = SessionState::new();

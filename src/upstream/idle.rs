@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::PeerId;
 use super::connection::EndpointConnection;
@@ -71,6 +71,11 @@ impl IdlePool {
             idle.retain(|candidate| candidate.until > now && candidate.connection.is_quiet());
             !idle.is_empty()
         });
+    }
+
+    /// Closes the connections to everyone else.
+    pub fn keep_only(&self, peers: &FxHashSet<PeerId>) {
+        self.lock().retain(|peer, _| peers.contains(peer));
     }
 
     fn lock(&self) -> MutexGuard<'_, FxHashMap<PeerId, Vec<Idle>>> {

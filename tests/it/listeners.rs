@@ -262,7 +262,7 @@ fn an_address_that_is_taken_is_named_and_ends_the_start() {
     let port = taken.local_addr().expect("an address").port();
     let routes = "routes: [{name: hello, respond: {body: hello}}]\n";
     let listener = format!("listeners: [{{name: http, address: \"127.0.0.1:{port}\"}}]\n{routes}");
-    let said = expect_config_error(&listener);
+    let said = Portcullis::builder(&listener).refused(3);
     assert!(
         said.contains(&format!("port {port} is taken")) && said.contains("http"),
         "{said}"
@@ -273,7 +273,7 @@ fn an_address_that_is_taken_is_named_and_ends_the_start() {
         "listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n{routes}\
          admin: {{address: \"127.0.0.1:{port}\"}}\n"
     );
-    let said = expect_config_error(&admin);
+    let said = Portcullis::builder(&admin).refused(3);
     assert!(
         said.contains(&format!("port {port} is taken")) && said.contains("admin"),
         "{said}"
@@ -322,6 +322,6 @@ async fn a_file_that_is_no_socket_is_never_taken_for_one() {
     let yaml = site("", origin.address()).replace("127.0.0.1:0", "unix:@dir@/precious.txt");
     let refused = Portcullis::builder(&yaml)
         .file("precious.txt", "kept")
-        .refused();
+        .refused(5);
     assert!(refused.contains("not a socket"), "{refused}");
 }

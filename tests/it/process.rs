@@ -2,5 +2,6 @@
 
 mod admin;
 mod demo;
+mod ledger;
 mod logs;
 mod signals;

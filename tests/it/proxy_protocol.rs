@@ -280,7 +280,7 @@ async fn where_the_header_is_off_it_is_a_malformed_request() {
 fn a_mode_without_trusted_addresses_is_refused() {
     let yaml = "listeners: [{name: http, address: \"127.0.0.1:0\", proxy_protocol: {mode: optional}}]\n\
                 routes: [{name: hello, respond: {body: hello}}]\n";
-    let said = expect_config_error(yaml);
+    let said = Portcullis::builder(yaml).refused(1);
     assert!(
         said.contains("proxy_protocol") && said.contains("trusted"),
         "{said}"

@@ -261,7 +261,7 @@ fn a_certificate_that_does_not_fit_its_key_is_refused_with_its_place() {
     let builder = Portcullis::builder(&https(ONE, ""))
         .file("a.crt", &one.certificate)
         .file("a.key", &other.key);
-    let said = builder.refused();
+    let said = builder.refused(4);
     assert!(said.contains("portcullis.yaml:1:"), "{said}");
     assert!(
         said.contains("tls.certificates[0]") && said.contains("key"),

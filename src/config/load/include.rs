@@ -9,7 +9,7 @@ use std::sync::Arc;
 use glob::{MatchOptions, Pattern};
 
 use super::merge::Merged;
-use super::{Environment, MAX_FILE_SIZE, environment, not_a_mapping};
+use super::{Environment, Loaded, MAX_FILE_SIZE, environment, not_a_mapping};
 use crate::config::diagnostics::{Diagnostic, Diagnostics, Position, quoted};
 use crate::config::document::{self, KeyPath, Kind, Node};
 
@@ -20,7 +20,7 @@ pub(super) const KEY: &str = "include";
 const MAX_INCLUDE_DEPTH: usize = 16;
 
 /// Names in a pattern don't match hidden files, which editors and mounted volumes leave beside the real ones.
-const GLOB: MatchOptions = MatchOptions {
+pub(crate) const PATTERNS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
@@ -33,6 +33,8 @@ pub(super) struct Loader<'l> {
     merged: Merged,
     root: Option<Position>,
     files: Vec<PathBuf>,
+    /// The patterns by which files were looked for.
+    patterns: Vec<String>,
     /// Every file that was read, as the system knows it, with the place of its `include`.
     read: HashMap<PathBuf, Option<Position>>,
     /// The files whose `include` is being read, as the system knows them.
@@ -49,6 +51,7 @@ impl<'l> Loader<'l> {
             merged: Merged::default(),
             root: None,
             files: Vec::new(),
+            patterns: Vec::new(),
             read: HashMap::new(),
             open: Vec::new(),
             missing: false,
@@ -60,11 +63,16 @@ impl<'l> Loader<'l> {
         self.file(path, None);
     }
 
-    /// The document (`None` if the main file holds none), the files, and whether a part is missing.
-    pub(super) fn finish(self) -> (Option<Node>, Vec<PathBuf>, bool) {
+    /// The configuration as far as it could be read; `None` if the main file holds none.
+    pub(super) fn finish(self) -> Option<Loaded> {
         let kind = Kind::Mapping(self.merged.finish());
         let root = self.root.map(|position| Node { position, kind });
-        (root, self.files, self.missing)
+        root.map(|root| Loaded {
+            root,
+            files: self.files,
+            patterns: self.patterns,
+            complete: !self.missing,
+        })
     }
 
     fn file(&mut self, path: &Path, named_at: Option<&Position>) {
@@ -165,7 +173,7 @@ impl<'l> Loader<'l> {
         if !text.contains(['*', '?', '[']) {
             return self.file(&folder.join(text), Some(&name.position));
         }
-        match matching(folder, text) {
+        match self.matching(folder, text) {
             Ok(files) if files.is_empty() => {
                 let message = format!("no file matches {}", quoted(text));
                 let diagnostic = Diagnostic::warning(KEY, message);
@@ -177,17 +185,23 @@ impl<'l> Loader<'l> {
             Err(message) => self.refuse(message, Some(&name.position)),
         }
     }
+
+    fn matching(&mut self, folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+        let Some(folder) = folder.to_str() else {
+            return Err("a pattern needs a folder whose name is UTF-8".to_owned());
+        };
+        // Only the pattern is one: the folder's name may have the same characters.
+        let folder = PathBuf::from(Pattern::escape(folder));
+        let full = folder.join(pattern).to_string_lossy().into_owned();
+        let files = matching(&full, pattern);
+        self.patterns.push(full);
+        files
+    }
 }
 
 /// The files that match a pattern, sorted; folders that match are left out.
-fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let Some(folder) = folder.to_str() else {
-        return Err("a pattern needs a folder whose name is UTF-8".to_owned());
-    };
-    // Only the pattern is one: the folder's name may have the same characters.
-    let folder = PathBuf::from(Pattern::escape(folder));
-    let full = folder.join(pattern);
-    let paths = glob::glob_with(&full.to_string_lossy(), GLOB)
+fn matching(full: &str, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let paths = glob::glob_with(full, PATTERNS)
         .map_err(|error| format!("{} is not a valid pattern: {}", quoted(pattern), error.msg))?;
     let mut files = Vec::new();
     for path in paths {

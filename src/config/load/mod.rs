@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::document::{self, KeyPath, Kind, Node};
 use include::Loader;
+pub(crate) use include::PATTERNS;
 
 /// The largest file that is read, in bytes (64 MiB).
 pub const MAX_FILE_SIZE: u64 = 64 << 20;
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub root: Node,
     /// The files it was read from, in the order of reading: the main file first.
     pub files: Vec<PathBuf>,
+    /// The patterns by which `include` looked for files, with their folders.
+    pub patterns: Vec<String>,
     /// Whether every file that was named is in it. If not, what a name stands for may be in the one that is missing.
     pub complete: bool,
 }
@@ -47,14 +50,9 @@ pub fn load(
     let mut found = Diagnostics::default();
     let mut loader = Loader::new(environment, &mut found);
     loader.main_file(path);
-    let (root, files, missing) = loader.finish();
-    let loaded = root.map(|mut root| {
-        environment::substitute(&mut root, &KeyPath::Root, environment, &mut found);
-        Loaded {
-            root,
-            files,
-            complete: !missing,
-        }
+    let loaded = loader.finish().map(|mut loaded| {
+        environment::substitute(&mut loaded.root, &KeyPath::Root, environment, &mut found);
+        loaded
     });
     diagnostics.append(found);
     loaded
@@ -89,6 +87,7 @@ pub fn load_str(
     root.map(|root| Loaded {
         root,
         files: Vec::new(),
+        patterns: Vec::new(),
         complete: true,
     })
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::config::pool as config;
 use crate::state::State;
 use crate::upstream::{Peer, PeerTls, PoolTls};
-pub use resolve::keep_resolved;
+pub use resolve::{keep_resolved, resolve_unknown};
 
 /// A pool that has host names among its endpoints.
 #[derive(Clone)]

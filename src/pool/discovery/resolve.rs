@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
+use tokio::task::JoinSet;
 
 use super::Lookup;
 use crate::state::State;
@@ -56,6 +57,42 @@ pub async fn keep_resolved(lookup: Lookup, state: Arc<State>) {
         } else {
             RETRY
         };
+    }
+}
+
+/// Looks up the names nobody has looked up yet, side by side, and fills the pools that wait for them; for at most
+/// `limit`.
+pub async fn resolve_unknown(lookups: &[Lookup], state: &Arc<State>, limit: Duration) {
+    let known = state.names.known();
+    let unknown: BTreeSet<&str> = lookups
+        .iter()
+        .flat_map(|lookup| lookup.source.names())
+        .filter(|name| !known.contains_key(*name))
+        .collect();
+    if unknown.is_empty() {
+        return;
+    }
+    let mut asked = JoinSet::new();
+    for name in unknown {
+        let name = name.to_owned();
+        asked.spawn(async move { (resolve(&name).await, name) });
+    }
+    let all = async {
+        while let Some(answer) = asked.join_next().await {
+            if let Ok((Ok(addresses), name)) = answer {
+                state.names.learn(&name, &addresses);
+            }
+        }
+    };
+    // What has no answer by then is tried on by `keep_resolved`, which also says what is wrong with it.
+    let _ = tokio::time::timeout(limit, all).await;
+    let known = state.names.known();
+    for lookup in lookups {
+        if lookup.source.differs(&known, &lookup.pool.members()) {
+            lookup
+                .pool
+                .replace_members(lookup.source.members(&known, state));
+        }
     }
 }
 

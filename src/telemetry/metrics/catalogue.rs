@@ -9,6 +9,7 @@ use prometheus::{
 
 use super::families::{Endpoints, Listeners, Pools, Routes};
 use super::{AccessLogMetrics, ReloadMetrics};
+use crate::admin::ReloadResult;
 use crate::error::Reason;
 
 /// Upper bounds in seconds of what a whole request or an endpoint's answer may take.
@@ -149,21 +150,50 @@ impl Catalogue {
             &["result"],
         )?;
         Ok(ReloadMetrics {
-            succeeded: reloads.with_label_values(&["success"]),
-            failed: reloads.with_label_values(&["failure"]),
+            by_result: ReloadResult::ALL
+                .map(|result| reloads.with_label_values(&[result.as_str()])),
             generation: self.gauge(
                 "portcullis_config_generation",
                 "The number of the configuration in force.",
             )?,
+            hash: self.gauge(
+                "portcullis_config_hash",
+                "48 bits of a hash of the configuration in force, certificates and keys included: equal for equal ones.",
+            )?,
             last_successful: self.gauge(
                 "portcullis_config_last_reload_successful",
                 "1 if the configuration read last is in force, 0 if it was refused.",
+            )?,
+            last_timestamp: self.gauge(
+                "portcullis_config_last_reload_timestamp_seconds",
+                "When the configuration was read last, in seconds since 1970.",
             )?,
             last_success_timestamp: self.gauge(
                 "portcullis_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read, in seconds since 1970.",
             )?,
         })
+    }
+
+    pub(super) fn generations(&self) -> Result<IntGauge, Error> {
+        self.gauge(
+            "portcullis_config_generations_in_use",
+            "Configurations in memory: the one in force, and former ones that requests still run under.",
+        )
+    }
+
+    pub(super) fn predecessor_connections(&self) -> Result<IntGauge, Error> {
+        self.gauge(
+            "portcullis_predecessor_connections",
+            "Connections that the process before the last upgrade still has; 0 when it has ended.",
+        )
+    }
+
+    pub(super) fn panics(&self) -> Result<IntCounter, Error> {
+        self.registered(IntCounter::new(
+            "portcullis_panics_total",
+            "Requests that ended in a panic, which is a defect of Portcullis.",
+        ))
     }
 
     pub(super) fn access_log(&self) -> Result<AccessLogMetrics, Error> {

@@ -99,6 +99,6 @@ async fn the_environment_of_the_process_fills_values_in() {
         answer.seen_header("x-request-id").as_deref(),
         Some("from-the-front")
     );
-    let refused = Portcullis::builder(&yaml).refused();
+    let refused = Portcullis::builder(&yaml).refused(1);
     assert!(refused.contains("\"FRONT\" is not set"), "{refused}");
 }

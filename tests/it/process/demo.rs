@@ -115,7 +115,7 @@ async fn it_says_what_listens_where_answers_and_stops_on_sigint_and_names_a_port
         .expect("piped")
         .read_to_string(&mut complaint)
         .expect("UTF-8");
-    assert_eq!(ended.code(), Some(1), "{complaint}");
+    assert_eq!(ended.code(), Some(3), "{complaint}");
     assert!(
         complaint.contains("port 9001 is taken") && !complaint.contains("panicked"),
         "{complaint}"

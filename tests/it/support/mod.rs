@@ -5,12 +5,14 @@
 //! - [`Raw`]: a client that sends exact bytes, legal or not, and reads what comes back.
 //! - [`Frames`]: the same for HTTP/2.
 //! - [`WebSocket`]: a WebSocket client.
+//! - [`Ledger`]: clients of all kinds that write down what became of each request, while something happens.
 //! - [`Authority`]: certificates for made-up names.
 //! - [`eventually`]: waiting for a fact. [`both_carriers`]: the same test through both carriers.
 
 mod certificates;
 mod client;
 mod frames;
+mod ledger;
 mod portcullis;
 mod raw;
 mod site;
@@ -21,7 +23,8 @@ mod websocket;
 pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
 pub use frames::{Ended, Frames};
-pub use portcullis::{Portcullis, expect_config_error};
+pub use ledger::{Kind, Ledger, Report, What};
+pub use portcullis::Portcullis;
 pub use raw::Raw;
 pub use site::{Carrier, both_carriers, origin, site};
 pub use tls::{client_config, tls, tls_over};

@@ -98,8 +98,8 @@ impl Builder {
         portcullis
     }
 
-    /// Runs it where it should refuse to start: its exit code must be 1, and what it says is given.
-    pub fn refused(&self) -> String {
+    /// Runs it where it should refuse to start with this exit code, and gives what it says.
+    pub fn refused(&self, code: i32) -> String {
         let mut child = self.command(&["run"]).spawn().expect("the binary");
         let started = std::time::Instant::now();
         while child.try_wait().expect("a child").is_none() {
@@ -111,7 +111,7 @@ impl Builder {
         }
         let output = child.wait_with_output().expect("a child");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "not refused:\n{said}");
+        assert_eq!(output.status.code(), Some(code), "not refused:\n{said}");
         said
     }
 
@@ -139,6 +139,8 @@ impl Builder {
             .args(["-c", CONFIG])
             .current_dir(self.directory.path())
             .env_remove("RUST_LOG")
+            .env_remove("NOTIFY_SOCKET")
+            .env("RUNTIME_DIRECTORY", self.directory.path().join("run"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -303,9 +305,4 @@ impl Drop for Portcullis {
             eprintln!("Portcullis said:\n{}", self.stderr());
         }
     }
-}
-
-/// Runs `portcullis run` on a configuration that must be refused; what it said on standard error.
-pub fn expect_config_error(yaml: &str) -> String {
-    Portcullis::builder(yaml).refused()
 }

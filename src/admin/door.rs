@@ -1,0 +1,185 @@
+//! Where is the admin listener, and how does it move at a reload or an upgrade?
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::AbortHandle;
+
+use super::answer::View;
+use super::serve::serve;
+use crate::pool::Address;
+use crate::server::doors::Inherited;
+use crate::server::listen::{BindError, Bound, ListeningSocket, adopt, bind};
+use crate::server::socket_file::SocketFile;
+use crate::server::upgrade::SocketOf;
+
+/// The admin listener, open or not.
+pub struct AdminDoor {
+    view: Arc<View>,
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    written: Address,
+    bound: Address,
+    /// For a successor.
+    socket: ListeningSocket,
+    file: Option<SocketFile>,
+    accepting: AbortHandle,
+}
+
+/// What is to become of the admin listener.
+pub enum OpenAdmin {
+    /// It stays.
+    Same,
+    /// It is off.
+    Off,
+    /// It is here.
+    At {
+        /// The address as written.
+        written: Address,
+        /// Its socket.
+        bound: Bound,
+    },
+}
+
+impl OpenAdmin {
+    /// Where it will be, if it moves.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::At { bound, .. } => Some(&bound.address),
+            Self::Same | Self::Off => None,
+        }
+    }
+}
+
+impl AdminDoor {
+    /// A closed one.
+    pub fn new(view: Arc<View>) -> Self {
+        Self {
+            view,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Gets the socket, if another one is wanted. `ours` are addresses that this process has open.
+    ///
+    /// # Errors
+    ///
+    /// The address can't be had.
+    pub fn prepare(
+        &self,
+        wanted: Option<&Address>,
+        ours: &[Address],
+        inherited: &mut Inherited,
+    ) -> Result<OpenAdmin, BindError> {
+        let open = self.lock();
+        let Some(wanted) = wanted else {
+            return Ok(OpenAdmin::Off);
+        };
+        if open.as_ref().is_some_and(|open| open.written == *wanted) {
+            return Ok(OpenAdmin::Same);
+        }
+        let mut ours = ours.to_vec();
+        ours.extend(open.as_ref().map(|open| open.bound.clone()));
+        let bound = match inherited.remove(&key(wanted)) {
+            Some((address, sockets)) => adopt(address, sockets, 1)?,
+            None => bind(wanted, 1, &ours)?,
+        };
+        Ok(OpenAdmin::At {
+            written: wanted.clone(),
+            bound,
+        })
+    }
+
+    /// Moves it, and says so if it moved. To be called in a runtime.
+    pub fn change(&self, to: OpenAdmin) -> Option<String> {
+        let mut open = self.lock();
+        match to {
+            OpenAdmin::Same => None,
+            OpenAdmin::Off => open.take().map(|open| {
+                open.close(true);
+                "admin is off".to_owned()
+            }),
+            OpenAdmin::At { written, bound } => {
+                let address = bound.address.clone();
+                let opened = Open::new(written, bound, &self.view);
+                if let Some(before) = open.take() {
+                    before.close(true);
+                }
+                match opened {
+                    Ok(opened) => {
+                        *open = Some(opened);
+                        Some(format!("admin is listening on {address}"))
+                    }
+                    Err(error) => Some(format!("admin can't listen on {address}: {error}")),
+                }
+            }
+        }
+    }
+
+    /// Accepts no more: a successor does.
+    pub fn close(&self) {
+        if let Some(open) = self.lock().take() {
+            open.close(false);
+        }
+    }
+
+    /// Accepts no more, and nobody else does.
+    pub fn close_for_good(&self) {
+        if let Some(open) = self.lock().take() {
+            open.close(true);
+        }
+    }
+
+    /// A copy of its socket for a successor.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn socket(&self) -> io::Result<Option<(SocketOf, ListeningSocket)>> {
+        let open = self.lock();
+        let Some(open) = &*open else {
+            return Ok(None);
+        };
+        let of = SocketOf {
+            door: key(&open.written),
+            address: open.bound.to_string(),
+        };
+        Ok(Some((of, open.socket.try_clone()?)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the admin listener is found by among the doors of a predecessor. No listener's name begins like this.
+fn key(written: &Address) -> String {
+    format!("_admin@{written}")
+}
+
+impl Open {
+    fn new(written: Address, bound: Bound, view: &Arc<View>) -> io::Result<Self> {
+        let mut sockets = bound.sockets.into_iter();
+        let socket = sockets.next().ok_or(io::ErrorKind::NotFound)?;
+        let accepting = tokio::spawn(serve(socket.try_clone()?, Arc::clone(view)));
+        Ok(Self {
+            written,
+            file: match &bound.address {
+                Address::Unix(path) => SocketFile::at(path),
+                Address::Inet(_) => None,
+            },
+            bound: bound.address,
+            socket,
+            accepting: accepting.abort_handle(),
+        })
+    }
+
+    fn close(&self, for_good: bool) {
+        self.accepting.abort();
+        if let (true, Some(file)) = (for_good, &self.file) {
+            file.remove();
+        }
+    }
+}

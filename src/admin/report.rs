@@ -1,0 +1,120 @@
+//! What came of a reload or an upgrade? The same answer for who asks over HTTP, on the command line, and for the log.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What came of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadResult {
+    /// The configuration is in force.
+    Applied,
+    /// It is the one that is in force already.
+    Unchanged,
+    /// It can't be used, and the one before stays in force.
+    Rejected,
+    /// It changes what only a new process can change; nothing of it is in force.
+    NeedsUpgrade,
+}
+
+impl ReloadResult {
+    /// Every result, in the order of their numbers.
+    pub const ALL: [Self; 4] = [
+        Self::Applied,
+        Self::Unchanged,
+        Self::Rejected,
+        Self::NeedsUpgrade,
+    ];
+
+    /// The word in JSON and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Rejected => "rejected",
+            Self::NeedsUpgrade => "needs_upgrade",
+        }
+    }
+
+    /// The exit code of `portcullis reload`.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Applied | Self::Unchanged => 0,
+            Self::Rejected => 1,
+            Self::NeedsUpgrade => 2,
+        }
+    }
+}
+
+/// What came of a reload, in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// What came of it.
+    pub result: ReloadResult,
+    /// The number of the generation in force after it.
+    pub generation: u64,
+    /// What changed, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// Errors and warnings, with their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<String>,
+    /// The settings that take a new process.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_upgrade: Vec<String>,
+}
+
+impl fmt::Display for ReloadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for diagnostic in &self.diagnostics {
+            writeln!(f, "{diagnostic}")?;
+        }
+        let generation = self.generation;
+        match self.result {
+            ReloadResult::Applied => write!(f, "applied: generation {generation}")?,
+            ReloadResult::Unchanged => {
+                write!(f, "unchanged: generation {generation} stays in force")?;
+            }
+            ReloadResult::Rejected => {
+                write!(f, "rejected: generation {generation} stays in force")?;
+            }
+            ReloadResult::NeedsUpgrade => write!(
+                f,
+                "needs upgrade: generation {generation} stays in force, because these settings take a new process \
+                 (`portcullis upgrade`)"
+            )?,
+        }
+        for line in self.changes.iter().chain(&self.needs_upgrade) {
+            write!(f, "\n  {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What came of an upgrade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum UpgradeReport {
+    /// Another process serves now.
+    Upgraded {
+        /// Its number.
+        pid: u32,
+    },
+    /// The old process serves on, and nothing has changed.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for UpgradeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upgraded { pid } => write!(f, "upgraded: process {pid} serves"),
+            Self::Failed { reason } => {
+                write!(f, "not upgraded, the old process serves on: {reason}")
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Which addresses are open, over all generations? A door is an address with its sockets, one for each worker; reloads
+//! change what holds behind it, and only closing it ends it.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::listen::{Bound, ListeningSocket};
+use super::live::Live;
+use super::socket_file::SocketFile;
+use super::stay::{Guests, Stay, Word};
+use super::worker::Task;
+use crate::pool::Address;
+use crate::snapshot::Listener;
+
+/// What becomes of connections that wait in the kernel's queue when a door closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// They are taken: after this nobody else will.
+    Take,
+    /// They stay where they are: a successor has the same socket.
+    Leave,
+}
+
+/// An open address.
+#[derive(Debug)]
+pub struct Door {
+    /// Where it really is: the kernel's choice for port 0.
+    pub address: Address,
+    key: Arc<str>,
+    listener: ArcSwap<Listener>,
+    /// Those who came under the present protocol settings, by worker, so that threads don't share a list of waiters.
+    guests: Box<[Mutex<Arc<Guests>>]>,
+    /// Copies of the workers' sockets, for a successor.
+    sockets: Mutex<Vec<ListeningSocket>>,
+    closing: watch::Sender<Option<Queue>>,
+    accepting: Arc<Live>,
+    file: Option<SocketFile>,
+}
+
+impl Door {
+    /// A door with the sockets of its address, at which each of `workers` is to accept.
+    pub fn new(listener: &Arc<Listener>, bound: Bound, workers: usize) -> Self {
+        Self {
+            file: match &bound.address {
+                Address::Unix(path) => SocketFile::at(path),
+                Address::Inet(_) => None,
+            },
+            accepting: Arc::default(),
+            address: bound.address,
+            key: Arc::clone(&listener.key),
+            listener: ArcSwap::from(Arc::clone(listener)),
+            guests: (0..workers).map(|_| Mutex::default()).collect(),
+            sockets: Mutex::new(bound.sockets),
+            closing: watch::Sender::new(None),
+        }
+    }
+
+    /// What each worker has to do so that the door is open.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn tasks(self: &Arc<Self>) -> io::Result<Vec<(usize, Task)>> {
+        let workers = self.guests.len();
+        let sockets = self.sockets()?.into_iter().enumerate();
+        // More sockets than workers come from a predecessor with more workers.
+        let tasks = sockets.map(|(number, socket)| {
+            let accepting = self.accepting.one_more();
+            let task = Task::Accept(Arc::clone(self), socket, accepting);
+            (number % workers, task)
+        });
+        Ok(tasks.collect())
+    }
+
+    /// What it is found by in each generation.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its settings, as the newest generation that has it knows them.
+    pub fn listener(&self) -> Arc<Listener> {
+        self.listener.load_full()
+    }
+
+    /// Puts other settings in force. With `reconnect`, connections accepted so far get one more answer at most: what they
+    /// agreed on is not on offer any more.
+    pub fn change(&self, listener: &Arc<Listener>, reconnect: bool) -> Vec<Arc<Guests>> {
+        self.listener.store(Arc::clone(listener));
+        if !reconnect {
+            return Vec::new();
+        }
+        self.guests
+            .iter()
+            .map(|guests| {
+                let mut guests = guests.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *guests)
+            })
+            .collect()
+    }
+
+    /// Takes a connection in that this worker accepted.
+    pub fn welcome(&self, worker: usize) -> Stay {
+        self.guests[worker]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .welcome()
+    }
+
+    /// Everyone who is in and came under the present settings.
+    pub fn guests(&self) -> Vec<Arc<Guests>> {
+        let of = |guests: &Mutex<Arc<Guests>>| {
+            Arc::clone(&guests.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.guests.iter().map(of).collect()
+    }
+
+    /// Resolves when nobody is to be let in any more, and tells what becomes of those who wait outside.
+    pub async fn closed(&self) -> Queue {
+        let mut closing = self.closing.subscribe();
+        let said = closing.wait_for(Option::is_some).await;
+        // The sender is in `self`, so there is a word.
+        said.ok().and_then(|said| *said).unwrap_or(Queue::Leave)
+    }
+
+    /// Copies of its sockets.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn sockets(&self) -> io::Result<Vec<ListeningSocket>> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.iter().map(ListeningSocket::try_clone).collect()
+    }
+
+    /// Lets nobody in any more. Those who are in stay.
+    pub fn close(&self, queue: Queue) {
+        if let (Queue::Take, Some(file)) = (queue, &self.file) {
+            file.remove();
+        }
+        self.closing.send_replace(Some(queue));
+        self.sockets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Resolves when a closed door is shut: everyone who waited outside is in, and no worker accepts.
+    pub async fn shut(&self) {
+        self.accepting.none_left().await;
+    }
+}
+
+/// Says a word to many.
+pub fn tell(guests: &[Arc<Guests>], word: Word) {
+    for guests in guests {
+        guests.tell(word);
+    }
+}

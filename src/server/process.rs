@@ -1,0 +1,136 @@
+//! What do the parts of a running process share?
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::doors::Doors;
+use super::live::Live;
+use super::prepare::Watched;
+use crate::config::Config;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+
+/// A running process.
+pub struct Process {
+    /// The generation in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What the operator wrote for it.
+    pub config: ArcSwap<Config>,
+    /// What outlives it.
+    pub state: Arc<State>,
+    /// The connections of clients.
+    pub live: Arc<Live>,
+    /// What `/readyz` says.
+    pub readiness: Readiness,
+    doors: Mutex<Doors>,
+    /// Files that are removed when the process ends.
+    files: Mutex<Vec<Box<dyn Send>>>,
+    /// What the configuration was read from last.
+    pub watched: ArcSwap<Watched>,
+    /// Held by whoever changes the process: one reload or upgrade at a time.
+    pub turn: tokio::sync::Mutex<()>,
+    /// The process that has taken over, once there is one.
+    successor: watch::Sender<Option<Successor>>,
+}
+
+/// The process that has taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Successor {
+    /// Its number.
+    pub pid: u32,
+    /// The keys of the doors it has: those who wait at these are served by it.
+    pub doors: HashSet<String>,
+}
+
+impl Process {
+    /// A process that is about to serve this generation.
+    pub fn new(
+        config: Config,
+        snapshot: Snapshot,
+        state: Arc<State>,
+        doors: Doors,
+        watched: Watched,
+    ) -> Self {
+        Self {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            config: ArcSwap::from_pointee(config),
+            state,
+            live: Arc::default(),
+            readiness: Readiness::default(),
+            doors: Mutex::new(doors),
+            files: Mutex::default(),
+            watched: ArcSwap::from_pointee(watched),
+            turn: tokio::sync::Mutex::default(),
+            successor: watch::Sender::new(None),
+        }
+    }
+
+    /// The doors; to be held for a moment only.
+    pub fn doors(&self) -> MutexGuard<'_, Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what removes a file when it is dropped, for as long as the process runs.
+    pub fn keep(&self, file: impl Send + 'static) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.push(Box::new(file));
+    }
+
+    /// Removes its files.
+    pub fn remove_files(&self) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.clear();
+    }
+
+    /// Says that another process has taken over.
+    pub fn succeeded_by(&self, successor: Successor) {
+        self.successor.send_replace(Some(successor));
+    }
+
+    /// Resolves when another process has taken over.
+    pub async fn successor(&self) -> Successor {
+        let mut successor = self.successor.subscribe();
+        loop {
+            if let Some(successor) = &*successor.borrow_and_update() {
+                return successor.clone();
+            }
+            if successor.changed().await.is_err() {
+                // The sender is in `self`.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Whether a balancer in front should send requests here.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    serving: AtomicBool,
+    drained: AtomicBool,
+}
+
+impl Readiness {
+    /// Whether it should.
+    pub fn is_ready(&self) -> bool {
+        self.serving.load(Ordering::Relaxed) && !self.is_drained()
+    }
+
+    /// Whether the operator wants no new requests here.
+    pub fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Relaxed)
+    }
+
+    /// The process serves, or does not any more.
+    pub fn set_serving(&self, serving: bool) {
+        self.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// The operator's will; true if it was another before.
+    pub fn set_drained(&self, drained: bool) -> bool {
+        self.drained.swap(drained, Ordering::Relaxed) != drained
+    }
+}

@@ -1,0 +1,401 @@
+//! How does another configuration take over while everything goes on? Read, compile, bind what is new, and only then
+//! swap: all or nothing. One at a time; who asks while one runs gets the answer of the next.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::doors::{Ajar, Inherited, NotBound};
+use super::prepare::{Prepared, Source, Watched};
+use super::process::Process;
+use super::run;
+use super::supervisor::Supervisor;
+use super::watcher::Seen;
+use super::worker::Task;
+use crate::admin::{AdminDoor, OpenAdmin, ReloadReport, ReloadResult};
+use crate::config::diff::{self, Difference};
+use crate::config::{Config, Diagnostic, Diagnostics};
+use crate::pool::discovery::{Lookup, keep_resolved, resolve_unknown};
+use crate::snapshot::{Fingerprints, Snapshot};
+use crate::telemetry::process_log::ProcessLog;
+
+/// How long a reload waits for host names that nobody has looked up yet. Past it the pool begins without them, as it
+/// does at a start: one name that can't be resolved must not hold everything up.
+pub const RESOLVE_LIMIT: Duration = Duration::from_secs(3);
+
+/// How many may wait for a reload at once.
+const WAITING: usize = 64;
+
+/// Where reloads are asked for.
+#[derive(Clone, Debug)]
+pub struct Reloads(mpsc::Sender<Request>);
+
+#[derive(Debug)]
+struct Request {
+    who: String,
+    answer: Option<oneshot::Sender<ReloadReport>>,
+}
+
+impl Reloads {
+    /// A place to ask, and the requests that come of it.
+    pub fn new() -> (Self, Requests) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        (Self(sender), Requests(receiver))
+    }
+
+    /// Asks for a reload and does not wait for it.
+    pub fn request(&self, who: &str) {
+        let request = Request {
+            who: who.to_owned(),
+            answer: None,
+        };
+        // If that many wait already, the next reload is theirs and this one's.
+        let _ = self.0.try_send(request);
+    }
+
+    /// Asks for a reload and waits for what comes of it; `None` if the process ends before.
+    pub async fn ask(&self, who: String) -> Option<ReloadReport> {
+        let (sender, answer) = oneshot::channel();
+        let request = Request {
+            who,
+            answer: Some(sender),
+        };
+        self.0.send(request).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+/// Requests for a reload.
+pub struct Requests(mpsc::Receiver<Request>);
+
+impl Requests {
+    /// The next request, with all others that have come.
+    async fn next(&mut self) -> Option<Vec<Request>> {
+        let mut requests = vec![self.0.recv().await?];
+        while let Ok(more) = self.0.try_recv() {
+            requests.push(more);
+        }
+        Some(requests)
+    }
+}
+
+/// Reloads the configuration of a process.
+pub struct Reloader {
+    /// The process.
+    pub process: Arc<Process>,
+    /// How its configuration is read.
+    pub source: Source,
+    /// The admin listener.
+    pub admin: Arc<AdminDoor>,
+    /// The process log.
+    pub log: Arc<ProcessLog>,
+    /// Who wants to know when a reload begins and ends.
+    pub supervisor: Arc<Supervisor>,
+    /// The look-ups of host names of the generation in force.
+    pub lookups: Lookups,
+    /// Where former generations go.
+    pub retired: mpsc::UnboundedSender<Arc<Snapshot>>,
+}
+
+impl Reloader {
+    /// Serves requests for as long as the process runs.
+    pub async fn serve(mut self, mut requests: Requests) {
+        while let Some(requests) = requests.next().await {
+            let mut who: Vec<&str> = requests.iter().map(|one| &*one.who).collect();
+            who.dedup();
+            let who = who.join(", ");
+            let report = self.reload(&who).await;
+            for request in requests {
+                if let Some(answer) = request.answer {
+                    // Who asked may not have waited.
+                    let _ = answer.send(report.clone());
+                }
+            }
+        }
+    }
+
+    async fn reload(&mut self, who: &str) -> ReloadReport {
+        let process = Arc::clone(&self.process);
+        let _turn = process.turn.lock().await;
+        self.supervisor.reloading();
+        let report = match self.try_reload().await {
+            Ok(report) | Err(report) => report,
+        };
+        let text = report.to_string();
+        match report.result {
+            ReloadResult::Applied | ReloadResult::Unchanged => {
+                log::info!("reload by {who}: {}", text.replace('\n', ";"));
+            }
+            ReloadResult::Rejected | ReloadResult::NeedsUpgrade => {
+                log::error!("reload by {who}: {}", text.replace('\n', "; "));
+            }
+        }
+        self.process
+            .state
+            .metrics
+            .reloaded(report.result, SystemTime::now());
+        self.supervisor.ready(&format!(
+            "generation {}, last reload {}",
+            report.generation,
+            report.result.as_str()
+        ));
+        report
+    }
+
+    async fn try_reload(&mut self) -> Result<ReloadReport, ReloadReport> {
+        if self.process.doors().are_closed() {
+            return Err(self.rejected(vec!["the process is stopping".to_owned()]));
+        }
+        let (source, state) = (Arc::clone(&self.source), Arc::clone(&self.process.state));
+        // Not on this thread: the admin listener goes on answering meanwhile.
+        let Ok(prepared) = tokio::task::spawn_blocking(move || source(&state)).await else {
+            return Err(self.rejected(vec!["reading it failed in an unexpected way".to_owned()]));
+        };
+        let Prepared {
+            config,
+            snapshot,
+            diagnostics,
+            hash,
+            watched,
+        } = prepared;
+        self.watch(watched);
+        let Some(snapshot) = snapshot else {
+            return Err(self.rejected(lines(&diagnostics)));
+        };
+        let old = self.process.snapshot.load_full();
+        let difference = diff::diff(&self.process.config.load(), &config);
+        let files = changed_files(&old.files, &snapshot.files);
+        if !difference.needs_upgrade.is_empty() {
+            return Err(ReloadReport {
+                needs_upgrade: difference
+                    .needs_upgrade
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+                ..self.report(ReloadResult::NeedsUpgrade)
+            });
+        }
+        if difference.is_empty() && files.is_empty() {
+            return Ok(self.report(ReloadResult::Unchanged));
+        }
+        let ready = self.make_ready(&config, snapshot, &old, hash).await?;
+        let mut report = self.report(ReloadResult::Applied);
+        report.diagnostics = lines(&diagnostics);
+        report.changes = difference.changes.iter().map(ToString::to_string).collect();
+        report.changes.extend(files);
+        self.swap(config, ready, old, &difference, &mut report);
+        Ok(report)
+    }
+
+    /// A configuration that is refused may have been read in part: what was read before is watched on.
+    fn watch(&self, mut watched: Watched) {
+        let before = self.process.watched.load();
+        watched.files.extend(before.files.iter().cloned());
+        watched.files.sort();
+        watched.files.dedup();
+        watched.patterns.extend(before.patterns.iter().cloned());
+        watched.patterns.sort();
+        watched.patterns.dedup();
+        watched.seen = watched
+            .seen
+            .map(|_| Seen::of(&watched.files, &watched.patterns));
+        self.process.watched.store(Arc::new(watched));
+    }
+
+    /// Gets everything that can fail.
+    async fn make_ready(
+        &self,
+        config: &Config,
+        mut snapshot: Snapshot,
+        old: &Snapshot,
+        hash: u64,
+    ) -> Result<Ready, ReloadReport> {
+        resolve_unknown(&snapshot.lookups, &self.process.state, RESOLVE_LIMIT).await;
+        let metrics = &self.process.state.metrics;
+        snapshot.access_log = if config.access_log == self.process.config.load().access_log {
+            old.access_log.clone()
+        } else {
+            run::open_access_log(config, metrics)
+                .map_err(|error| self.rejected(vec![error.to_string()]))?
+                .map(Arc::new)
+        };
+        let (ajar, admin) = {
+            let doors = self.process.doors();
+            let ours = doors.addresses();
+            let ajar = doors.prepare(&snapshot.listeners, &mut Inherited::new());
+            let admin = self
+                .admin
+                .prepare(snapshot.admin.as_ref(), &ours, &mut Inherited::new());
+            (ajar, admin)
+        };
+        let mut problems = Diagnostics::default();
+        let ajar = ajar.map_err(|failed| not_bound(config, &failed, &mut problems));
+        let admin = admin.map_err(|error| {
+            problems.push(
+                Diagnostic::error("admin.address", error.to_string()).at(config
+                    .admin
+                    .address
+                    .position
+                    .clone()),
+            );
+        });
+        let (Ok(ajar), Ok(admin)) = (ajar, admin) else {
+            return Err(self.rejected(lines(&problems)));
+        };
+        Ok(Ready {
+            snapshot,
+            hash,
+            ajar,
+            admin,
+        })
+    }
+
+    /// Puts it in force. Nothing here fails.
+    fn swap(
+        &mut self,
+        config: Config,
+        mut ready: Ready,
+        old: Arc<Snapshot>,
+        difference: &Difference,
+        report: &mut ReloadReport,
+    ) {
+        let process = &self.process;
+        report.generation = old.generation + 1;
+        ready.snapshot.generation = report.generation;
+        let reconnect = reconnecting((&process.config.load(), &old), (&config, &ready.snapshot));
+        let snapshot = Arc::new(ready.snapshot);
+        process.snapshot.store(Arc::clone(&snapshot));
+        let moved = process
+            .doors()
+            .change(ready.ajar, &snapshot.listeners, &reconnect);
+        for door in &moved.opened {
+            let line = format!(
+                "listener {} is listening on {}",
+                door.listener().name,
+                door.address
+            );
+            log::info!("{line}");
+            report.changes.push(line);
+        }
+        for door in &moved.closed {
+            let name = Arc::clone(&door.listener().name);
+            report.changes.push(format!(
+                "listener {name} is not listening on {} any more",
+                door.address
+            ));
+        }
+        if let Some(line) = self.admin.change(ready.admin) {
+            log::info!("{line}");
+            report.changes.push(line);
+        }
+        if difference.changes.iter().any(|change| change.name == "log") {
+            let (format, level) = (run::log_format(&config), config.log.level.as_str());
+            if let Err(error) = self.log.change(format, level) {
+                log::error!("process log: {error}");
+            }
+        }
+        self.lookups = Lookups::start(&snapshot, &process.state);
+        process.state.forget_unused();
+        process.doors().tell_workers(|| Task::ForgetEndpoints);
+        process.config.store(Arc::new(config));
+        let metrics = &process.state.metrics;
+        metrics.configured(report.generation, ready.hash, SystemTime::now());
+        // It ends only with the process.
+        let _ = self.retired.send(old);
+    }
+
+    fn report(&self, result: ReloadResult) -> ReloadReport {
+        ReloadReport {
+            result,
+            generation: self.process.snapshot.load().generation,
+            changes: Vec::new(),
+            diagnostics: Vec::new(),
+            needs_upgrade: Vec::new(),
+        }
+    }
+
+    fn rejected(&self, diagnostics: Vec<String>) -> ReloadReport {
+        ReloadReport {
+            diagnostics,
+            ..self.report(ReloadResult::Rejected)
+        }
+    }
+}
+
+/// A generation that has everything it needs.
+struct Ready {
+    snapshot: Snapshot,
+    hash: u64,
+    ajar: Ajar,
+    admin: OpenAdmin,
+}
+
+/// The tasks that look host names up; they end when this is dropped.
+#[derive(Default)]
+pub struct Lookups(Vec<AbortHandle>);
+
+impl Lookups {
+    /// Looks up the names of a generation, from now on. To be called in a runtime.
+    pub fn start(snapshot: &Snapshot, state: &Arc<crate::state::State>) -> Self {
+        let start = |lookup: &Lookup| {
+            tokio::spawn(keep_resolved(lookup.clone(), Arc::clone(state))).abort_handle()
+        };
+        Self(snapshot.lookups.iter().map(start).collect())
+    }
+}
+
+impl Drop for Lookups {
+    fn drop(&mut self) {
+        for lookup in &self.0 {
+            lookup.abort();
+        }
+    }
+}
+
+fn lines(diagnostics: &Diagnostics) -> Vec<String> {
+    diagnostics.iter().map(ToString::to_string).collect()
+}
+
+/// Files with another content under the same name; what was added or removed is told by the configuration.
+fn changed_files(old: &Fingerprints, new: &Fingerprints) -> Vec<String> {
+    let changed = |(path, now): &(&std::path::PathBuf, &crate::snapshot::Fingerprint)| {
+        old.get(*path).is_some_and(|before| before != *now)
+    };
+    let changed = new.iter().filter(changed);
+    changed
+        .map(|(path, _)| format!("file {}: changed", path.display()))
+        .collect()
+}
+
+fn not_bound(config: &Config, failed: &[NotBound], problems: &mut Diagnostics) {
+    for NotBound { listener, error } in failed {
+        let written = config
+            .listeners
+            .iter()
+            .find(|written| *written.name.value == **listener);
+        problems.push(
+            Diagnostic::error(format!("listeners[{listener}].address"), error.to_string())
+                .at(written.and_then(|written| written.address.position.clone())),
+        );
+    }
+}
+
+/// The keys of the listeners at which what connections agreed on is not on offer any more.
+fn reconnecting(
+    (old, before): (&Config, &Snapshot),
+    (new, now): (&Config, &Snapshot),
+) -> HashSet<Arc<str>> {
+    let written = old.listeners.iter().zip(&before.listeners);
+    let before: HashMap<&str, _> = written.map(|(written, one)| (&*one.key, written)).collect();
+    let mut keys = HashSet::new();
+    for (written, listener) in new.listeners.iter().zip(&now.listeners) {
+        let before = before.get(&*listener.key);
+        if before.is_some_and(|before| diff::reconnects(before, written)) {
+            keys.insert(Arc::clone(&listener.key));
+        }
+    }
+    keys
+}

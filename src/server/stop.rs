@@ -1,0 +1,84 @@
+//! How does the process end without anyone noticing? Readiness goes first, then the doors, then who waits, and the last
+//! request ends the process; the grace bounds it all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::door::{Door, Queue};
+use super::doors::PARTING;
+use super::process::{Process, Successor};
+use super::stay::Word;
+use crate::snapshot::Life;
+
+/// How long WebSockets may take to say goodbye when the grace is over.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why the process ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody wants it to.
+    Asked,
+    /// Another process has taken over.
+    Succeeded(Successor),
+}
+
+/// Lets everyone finish, and resolves when they have, or when the grace is over.
+pub async fn drain(process: &Process, cause: Cause) {
+    let life = process.snapshot.load().life;
+    process.readiness.set_serving(false);
+    let (doors, grace, parting) = match &cause {
+        Cause::Asked => (close_for_good(process, &life).await, life.grace, None),
+        Cause::Succeeded(successor) => (
+            leave_doors(process, successor),
+            life.upgrade_grace,
+            Some(PARTING),
+        ),
+    };
+    for door in &doors {
+        door.shut().await;
+    }
+    log::info!("{} connections have {grace:?} to end", process.live.count());
+    let ended = tokio::time::timeout(grace, async {
+        if let Some(parting) = parting {
+            // The next request of a waiting connection is the last one here; there is no hurry.
+            let _ = tokio::time::timeout(parting, process.live.none_left()).await;
+        }
+        process.doors().tell_all(Word::Leave);
+        process.live.none_left().await;
+    });
+    if ended.await.is_ok() {
+        log::info!("every connection has ended");
+        return;
+    }
+    log::warn!(
+        "the grace is over; {} connections are cut",
+        process.live.count()
+    );
+    process.doors().tell_all(Word::Goodbye);
+    // Who is still there after that has had its chance.
+    let _ = tokio::time::timeout(GOODBYE, process.live.none_left()).await;
+}
+
+async fn close_for_good(process: &Process, life: &Life) -> Vec<Arc<Door>> {
+    process.doors().tell_all(Word::Last);
+    if !life.drain_delay.is_zero() {
+        log::info!(
+            "not ready any more; connections are accepted for another {:?}",
+            life.drain_delay
+        );
+        tokio::time::sleep(life.drain_delay).await;
+    }
+    process.doors().close_all(|_| Queue::Take)
+}
+
+fn leave_doors(process: &Process, successor: &Successor) -> Vec<Arc<Door>> {
+    let mut doors = process.doors();
+    doors.tell_all(Word::Last);
+    doors.close_all(|door| {
+        if successor.doors.contains(door.key()) {
+            Queue::Leave
+        } else {
+            Queue::Take
+        }
+    })
+}

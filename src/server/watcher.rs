@@ -1,0 +1,343 @@
+//! Have files of the configuration changed?
+//!
+//! Found by looking at intervals, not by notices of the kernel: those don't come from network file systems and end at
+//! the symlinks with which Kubernetes swaps a mounted ConfigMap. Looking is a system call for each file and may wait for
+//! a disk, so it belongs on a thread that may block.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::prepare::Watched;
+use super::process::Process;
+use super::reload::Reloads;
+use crate::config::load::PATTERNS;
+
+/// What was seen of a set of files at one moment; equal to another if nothing has changed in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen(Vec<(PathBuf, Found)>);
+
+/// What a path leads to, through symlinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    File {
+        device: u64,
+        inode: u64,
+        length: u64,
+        /// When the content changed, in nanoseconds since 1970.
+        modified: i128,
+        /// When content, owner or rights changed, or the file got its name. Programs that unpack or copy put the time
+        /// above back to that of their source, and the number of a removed file is given to the next one; this time
+        /// nobody sets.
+        changed: i128,
+    },
+    /// Only that it is there: its times change with every file that is written into it. What matters of its content is
+    /// what a pattern finds.
+    Folder,
+    /// Nothing that can be read, and why.
+    Nothing(io::ErrorKind),
+}
+
+impl Seen {
+    /// Looks at `files`, and at all that match `patterns`, which are expanded anew each time and in the way of the
+    /// configuration's `include`. Patterns are whole ones, with their folder.
+    pub fn of(files: &[PathBuf], patterns: &[String]) -> Self {
+        let mut seen: Vec<_> = files.iter().map(|file| look_at(file.clone())).collect();
+        for pattern in patterns {
+            // One that is not valid has been refused with the configuration it stands in.
+            let Ok(paths) = glob::glob_with(pattern, PATTERNS) else {
+                continue;
+            };
+            seen.extend(paths.map(|path| match path {
+                Ok(path) => look_at(path),
+                Err(error) => {
+                    let why = Found::Nothing(error.error().kind());
+                    (error.path().to_path_buf(), why)
+                }
+            }));
+        }
+        Self(seen)
+    }
+}
+
+fn look_at(path: PathBuf) -> (PathBuf, Found) {
+    let found = found(&path);
+    (path, found)
+}
+
+fn found(path: &Path) -> Found {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Found::Folder,
+        Ok(metadata) => Found::File {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        },
+        Err(error) => Found::Nothing(error.kind()),
+    }
+}
+
+fn nanoseconds(seconds: i64, rest: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(rest)
+}
+
+/// When is a change complete? When two looks in a row see the same: a file that is being written, or the second of two
+/// that belong together, is waited for.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// What was told last, or what it began with.
+    told: Seen,
+    /// The look before.
+    last: Seen,
+}
+
+impl Settle {
+    /// Waits for a change of what was `loaded`: seen before the files were read, so that what changes while they are
+    /// read counts. A reload, whatever caused it, may bring other files; then it begins anew.
+    pub fn new(loaded: Seen) -> Self {
+        Self {
+            told: loaded.clone(),
+            last: loaded,
+        }
+    }
+
+    /// Whether there is a complete change. Each is told once, also if what is in the files is then refused.
+    pub fn look(&mut self, seen: Seen) -> bool {
+        let calm = seen == self.last;
+        self.last = seen;
+        if !calm || self.last == self.told {
+            return false;
+        }
+        self.told.clone_from(&self.last);
+        true
+    }
+}
+
+/// How often it is looked whether there is something to watch, while there is not.
+const OFF: Duration = Duration::from_secs(1);
+
+/// Asks for a reload when files have changed, for as long as the process runs.
+pub async fn watch(process: Arc<Process>, reloads: Reloads) {
+    let mut settle = None::<(Arc<Watched>, Settle)>;
+    loop {
+        let every = process.config.load().runtime.watch.as_duration();
+        tokio::time::sleep(if every.is_zero() { OFF } else { every }).await;
+        let watched = process.watched.load_full();
+        let (false, Some(loaded)) = (every.is_zero(), &watched.seen) else {
+            settle = None;
+            continue;
+        };
+        let of_these = |(known, _): &(Arc<Watched>, Settle)| Arc::ptr_eq(known, &watched);
+        if !settle.as_ref().is_some_and(of_these) {
+            settle = Some((Arc::clone(&watched), Settle::new(loaded.clone())));
+        }
+        let look = move || Seen::of(&watched.files, &watched.patterns);
+        let Ok(seen) = tokio::task::spawn_blocking(look).await else {
+            continue;
+        };
+        if let Some((_, settle)) = &mut settle
+            && settle.look(seen)
+        {
+            reloads.request("a changed file");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::*;
+
+    /// A folder to look at.
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a folder"))
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.path(name), text).expect("written");
+        }
+
+        fn see(&self, names: &[&str], patterns: &[&str]) -> Seen {
+            let files: Vec<PathBuf> = names.iter().map(|name| self.path(name)).collect();
+            let patterns: Vec<String> = patterns
+                .iter()
+                .map(|pattern| self.path(pattern).to_string_lossy().into_owned())
+                .collect();
+            Seen::of(&files, &patterns)
+        }
+    }
+
+    /// Does it until it is seen: the clock of a file system stands still for some milliseconds.
+    fn seen_in_the_end(before: &Seen, mut look: impl FnMut() -> Seen) -> bool {
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end {
+            if look() != *before {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[test]
+    fn what_is_not_touched_is_the_same() {
+        let folder = Folder::new();
+        folder.write("a.yaml", "a");
+        let look = || folder.see(&["a.yaml", "missing"], &["*.yaml"]);
+        assert_eq!(look(), look());
+    }
+
+    #[test]
+    fn a_file_that_gets_longer_has_changed() {
+        let folder = Folder::new();
+        folder.write("a", "a");
+        let before = folder.see(&["a"], &[]);
+        folder.write("a", "ab");
+        assert_ne!(folder.see(&["a"], &[]), before);
+    }
+
+    #[test]
+    fn a_file_replaced_by_one_of_the_same_size_and_time_has_changed() {
+        let folder = Folder::new();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let write = |name: &str, text: &str| {
+            folder.write(name, text);
+            let file = File::options().write(true).open(folder.path(name));
+            file.and_then(|file| file.set_modified(time)).expect("set");
+        };
+        write("a", "1234");
+        let before = folder.see(&["a"], &[]);
+        write("new", "4321");
+        fs::rename(folder.path("new"), folder.path("a")).expect("renamed");
+        assert_ne!(folder.see(&["a"], &[]), before);
+    }
+
+    #[test]
+    fn a_file_written_in_place_with_its_old_time_put_back_has_changed() {
+        let folder = Folder::new();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let look = || {
+            folder.write("a", "1234");
+            let file = File::options().write(true).open(folder.path("a"));
+            file.and_then(|file| file.set_modified(time)).expect("set");
+            folder.see(&["a"], &[])
+        };
+        let before = look();
+        assert!(seen_in_the_end(&before, look));
+    }
+
+    #[test]
+    fn rights_that_change_are_a_change() {
+        let folder = Folder::new();
+        folder.write("key", "k");
+        let before = folder.see(&["key"], &[]);
+        assert!(seen_in_the_end(&before, || {
+            fs::set_permissions(folder.path("key"), PermissionsExt::from_mode(0o600)).expect("set");
+            folder.see(&["key"], &[])
+        }));
+    }
+
+    #[test]
+    fn a_swapped_symlink_changes_what_is_behind_it() {
+        // As Kubernetes mounts a ConfigMap: a.yaml → ..data/a.yaml, ..data → ..1, and ..data is renamed over.
+        let folder = Folder::new();
+        for version in ["..1", "..2"] {
+            fs::create_dir(folder.path(version)).expect("a folder");
+            folder.write(&format!("{version}/a.yaml"), "same");
+        }
+        symlink("..1", folder.path("..data")).expect("a symlink");
+        symlink("..data/a.yaml", folder.path("a.yaml")).expect("a symlink");
+        let one = folder.see(&["a.yaml"], &[]);
+        let all = folder.see(&[], &["*.yaml"]);
+        symlink("..2", folder.path("..tmp")).expect("a symlink");
+        fs::rename(folder.path("..tmp"), folder.path("..data")).expect("renamed");
+        assert_ne!(folder.see(&["a.yaml"], &[]), one);
+        assert_ne!(folder.see(&[], &["*.yaml"]), all);
+    }
+
+    #[test]
+    fn a_missing_file_that_appears_and_one_that_goes_are_changes() {
+        let folder = Folder::new();
+        let missing = folder.see(&["a"], &[]);
+        folder.write("a", "");
+        let there = folder.see(&["a"], &[]);
+        assert_ne!(there, missing);
+        fs::remove_file(folder.path("a")).expect("removed");
+        assert_eq!(folder.see(&["a"], &[]), missing);
+        symlink("nowhere", folder.path("a")).expect("a symlink");
+        assert_eq!(folder.see(&["a"], &[]), missing, "it leads nowhere");
+    }
+
+    #[test]
+    fn only_a_new_file_that_matches_a_pattern_is_a_change() {
+        let folder = Folder::new();
+        folder.write("a.yaml", "a");
+        let before = folder.see(&[""], &["*.yaml"]);
+        folder.write("access.log", "a line");
+        folder.write(".b.yaml", "hidden, as editors do");
+        assert_eq!(folder.see(&[""], &["*.yaml"]), before);
+        folder.write("b.yaml", "");
+        assert_ne!(folder.see(&[""], &["*.yaml"]), before);
+    }
+
+    #[test]
+    fn a_pattern_that_is_not_valid_finds_nothing() {
+        assert_eq!(Folder::new().see(&[], &["***"]), Seen(Vec::new()));
+    }
+
+    /// A look that is equal to others with the same number.
+    fn version(number: u64) -> Seen {
+        let file = Found::File {
+            device: 1,
+            inode: 1,
+            length: number,
+            modified: 0,
+            changed: 0,
+        };
+        Seen(vec![(PathBuf::from("a"), file)])
+    }
+
+    /// What each look answers, after version 0 was loaded.
+    fn answers(looks: &[u64]) -> Vec<bool> {
+        let mut settle = Settle::new(version(0));
+        looks
+            .iter()
+            .map(|number| settle.look(version(*number)))
+            .collect()
+    }
+
+    #[test]
+    fn a_change_is_told_when_two_looks_agree_and_only_once() {
+        assert_eq!(answers(&[0, 0]), [false, false]);
+        assert_eq!(answers(&[1, 1, 1, 1]), [false, true, false, false]);
+        let two = [false, true, false, true];
+        assert_eq!(answers(&[1, 1, 2, 2]), two);
+        assert_eq!(answers(&[1, 1, 0, 0]), two, "back again is a change");
+    }
+
+    #[test]
+    fn a_file_that_is_still_being_written_is_waited_for() {
+        let looks = [1, 2, 3, 3, 3];
+        assert_eq!(answers(&looks), [false, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_change_that_is_taken_back_before_it_settles_is_none() {
+        assert_eq!(answers(&[1, 0, 0, 0]), [false; 4]);
+        assert_eq!(answers(&[1, 1, 2, 1, 1])[2..], [false; 3]);
+    }
+}

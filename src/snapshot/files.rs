@@ -1,0 +1,50 @@
+//! Which certificate and key files is a generation made of, and were they the same before?
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+
+use crate::state::State;
+use crate::tls::{Pem, TlsError};
+
+/// What stands in a file: its SHA-256.
+pub type Fingerprint = [u8; 32];
+
+/// The files by path. One that could not be read is not there.
+pub type Fingerprints = BTreeMap<PathBuf, Fingerprint>;
+
+/// What a generation is compiled from beside its configuration: the memory, and the files it names.
+pub(super) struct Sources<'s> {
+    pub(super) state: &'s State,
+    read: RefCell<Fingerprints>,
+}
+
+impl<'s> Sources<'s> {
+    pub(super) fn new(state: &'s State) -> Self {
+        Self {
+            state,
+            read: RefCell::default(),
+        }
+    }
+
+    /// The PEM file at `path`; what was in it is remembered.
+    pub(super) fn pem(&self, path: &Path) -> Result<Pem, TlsError> {
+        let pem = self.state.pems.read(path)?;
+        let fingerprint = fingerprint(pem.text());
+        self.read.borrow_mut().insert(path.to_owned(), fingerprint);
+        Ok(pem)
+    }
+
+    pub(super) fn into_fingerprints(self) -> Fingerprints {
+        self.read.into_inner()
+    }
+}
+
+/// The SHA-256 of `bytes`.
+pub fn fingerprint(bytes: &[u8]) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    fingerprint
+}
