@@ -8,6 +8,7 @@ mod address;
 mod digits;
 mod json;
 pub mod metrics;
+mod panics;
 mod plain;
 pub mod process_log;
 pub mod record;

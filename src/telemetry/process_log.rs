@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use log::{Level, LevelFilter};
 
 use super::json::Object;
-use super::timestamp;
+use super::{panics, timestamp};
 
 /// The environment variable that wins over the configured level, in the syntax of `env_logger`: `info,portcullis=debug`.
 const FILTER_VARIABLE: &str = "RUST_LOG";
@@ -73,7 +73,7 @@ impl ProcessLog {
     }
 }
 
-/// Sends what the `log` macros say to standard error, up to `level` or what `RUST_LOG` selects.
+/// Sends what the `log` macros say to standard error, up to `level` or what `RUST_LOG` selects; panics as well.
 ///
 /// # Errors
 ///
@@ -109,6 +109,7 @@ pub fn init(format: Format, level: &str) -> Result<ProcessLog, Error> {
         }
     });
     builder.try_init()?;
+    panics::tell_in_log();
     let log = ProcessLog {
         from_environment: filters.is_some(),
         json,
