@@ -59,12 +59,13 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        // First, so that no rule of health or breaker that panics can keep the slot.
+        self.endpoint.metrics.in_flight.dec();
+        self.endpoint.state.end();
         if self.outcome.is_none() {
             // Nobody learnt anything, for instance because the client went away: neutral.
             self.settle(Outcome::Neutral, Instant::now());
         }
-        self.endpoint.metrics.in_flight.dec();
-        self.endpoint.state.end();
     }
 }
 
