@@ -196,7 +196,9 @@ pub fn decorate(fields: &mut impl Fields, ctx: &RequestCtx) {
     {
         fields.set(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
-    if let Some(route) = &ctx.route {
+    if let Some(route) = &ctx.route
+        && !ctx.panicked
+    {
         route.response_headers.apply(fields);
     }
 }

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use super::about::About;
 use super::finish::{self, Asked};
 use super::forward::{Peer, Scheme};
+use super::unwind;
 use super::watchdog::Watchdog;
 use crate::error::ProxyError;
 use crate::pool::{Lease, Pool, Timeouts, Tried};
@@ -72,6 +73,8 @@ pub struct RequestCtx {
     pub upstream_status: Option<u16>,
     /// Why it failed.
     pub failure: Option<ProxyError>,
+    /// Whether a step of it panicked. Then it is answered without its route's policies: one of them may do it again.
+    pub panicked: bool,
     /// Whether it was asked to become something else, a WebSocket for instance.
     pub upgrade: bool,
     /// Told when it has become one; then silence is allowed.
@@ -82,7 +85,10 @@ pub struct RequestCtx {
 
 impl Drop for RequestCtx {
     fn drop(&mut self) {
-        finish::dropped(self);
+        // A panic on the way may be what drops it, and a second one meanwhile would end the process.
+        if let Err(panic) = unwind::catch_now(|| finish::dropped(self)) {
+            unwind::unexplained(&panic, &self.snapshot.metrics);
+        }
     }
 }
 
@@ -120,6 +126,7 @@ impl RequestCtx {
             first_byte: None,
             upstream_status: None,
             failure: None,
+            panicked: false,
             upgrade: false,
             upgraded: None,
             asked: None,

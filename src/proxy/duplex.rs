@@ -191,6 +191,28 @@ pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
     }
 }
 
+/// Decides whether an exchange that broke is done again on another connection, and if not, notes why it failed.
+pub fn broke(session: &mut Session, ctx: &mut RequestCtx, error: &mut Error, reused: bool) {
+    let stage = stage(session);
+    let repeatable = attempt::may_repeat(session)
+        && !session.as_ref().retry_buffer_truncated()
+        && stage == Stage::BeforeHeader;
+    // As in the direct carrier: an idle connection the endpoint closed while the request was on its way.
+    let stale = *error.esource() == ErrorSource::Upstream
+        && matches!(
+            error.etype(),
+            ErrorType::ConnectionClosed | ErrorType::WriteError | ErrorType::ReadError
+        );
+    error.retry = (repeatable && reused && stale).into();
+    if error.retry() {
+        if let Some(lease) = &mut ctx.lease {
+            lease.settle(Outcome::Neutral, Instant::now());
+        }
+    } else {
+        failed(error, stage, ctx);
+    }
+}
+
 /// How far the exchange had come.
 pub fn stage(session: &Session) -> Stage {
     if session
@@ -204,7 +226,7 @@ pub fn stage(session: &Session) -> Stage {
 }
 
 /// Notes the failure and gives Pingora an error for it.
-fn refuse(ctx: &mut RequestCtx, error: ProxyError) -> pingora::BError {
+pub fn refuse(ctx: &mut RequestCtx, error: ProxyError) -> pingora::BError {
     let error = ctx.failed(error);
     let mut refused = Error::explain(
         ErrorType::HTTPStatus(error.reason.status()),

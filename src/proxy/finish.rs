@@ -72,14 +72,17 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
     write(ctx, &ended);
 }
 
-/// As [`record`], for a request that a watchdog dropped in the middle: Pingora calls no hook for it any more.
+/// As [`record`], for a request that a watchdog, or a panic of Pingora's, dropped in the middle: no hook is called for it
+/// any more.
 pub fn dropped(ctx: &mut RequestCtx) {
     let Some(asked) = ctx.asked.take() else {
         return;
     };
     let now = Instant::now();
     let body_is_late = |watchdog: &Watchdog| watchdog.body_is_late(now);
-    let failure = if ctx.watchdog.as_deref().is_some_and(body_is_late) {
+    let failure = if std::thread::panicking() {
+        ProxyError::new(Reason::Internal, Phase::Body)
+    } else if ctx.watchdog.as_deref().is_some_and(body_is_late) {
         ProxyError::new(Reason::BodyTimeout, Phase::Request)
     } else if ctx.deadline().is_some_and(|deadline| now >= deadline) {
         ProxyError::new(Reason::TotalTimeout, Phase::Body)

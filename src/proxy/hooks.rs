@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use pingora::Error;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource};
 
 use super::about::About;
 use super::answer;
@@ -21,10 +21,10 @@ use super::duplex;
 use super::facts::wants_websocket;
 use super::fail::Stage;
 use super::finish::{self, Asked};
+use super::unwind::{self, Panic};
 use super::watchdog::Watchdog;
 use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::Outcome;
 use crate::snapshot::{End, Snapshot};
 use crate::upstream::idle::IdlePool;
 
@@ -102,6 +102,29 @@ impl Gate {
     }
 }
 
+/// Answers what panicked with 500 if nothing was sent yet; an error then is the client's going away. A part of an answer
+/// must be seen not to be whole.
+async fn give_up(session: &mut Session, ctx: &mut RequestCtx, panic: Panic) -> pingora::Result<()> {
+    let error = unwind::failed(&panic, session, ctx);
+    match duplex::stage(session) {
+        Stage::InBody => Err(direct::broken_answer(error)),
+        _ => answer::failure(session, ctx, error).await,
+    }
+}
+
+/// Tells the client that its request failed, if it can still be told; whether it was.
+async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> bool {
+    let stage = duplex::stage(session);
+    duplex::failed(error, stage, ctx);
+    let internal = ProxyError::new(Reason::Internal, Phase::Response);
+    let failure = ctx.failed(internal);
+    // Pingora lets the client's connection go after this, so the answer must not promise to keep it.
+    session.set_keepalive(None);
+    stage == Stage::BeforeHeader
+        && failure.reason != Reason::ClientGone
+        && answer::failure(session, ctx, failure).await.is_ok()
+}
+
 async fn refuse(
     session: &mut Session,
     ctx: &mut RequestCtx,
@@ -130,20 +153,24 @@ impl ProxyHttp for Gate {
         session: &mut Session,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<bool> {
-        self.pass(session, ctx).await
+        match unwind::catch(self.pass(session, ctx)).await {
+            Ok(passed) => passed,
+            // Boxed, so that what seldom happens takes no room in every request.
+            Err(panic) => Box::pin(give_up(session, ctx, panic)).await.map(|()| true),
+        }
     }
 
     async fn upstream_peer(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<Box<HttpPeer>> {
-        duplex::peer(ctx)
+        unwind::step(session, ctx, |_, ctx| duplex::peer(ctx))
     }
 
     async fn connected_to_upstream(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         reused: bool,
         _: &HttpPeer,
         _: std::os::unix::io::RawFd,
@@ -156,34 +183,33 @@ impl ProxyHttp for Gate {
                 .filter_map(|layer| layer.establishment_duration)
                 .reduce(|sum, layer| sum + layer)
         });
-        super::attempt::connected(
-            ctx,
-            if reused {
-                None
-            } else {
-                Some(took.unwrap_or_default())
-            },
-        );
-        Ok(())
+        let connect = (!reused).then(|| took.unwrap_or_default());
+        unwind::step(session, ctx, |_, ctx| {
+            super::attempt::connected(ctx, connect);
+            Ok(())
+        })
     }
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         header: &mut RequestHeader,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<()> {
-        duplex::request(header, ctx)
+        unwind::step(session, ctx, |_, ctx| duplex::request(header, ctx))
     }
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<()> {
-        duplex::request_body(body.as_ref().map_or(0, Bytes::len), end, ctx)
+        let length = body.as_ref().map_or(0, Bytes::len);
+        unwind::step(session, ctx, |_, ctx| {
+            duplex::request_body(length, end, ctx)
+        })
     }
 
     async fn response_filter(
@@ -192,19 +218,24 @@ impl ProxyHttp for Gate {
         header: &mut ResponseHeader,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<()> {
-        duplex::response(session, header, ctx)
+        unwind::step(session, ctx, |session, ctx| {
+            duplex::response(session, header, ctx)
+        })
     }
 
     fn fail_to_connect(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         _: &HttpPeer,
         ctx: &mut RequestCtx,
         error: Box<Error>,
     ) -> Box<Error> {
-        super::attempt::explain(ctx, &error);
-        duplex::failed(&error, Stage::Connecting, ctx);
-        error
+        let told = unwind::step(session, ctx, |_, ctx| {
+            super::attempt::explain(ctx, &error);
+            duplex::failed(&error, Stage::Connecting, ctx);
+            Ok(error)
+        });
+        told.unwrap_or_else(|panic| panic)
     }
 
     fn error_while_proxy(
@@ -215,27 +246,11 @@ impl ProxyHttp for Gate {
         ctx: &mut RequestCtx,
         reused: bool,
     ) -> Box<Error> {
-        let repeatable = super::attempt::may_repeat(session)
-            && !session.as_ref().retry_buffer_truncated()
-            && duplex::stage(session) == Stage::BeforeHeader;
-        // As in the direct carrier: an idle connection the endpoint closed while the request was on its way.
-        let stale = *error.esource() == ErrorSource::Upstream
-            && matches!(
-                error.etype(),
-                pingora::ErrorType::ConnectionClosed
-                    | pingora::ErrorType::WriteError
-                    | pingora::ErrorType::ReadError
-            );
-        error.retry = (repeatable && reused && stale).into();
-        if error.retry() {
-            if let Some(lease) = &mut ctx.lease {
-                lease.settle(Outcome::Neutral, std::time::Instant::now());
-            }
-        } else {
-            let stage = duplex::stage(session);
-            duplex::failed(&error, stage, ctx);
-        }
-        error
+        let told = unwind::step(session, ctx, |session, ctx| {
+            duplex::broke(session, ctx, &mut error, reused);
+            Ok(error)
+        });
+        told.unwrap_or_else(|panic| panic)
     }
 
     async fn fail_to_proxy(
@@ -244,18 +259,14 @@ impl ProxyHttp for Gate {
         error: &Error,
         ctx: &mut RequestCtx,
     ) -> FailToProxy {
-        let stage = duplex::stage(session);
-        duplex::failed(error, stage, ctx);
-        let failure = ctx
-            .failure
-            .unwrap_or(ProxyError::new(Reason::Internal, Phase::Response));
-        // Pingora lets the client's connection go after this, so the answer must not promise to keep it.
-        session.set_keepalive(None);
-        let answered = stage == Stage::BeforeHeader
-            && failure.reason != Reason::ClientGone
-            && answer::failure(session, ctx, failure).await.is_ok();
+        let answered = match unwind::catch(fail(session, error, ctx)).await {
+            Ok(answered) => answered,
+            Err(panic) => Box::pin(give_up(session, ctx, panic)).await.is_ok(),
+        };
         FailToProxy {
-            error_code: failure.reason.status(),
+            error_code: ctx
+                .failure
+                .map_or(Reason::Internal.status(), |failure| failure.reason.status()),
             // A whole answer was given, so the session may end in good order; a part of one must look broken.
             can_reuse_downstream: answered,
         }
@@ -267,6 +278,8 @@ impl ProxyHttp for Gate {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
-        finish::record(session, ctx);
+        if let Err(panic) = unwind::catch_now(|| finish::record(session, ctx)) {
+            unwind::failed(&panic, session, ctx);
+        }
     }
 }

@@ -16,6 +16,7 @@ mod hooks;
 mod message;
 #[cfg(test)]
 mod tests;
+mod unwind;
 mod watchdog;
 
 pub use about::{About, TlsAbout};

@@ -176,7 +176,11 @@ mod watchdog {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
+    use super::{request, snapshot};
+    use crate::proxy::ctx::RequestCtx;
+    use crate::proxy::finish::Asked;
     use crate::proxy::{Watchdog, watch};
+    use crate::telemetry::metrics::Counted;
 
     fn soon() -> Option<Instant> {
         Some(Instant::now() + Duration::from_millis(20))
@@ -184,7 +188,7 @@ mod watchdog {
 
     #[tokio::test]
     async fn a_session_without_a_deadline_ends_by_itself() {
-        assert_eq!(watch(Arc::default(), async { 1 }).await, Some(1));
+        assert_eq!(watch(Arc::default(), snapshot, async { 1 }).await, Some(1));
     }
 
     #[tokio::test]
@@ -194,7 +198,7 @@ mod watchdog {
             Watchdog::current().expect("it watches").set_total(soon());
             std::future::pending::<()>().await;
         };
-        assert_eq!(watch(Arc::default(), stuck).await, None);
+        assert_eq!(watch(Arc::default(), snapshot, stuck).await, None);
     }
 
     #[tokio::test]
@@ -209,6 +213,28 @@ mod watchdog {
             watchdog.reset();
             tokio::time::sleep(Duration::from_millis(60)).await;
         };
-        assert_eq!(watch(Arc::default(), busy).await, Some(()));
+        assert_eq!(watch(Arc::default(), snapshot, busy).await, Some(()));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_panics_ends_and_its_request_is_counted_and_not_in_flight() {
+        let snapshot = snapshot();
+        let now = || Arc::clone(&snapshot);
+        let in_flight = &snapshot.listeners[0].metrics.requests_in_flight;
+        let panics = async {
+            let mut ctx = RequestCtx::new(now());
+            ctx.in_flight = Some(Counted::new(in_flight));
+            ctx.asked = Some(Box::new(Asked::of(&request("/", &[]))));
+            tokio::task::yield_now().await;
+            assert_eq!(in_flight.get(), 0, "as Pingora might");
+        };
+        assert_eq!(watch(Arc::default(), now, panics).await, None);
+        assert!(Watchdog::current().is_none());
+        assert_eq!(in_flight.get(), 0);
+        assert_eq!(snapshot.metrics.panics.get(), 1);
+        let mut rendered = Vec::new();
+        snapshot.metrics.render(&mut rendered);
+        let rendered = String::from_utf8(rendered).expect("the text format is UTF-8");
+        assert!(rendered.contains("portcullis_failures_total{reason=\"internal\"} 1"));
     }
 }

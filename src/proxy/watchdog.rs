@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use super::unwind;
+use crate::snapshot::Snapshot;
+
 tokio::task_local! {
     static CURRENT: Arc<Watchdog>;
 }
@@ -98,12 +101,20 @@ impl Watchdog {
 }
 
 /// Polls a session until it ends, or until its deadline: then it is dropped, and `None` comes back.
-pub async fn watch<F: Future>(watchdog: Arc<Watchdog>, session: F) -> Option<F::Output> {
+///
+/// The same if it panics, which is counted in the generation of now. Our hooks catch their own panics before.
+pub async fn watch<F: Future>(
+    watchdog: Arc<Watchdog>,
+    now: impl FnOnce() -> Arc<Snapshot>,
+    session: F,
+) -> Option<F::Output> {
     let mut session = pin!(CURRENT.scope(Arc::clone(&watchdog), session));
     let mut timer = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = session.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+    let ended = poll_fn(|cx| {
+        match unwind::catch_now(|| session.as_mut().poll(cx)) {
+            Ok(Poll::Ready(output)) => return Poll::Ready(Ok(Some(output))),
+            Ok(Poll::Pending) => {}
+            Err(panic) => return Poll::Ready(Err(panic)),
         }
         let Some(deadline) = watchdog.deadline() else {
             return Poll::Pending;
@@ -113,7 +124,11 @@ pub async fn watch<F: Future>(watchdog: Arc<Watchdog>, session: F) -> Option<F::
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
-        timer.as_mut().poll(cx).map(|()| None)
+        timer.as_mut().poll(cx).map(|()| Ok(None))
     })
-    .await
+    .await;
+    ended.unwrap_or_else(|panic| {
+        unwind::unexplained(&panic, &now().metrics);
+        None
+    })
 }

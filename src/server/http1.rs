@@ -88,7 +88,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         let session = session(connection, bytes, &listener, served);
         drop(listener);
         let request = worker.proxy.process_new_http(session, &worker.never);
-        let reused = match watched(Arc::clone(&watchdog), request).await {
+        let reused = match watched(Arc::clone(&watchdog), || worker.snapshot(), request).await {
             Some(Some(reused)) => reused,
             Some(None) if !watchdog.was_seen() => {
                 // Pingora has refused it before any hook was called.

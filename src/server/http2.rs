@@ -92,8 +92,9 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                     let _stream = stream;
                     let session = ServerSession::new_http2(session);
                     let request = worker.proxy.process_new_http(session, &worker.never);
+                    let now = || worker.snapshot();
                     // Dropped when its time is over, which resets the stream.
-                    drop(watch(Arc::new(Watchdog::default()), request).await);
+                    drop(watch(Arc::new(Watchdog::default()), now, request).await);
                 });
             }
             Ok(Some(H2Accept::Rejected)) => {

@@ -34,5 +34,7 @@ mod supervisor;
 pub mod upgrade;
 mod watcher;
 mod websocket;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod worker;
