@@ -18,7 +18,7 @@ def markdown(run):
     lines += [f"- error: {error}" for error in run["errors"]]
     for scenario in run["scenarios"]:
         lines += ["", f"## {scenario['title']}", ""]
-        lines += _table(
+        lines += table(
             ["", "CPU µs/request", f"× {run['reference']}", "least to most", "requests/s", "core busy"]
             + ["p50 µs", "p99 µs", "memory MiB", "log lines/request", "errors"],
             [_row(name, samples, scenario["samples"], run["reference"]) for name, samples in scenario["samples"].items()],
@@ -27,9 +27,9 @@ def markdown(run):
         lines += ["", "## Memory of an idle keepalive connection", ""]
         kinds = list(run["idle"])
         names = list(next(iter(run["idle"].values()))["bytes"])
-        lines += _table(
+        lines += table(
             [""] + [f"{kind}, KiB (of {run['idle'][kind]['connections']})" for kind in kinds],
-            [[name] + [_number(run["idle"][kind]["bytes"].get(name), 1 / 1024, 1) for kind in kinds] for name in names],
+            [[name] + [number(run["idle"][kind]["bytes"].get(name), 1 / 1024, 1) for kind in kinds] for name in names],
         )
     return "\n".join(lines) + "\n"
 
@@ -44,24 +44,26 @@ def _row(name, samples, everyone, reference):
     lines = [sample["log_lines"] / sample["requests"] for sample in samples if sample["requests"]]
     return [
         name,
-        _number(median(cost), 1, 1),
-        _number(median(ratios), 1, 2),
-        f"{_number(min(cost), 1, 1)} to {_number(max(cost), 1, 1)}" if cost else "",
-        _number(median(of("rate")), 1, 0),
-        _number(median(of("busy")), 100, 0) + " %",
-        _number(median(of("p50")), 1, 0),
-        _number(median(of("p99")), 1, 0),
-        _number(median(of("memory")), 1 / (1 << 20), 1),
-        _number(median(lines), 1, 2),
+        number(median(cost), 1, 1),
+        number(median(ratios), 1, 2),
+        f"{number(min(cost), 1, 1)} to {number(max(cost), 1, 1)}" if cost else "",
+        number(median(of("rate")), 1, 0),
+        number(median(of("busy")), 100, 0) + " %",
+        number(median(of("p50")), 1, 0),
+        number(median(of("p99")), 1, 0),
+        number(median(of("memory")), 1 / (1 << 20), 1),
+        number(median(lines), 1, 2),
         str(sum(of("errors"))),
     ]
 
 
-def _number(value, factor, digits):
+def number(value, factor, digits):
+    """A value times a factor, as text; a dash if there is none."""
     return "–" if value is None else f"{value * factor:,.{digits}f}"
 
 
-def _table(head, rows):
+def table(head, rows):
+    """The lines of a table; the first column is to the left, the others are numbers."""
     return [
         "| " + " | ".join(head) + " |",
         "|" + "---|" + "---:|" * (len(head) - 1),

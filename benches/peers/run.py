@@ -7,7 +7,6 @@ README.md beside this says what is measured and how to read it.
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import sys
@@ -20,6 +19,7 @@ sys.dont_write_bytecode = True
 import load
 import peers
 import report
+from machine import load_average, machine, say, share_cores
 from processes import allow_files
 
 ROOT = os.path.dirname(os.path.dirname(peers.HERE))
@@ -50,30 +50,6 @@ def arguments():
         if name not in peers.known(""):
             parser.error(f"there is no proxy {name}")
     return chosen
-
-
-def say(text):
-    """Tells how far it is, aside from the report."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def machine(chosen, place):
-    """What the numbers depend on."""
-    with open("/proc/cpuinfo") as info:
-        models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
-    return {
-        "processor": f"{models[0] if models else platform.machine()}, {len(os.sched_getaffinity(0))} cores may be used",
-        "kernel": platform.release(),
-        "proxy on core": ", ".join(map(str, sorted(place.proxy_cores))),
-        "origin and load on core": ", ".join(map(str, sorted(place.load_cores))),
-        "rounds": f"{chosen.rounds} of {chosen.seconds} s",
-        "load average at the start": load_average(),
-    }
-
-
-def load_average():
-    """How busy the machine is. Above 2 while this runs, somebody else is busy as well."""
-    return " ".join(f"{minutes:.2f}" for minutes in os.getloadavg())
 
 
 def steady(proxies, chosen, place, run):
@@ -131,15 +107,14 @@ def main():
     if lacking or not installed:
         say(f"needed: {', '.join(lacking) or 'a proxy'}")
         return 2
-    cores = sorted(os.sched_getaffinity(0))
-    proxy_core = cores[0] if chosen.proxy_core is None else chosen.proxy_core
-    load_cores = set(cores) - {proxy_core} or {proxy_core}
+    proxy_cores, load_cores = share_cores(chosen.proxy_core)
     connections = max(chosen.idle, chosen.idle_tls, 1000) + 1000
     files = allow_files(3 * connections + 1000)
     started = []
     with tempfile.TemporaryDirectory(prefix="peers-") as directory:
-        place = peers.Place(directory, files, connections, {proxy_core}, load_cores)
-        run = {"machine": machine(chosen, place), "reference": REFERENCE, "proxies": {}, "missing": missing}
+        place = peers.Place(directory, files, connections, proxy_cores, load_cores)
+        about = {**machine(place), "rounds": f"{chosen.rounds} of {chosen.seconds} s"}
+        run = {"machine": about, "reference": REFERENCE, "proxies": {}, "missing": missing}
         run.update({"errors": [], "scenarios": [], "idle": {}})
         os.sched_setaffinity(0, load_cores)
         try:
