@@ -10,6 +10,7 @@ from processes import Process, free_ports
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BODY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-." * 2
+BUFFERED = " buffer=64k flush=1s"
 
 
 @dataclass
@@ -30,11 +31,13 @@ class Peer:
 def known(portcullis):
     """Every proxy this knows, by name; `portcullis` is the path of the binary."""
     nginx = dict(program="nginx", template="nginx.conf", version=["-v"])
+    # nginx passes no upgrade on unless it is told to.
+    no_upgrade = {"connection": '""', "upgrade": '""'}
     nginx_arguments = ["-p", "{dir}", "-c", "{config}", "-e", "{dir}/{name}.start.log"]
     peers = [
         Peer("portcullis", portcullis, "portcullis.yaml", ["run", "-c", "{config}"], ["--version"]),
-        Peer("nginx", arguments=nginx_arguments, settings={"log_buffer": " buffer=64k flush=1s"}, **nginx),
-        Peer("nginx-unbuffered", arguments=nginx_arguments, settings={"log_buffer": ""}, **nginx),
+        Peer("nginx", arguments=nginx_arguments, settings={"log_buffer": BUFFERED, **no_upgrade}, **nginx),
+        Peer("nginx-unbuffered", arguments=nginx_arguments, settings={"log_buffer": "", **no_upgrade}, **nginx),
         Peer("haproxy", "haproxy", "haproxy.cfg", ["-db", "-f", "{config}"], ["-v"], logs_to_stdout=True),
         Peer(
             "envoy",
@@ -82,6 +85,9 @@ class Place:
             "key": f"{directory}/key.pem",
             "pem": f"{directory}/both.pem",
             "body": BODY,
+            # What reloads.py adds and takes away.
+            "endpoints": "",
+            "routes": "",
         }
         self._make_certificate()
 
@@ -139,18 +145,31 @@ class Place:
             log if peer.logs_to_stdout else f"{self.directory}/{name}.out",
             {key: filled(value) for key, value in peer.environment.items()},
         )
-        return Running(peer.name, _ready(process, [plain, tls]), plain, tls, log)
+        return Running(peer, _ready(process, [plain, tls]), plain, tls, log, config, values)
+
+    def rewrite(self, running, values):
+        """Gives a proxy another configuration, in one step: who reads it finds the old one or the new one."""
+        beside = running.config + ".new"
+        self.write(running.peer.template, beside, {**running.values, **values})
+        os.rename(beside, running.config)
 
 
 @dataclass
 class Running:
     """A proxy that accepts connections."""
 
-    name: str
+    peer: Peer
     process: Process
     plain: int
     tls: int
     log: str
+    config: str
+    values: dict
+
+    @property
+    def name(self):
+        """The name of the proxy."""
+        return self.peer.name
 
     def take_log_lines(self):
         """How many lines the access log has got since the last call; it is emptied, so that no run fills the disk."""

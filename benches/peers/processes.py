@@ -11,6 +11,7 @@ import subprocess
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def allow_files(wanted):
@@ -102,6 +103,24 @@ class Process:
                 with open(f"/proc/{pid}/smaps_rollup") as lines:
                     total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
             except (OSError, StopIteration):
+                pass
+        return total
+
+    def resident(self):
+        """Resident bytes (RSS) of all its processes added up; a page that they share counts once for each of them."""
+        total = 0
+        for pid in self.tree():
+            fields = _stat(pid)
+            total += int(fields[21]) * PAGE if len(fields) > 21 else 0
+        return total
+
+    def files(self):
+        """How many files and sockets all its processes have open."""
+        total = 0
+        for pid in self.tree():
+            try:
+                total += len(os.listdir(f"/proc/{pid}/fd"))
+            except OSError:
                 pass
         return total
 
