@@ -31,10 +31,10 @@ pub mod socket_file;
 pub mod stay;
 mod stop;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 pub mod upgrade;
 mod watcher;
 mod websocket;
-#[cfg(test)]
-mod tests;
 mod wire;
 mod worker;

@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::listen::bind;
 use super::door::Door;
+use super::listen::bind;
 use super::prepare::prepare_loaded;
 use super::run::new_state;
 use super::worker::{Task, Worker};
