@@ -180,11 +180,15 @@ pub fn note_last(session: &mut Session, ctx: &RequestCtx) {
 pub fn note_end(session: &Session, fields: &HeaderMap, ctx: &RequestCtx) {
     if ctx.version == Version::HTTP_10
         && !fields.contains_key(CONTENT_LENGTH)
-        && let Some(stream) = session.stream()
-        && let Some(connection) = stream.as_any().downcast_ref::<Connection>()
+        && let Some(connection) = client(session)
     {
         connection.answer_ends_with_it();
     }
+}
+
+/// The client's connection, if it has no other requests beside this one.
+pub fn client(session: &Session) -> Option<&Connection> {
+    session.stream()?.as_any().downcast_ref()
 }
 
 /// What the listener and the route add to every response.

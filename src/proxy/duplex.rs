@@ -11,7 +11,7 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::answer::{note_end, note_last};
+use super::answer::{client, note_end, note_last};
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
@@ -148,6 +148,9 @@ pub fn response(
         && header.status.as_u16() == 101
     {
         live.store(true, Ordering::Relaxed);
+        if let Some(connection) = client(session) {
+            connection.becomes_websocket();
+        }
     }
     attempt::response(header, ctx);
     let bodiless = header.status.is_informational()

@@ -5,6 +5,7 @@
 //! pipelined request stays where it is), a write buffer that lets header and body leave in one system call, and a limit
 //! on how long a client may leave an answer unread.
 
+mod goodbye;
 mod pingora;
 
 use std::fmt;
@@ -26,7 +27,9 @@ use tokio::time::Sleep;
 
 use super::chunked::{Chunks, Malformed};
 use super::frames::HeaderClock;
+use super::stay::Stay;
 use super::wire::Wire;
+use goodbye::Goodbye;
 
 /// What a session may read now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,18 +68,24 @@ pub struct Connection {
     about: Arc<ProxyDigest>,
     /// Of HTTP/2.
     headers: Option<Box<HeaderClock>>,
+    stay: Stay,
+    /// Of WebSockets.
+    goodbye: Option<Box<Goodbye>>,
+    /// Whether the next response makes it a WebSocket.
+    becomes_websocket: AtomicBool,
     /// Whether the answer's end is the connection's end, and has not come.
     unfinished: AtomicBool,
 }
 
 impl Connection {
-    /// A connection whose first bytes, if any were read already, are `input`. `about` travels to the proxy's hooks, and
-    /// `write_limit` bounds how long the client may leave an answer unread.
+    /// A connection whose first bytes, if any were read already, are `input`. `about` travels to the proxy's hooks,
+    /// `write_limit` bounds how long the client may leave an answer unread, and `stay` says when a WebSocket must end.
     pub fn new(
         wire: Wire,
         input: BytesMut,
         write_limit: Duration,
         about: Arc<ProxyDigest>,
+        stay: Stay,
     ) -> Self {
         Self {
             wire,
@@ -88,6 +97,9 @@ impl Connection {
             stalled: None,
             about,
             headers: None,
+            stay,
+            goodbye: None,
+            becomes_websocket: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
         }
     }
@@ -170,6 +182,11 @@ impl Connection {
         self.unfinished.store(true, Ordering::Relaxed);
     }
 
+    /// Says that the response on its way makes it a WebSocket.
+    pub fn becomes_websocket(&self) {
+        self.becomes_websocket.store(true, Ordering::Relaxed);
+    }
+
     fn poll_session_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -239,6 +256,34 @@ impl Connection {
         }
     }
 
+    /// Takes some of the bytes, into the buffer or out to the client.
+    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.buffers_writes {
+            if self.output.len() + bytes.len() <= WRITE_BUFFER {
+                self.output.extend_from_slice(bytes);
+                return Poll::Ready(Ok(bytes.len()));
+            }
+            if !self.output.is_empty() {
+                // Fill the buffer up before it is sent: one system call less for a header and the start of its body.
+                let fits = WRITE_BUFFER
+                    .saturating_sub(self.output.len())
+                    .min(bytes.len());
+                if fits > 0 {
+                    self.output.extend_from_slice(&bytes[..fits]);
+                    return Poll::Ready(Ok(fits));
+                }
+                ready!(self.poll_drain_output(cx))?;
+            }
+        }
+        match self.wire.poll_write(cx, bytes) {
+            Poll::Pending => self.poll_stalled(cx),
+            written => {
+                self.stalled = None;
+                written
+            }
+        }
+    }
+
     fn poll_drain_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
             match self.wire.poll_write(cx, &self.output) {
@@ -287,6 +332,14 @@ impl AsyncRead for Connection {
             Expect::Nothing => this.poll_presence(cx),
             Expect::Chunked(chunks) => this.poll_chunked_read(cx, buf, chunks),
             Expect::Stream => {
+                if let Some(goodbye) = &mut this.goodbye
+                    && let Some(frame) = goodbye.poll(cx)
+                {
+                    this.output.extend_from_slice(frame);
+                    if let Poll::Ready(Err(error)) = this.poll_drain_output(cx) {
+                        return Poll::Ready(Err(error));
+                    }
+                }
                 let before = buf.filled().len();
                 let read = this.poll_session_read(cx, buf, usize::MAX);
                 let Some(clock) = &mut this.headers else {
@@ -320,30 +373,25 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.buffers_writes {
-            if this.output.len() + bytes.len() <= WRITE_BUFFER {
-                this.output.extend_from_slice(bytes);
-                return Poll::Ready(Ok(bytes.len()));
-            }
-            if !this.output.is_empty() {
-                // Fill the buffer up before it is sent: one system call less for a header and the start of its body.
-                let fits = WRITE_BUFFER
-                    .saturating_sub(this.output.len())
-                    .min(bytes.len());
-                if fits > 0 {
-                    this.output.extend_from_slice(&bytes[..fits]);
-                    return Poll::Ready(Ok(fits));
-                }
-                ready!(this.poll_drain_output(cx))?;
+        if *this.becomes_websocket.get_mut() {
+            this.becomes_websocket = AtomicBool::new(false);
+            this.goodbye = Some(Box::new(Goodbye::new(this.stay.clone())));
+        }
+        if this
+            .goodbye
+            .as_ref()
+            .is_some_and(|goodbye| goodbye.is_said())
+        {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let length = ready!(this.poll_send(cx, bytes))?;
+        if let Some(goodbye) = &mut this.goodbye {
+            goodbye.follow(&bytes[..length]);
+            if let Some(frame) = goodbye.now() {
+                this.output.extend_from_slice(frame);
             }
         }
-        match this.wire.poll_write(cx, bytes) {
-            Poll::Pending => this.poll_stalled(cx),
-            written => {
-                this.stalled = None;
-                written
-            }
-        }
+        Poll::Ready(Ok(length))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

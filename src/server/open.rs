@@ -81,13 +81,13 @@ pub async fn open(
     let write_limit = listener.timeouts.write;
     let about = Arc::new(About {
         door,
-        stay,
+        stay: stay.clone(),
         peer,
         local_port,
         tls,
     });
     let digest = About::digest(&about).map_err(|_| RefusedReason::TlsHandshake)?;
-    let connection = Box::new(Connection::new(wire, ahead, write_limit, digest));
+    let connection = Box::new(Connection::new(wire, ahead, write_limit, digest, stay));
     Ok(Opened {
         connection,
         http2,
