@@ -15,7 +15,7 @@
 //!
 //! Beside the line stand [`config`] (what the operator wrote: plain values), [`snapshot`] (one immutable generation, compiled
 //! from it), [`state`] (memory that outlives a generation), [`tls`] (certificates and rustls configurations), [`admin`] (the
-//! own listener for metrics and probes), [`cli`] and [`demo`]. The [`manual`] tells how it fits together and why.
+//! own listener for metrics, probes and orders), [`cli`] and [`demo`]. The [`manual`] tells how it fits together and why.
 //!
 //! `config`, `route`, `policy` and the parts of `pool` that decide name no session and no server of Pingora: they are pure,
 //! and tested in microseconds.

@@ -1,8 +1,15 @@
-//! The process: sockets, workers, connections, and how it all starts and stops.
+//! The process: sockets, workers, connections, and how it all starts, changes and stops.
 //!
 //! Portcullis brings its own listening service (see [`service`]) instead of Pingora's: each worker thread accepts on its
-//! own socket of every listener, reads PROXY headers and whole request headers under deadlines of its own, parks idle
+//! own socket of every door, reads PROXY headers and whole request headers under deadlines of its own, parks idle
 //! connections without buffers, and hands requests to pingora-proxy's `HttpProxy`.
+//!
+//! | | |
+//! |---|---|
+//! | start | [`run`], [`prepare`], [`exit`], `service`, `supervisor`, `pid_file`, [`directory`] |
+//! | accept | [`door`], [`doors`], [`listen`], `worker`, `open`, [`socket_file`] |
+//! | a connection's life | [`connection`], `http1`, `http2`, [`head`], `chunked`, `frames`, `websocket`, [`stay`] |
+//! | change and end | [`reload`], `watcher`, `retired`, [`signals`], `stop`, [`upgrade`] |
 
 mod chunked;
 pub mod connection;

@@ -1,0 +1,293 @@
+//! What does a reload cost while requests are served: how long does it take, what do the requests notice, and how much
+//! memory does it need?
+//!
+//! The built binary with 1,000 and 10,000 routes, requests at a steady pace, and phases with and without reloads in turn,
+//! so that what the machine does beside it hits both. `cargo bench --bench reload`; with `--test` as short as can be.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use origin::Origin;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+/// Connections that requests come on.
+const CLIENTS: usize = 8;
+/// How often each of them asks. Slow enough that the proxy is never the bottleneck: queueing is not what is looked for.
+const PACE: Duration = Duration::from_millis(4);
+/// Routes for each pool.
+const ROUTES_PER_POOL: usize = 10;
+
+struct Lengths {
+    phase: Duration,
+    rounds: usize,
+    pause: Duration,
+}
+
+fn main() {
+    let short = std::env::args().any(|argument| argument == "--test");
+    let lengths = if short {
+        Lengths {
+            phase: Duration::from_millis(500),
+            rounds: 1,
+            pause: Duration::from_millis(100),
+        }
+    } else {
+        Lengths {
+            phase: Duration::from_secs(4),
+            rounds: 6,
+            pause: Duration::from_millis(200),
+        }
+    };
+    println!(
+        "| routes | to applied, median / most | p50, p99 without | p50, p99 with reloads | p99 ratio | RSS before / peak / after |"
+    );
+    println!("|---:|---|---|---|---:|---|");
+    for routes in [1_000, 10_000] {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        println!("{}", runtime.block_on(measure(routes, &lengths)));
+    }
+}
+
+async fn measure(routes: usize, lengths: &Lengths) -> String {
+    let origin = Origin::builder().start().await.expect("an origin");
+    let endpoint = origin.address().expect("an origin on TCP");
+    let directory = tempfile::tempdir().expect("a directory");
+    let proxy = Proxy::start(&directory, routes, endpoint).await;
+    let times = Arc::new(Times::default());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let (address, times) = (proxy.http, Arc::clone(&times));
+            // Spread over the routes, so that what a reload has just made is what is used.
+            let path = format!("/service-{}/echo", number * (routes / CLIENTS));
+            let host = format!("host-{}.example.com", number * (routes / CLIENTS) / 4);
+            tokio::spawn(async move { ask(address, &host, &path, &times).await })
+        })
+        .collect();
+    tokio::time::sleep(lengths.phase / 4).await;
+    let mut applied = Vec::new();
+    proxy.reload(routes, endpoint, 0).await;
+    let before = proxy.memory("VmRSS");
+    // Makes the peak begin anew (proc(5)).
+    fs::write(format!("/proc/{}/clear_refs", proxy.child.id()), "5").expect("its own child");
+    for _ in 0..lengths.rounds {
+        times.phase(1);
+        tokio::time::sleep(lengths.phase).await;
+        times.phase(2);
+        let started = Instant::now();
+        while started.elapsed() < lengths.phase {
+            applied.push(proxy.reload(routes, endpoint, applied.len() + 1).await);
+            tokio::time::sleep(lengths.pause).await;
+        }
+    }
+    times.phase(0);
+    let peak = proxy.memory("VmHWM");
+    tokio::time::sleep(lengths.phase / 4).await;
+    let after = proxy.memory("VmRSS");
+    times.over.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.expect("every request is answered");
+    }
+    applied.sort();
+    let (quiet, reloading) = (times.taken(1), times.taken(2));
+    let (calm, busy) = (at(&quiet, 99), at(&reloading, 99));
+    format!(
+        "| {routes} | {:.1?} / {:.1?} ({} reloads) | {:.0?}, {calm:.0?} | {:.0?}, {busy:.0?} | {:.2} | {} / {} / {} MiB |",
+        at(&applied, 50),
+        applied.last().expect("at least one"),
+        applied.len(),
+        at(&quiet, 50),
+        at(&reloading, 50),
+        busy.as_secs_f64() / calm.as_secs_f64(),
+        before >> 10,
+        peak >> 10,
+        after >> 10,
+    )
+}
+
+/// How long requests took, by phase.
+#[derive(Default)]
+struct Times {
+    phase: AtomicUsize,
+    over: AtomicBool,
+    taken: Mutex<[Vec<Duration>; 3]>,
+}
+
+impl Times {
+    fn phase(&self, phase: usize) {
+        self.phase.store(phase, Ordering::Relaxed);
+    }
+
+    fn taken(&self, phase: usize) -> Vec<Duration> {
+        let mut taken = self.taken.lock().expect("no panic inside")[phase].clone();
+        taken.sort();
+        taken
+    }
+}
+
+fn at(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(address).await.expect("connected");
+    stream.set_nodelay(true).expect("a TCP socket");
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    tokio::spawn(connection);
+    sender
+}
+
+/// Asks at its pace; a late answer counts from when it should have been asked for.
+async fn ask(address: SocketAddr, host: &str, path: &str, times: &Times) {
+    let mut sender = connect(address).await;
+    let mut due = Instant::now();
+    while !times.over.load(Ordering::Relaxed) {
+        due += PACE;
+        tokio::time::sleep_until(due.into()).await;
+        let phase = times.phase.load(Ordering::Relaxed);
+        let asked = Instant::now();
+        let request = Request::builder()
+            .uri(path)
+            .header("host", host)
+            .body(Empty::new())
+            .expect("a request");
+        let response = sender.send_request(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().collect().await.expect("a whole body");
+        let taken = asked.elapsed();
+        times.taken.lock().expect("no panic inside")[phase].push(taken);
+        // One long pause is one sample, not as many as were due in it.
+        due = due.max(Instant::now() - PACE);
+    }
+}
+
+struct Proxy {
+    child: Child,
+    http: SocketAddr,
+    admin: SocketAddr,
+    config: PathBuf,
+}
+
+impl Proxy {
+    async fn start(directory: &TempDir, routes: usize, endpoint: SocketAddr) -> Self {
+        let config = directory.path().join("portcullis.yaml");
+        write(&config, routes, endpoint, 0);
+        let log = directory.path().join("log");
+        let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["run", "-c"])
+            .arg(&config)
+            .env("RUNTIME_DIRECTORY", directory.path().join("run"))
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).expect("a file"))
+            .spawn()
+            .expect("the binary");
+        let started = Instant::now();
+        let said = loop {
+            let said = fs::read_to_string(&log).expect("a file");
+            if said.contains(": ready") {
+                break said;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "not ready:\n{said}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let address = |name: &str| {
+            let mut lines = said.lines();
+            let line = lines.find_map(|line| line.split_once(&format!("{name} is listening on ")));
+            line.expect("it says where").1.parse().expect("an address")
+        };
+        Self {
+            http: address("http"),
+            admin: address("admin"),
+            child,
+            config,
+        }
+    }
+
+    /// How long a reload takes from the question to the answer.
+    async fn reload(&self, routes: usize, endpoint: SocketAddr, number: usize) -> Duration {
+        write(&self.config, routes, endpoint, number + 1);
+        let mut sender = connect(self.admin).await;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/reload")
+            .header("host", "localhost")
+            .body(Empty::new())
+            .expect("a request");
+        let started = Instant::now();
+        let response = sender.send_request(request).await.expect("an answer");
+        let taken = started.elapsed();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
+        let body = String::from_utf8_lossy(&body);
+        assert!(body.contains("\"applied\""), "{body}");
+        taken
+    }
+
+    /// A size of the process in KiB.
+    fn memory(&self, which: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix(&format!("{which}:")));
+        let size = line.expect("it is there").trim().trim_end_matches(" kB");
+        size.parse().expect("a number")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It has ended by itself if this fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A configuration as a platform team has it, every time with another value in some routes.
+fn write(path: &Path, routes: usize, endpoint: SocketAddr, number: usize) {
+    let mut text = String::from(
+        "admin: { address: \"127.0.0.1:0\" }\naccess_log: { format: off }\nlisteners:\n  - { name: http, address: \"127.0.0.1:0\" }\nroutes:\n",
+    );
+    for route in 0..routes {
+        let value = if route % 100 == 0 { number } else { 0 };
+        write!(
+            text,
+            "  - name: route-{route}\n    match:\n      hosts: [host-{}.example.com]\n      paths:\n        - prefix: /service-{route}\n    rewrite: {{ prefix: / }}\n    request_headers:\n      set: {{ X-Route: \"{route}-{value}\" }}\n    pool: pool-{}\n",
+            route / 4,
+            route / ROUTES_PER_POOL,
+        )
+        .expect("a string takes everything");
+    }
+    text.push_str("pools:\n");
+    for pool in 0..routes.div_ceil(ROUTES_PER_POOL) {
+        writeln!(
+            text,
+            "  - {{ name: pool-{pool}, endpoints: [\"{endpoint}\"] }}"
+        )
+        .expect("a string takes everything");
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, text).expect("a file");
+    fs::rename(new, path).expect("renamed");
+}
