@@ -9,7 +9,7 @@ use super::answer::View;
 use super::serve::serve;
 use crate::pool::Address;
 use crate::server::doors::Inherited;
-use crate::server::listen::{BindError, Bound, ListeningSocket, adopt, bind};
+use crate::server::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
 use crate::server::socket_file::SocketFile;
 use crate::server::upgrade::SocketOf;
 
@@ -38,8 +38,12 @@ pub enum OpenAdmin {
     At {
         /// The address as written.
         written: Address,
+        /// Where it really is.
+        bound: Address,
         /// Its socket.
-        bound: Bound,
+        socket: ListeningSocket,
+        /// Another descriptor of it, for a successor.
+        copy: ListeningSocket,
     },
 }
 
@@ -47,7 +51,7 @@ impl OpenAdmin {
     /// Where it will be, if it moves.
     pub fn address(&self) -> Option<&Address> {
         match self {
-            Self::At { bound, .. } => Some(&bound.address),
+            Self::At { bound, .. } => Some(bound),
             Self::Same | Self::Off => None,
         }
     }
@@ -86,9 +90,18 @@ impl AdminDoor {
             Some((address, sockets)) => adopt(address, sockets, 1)?,
             None => bind(wanted, 1, &ours)?,
         };
+        let Bound { address, sockets } = bound;
+        let copied = sockets
+            .into_iter()
+            .next()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+            .and_then(|socket| Ok((socket.try_clone()?, socket)));
+        let (copy, socket) = copied.map_err(|error| explain(&address, error))?;
         Ok(OpenAdmin::At {
             written: wanted.clone(),
-            bound,
+            bound: address,
+            socket,
+            copy,
         })
     }
 
@@ -101,19 +114,28 @@ impl AdminDoor {
                 open.close(true);
                 "admin is off".to_owned()
             }),
-            OpenAdmin::At { written, bound } => {
-                let address = bound.address.clone();
-                let opened = Open::new(written, bound, &self.view);
-                if let Some(before) = open.take() {
+            OpenAdmin::At {
+                written,
+                bound,
+                socket,
+                copy,
+            } => {
+                let line = format!("admin is listening on {bound}");
+                let accepting = tokio::spawn(serve(socket, Arc::clone(&self.view)));
+                let opened = Open {
+                    written,
+                    file: match &bound {
+                        Address::Unix(path) => SocketFile::at(path),
+                        Address::Inet(_) => None,
+                    },
+                    bound,
+                    socket: copy,
+                    accepting: accepting.abort_handle(),
+                };
+                if let Some(before) = open.replace(opened) {
                     before.close(true);
                 }
-                match opened {
-                    Ok(opened) => {
-                        *open = Some(opened);
-                        Some(format!("admin is listening on {address}"))
-                    }
-                    Err(error) => Some(format!("admin can't listen on {address}: {error}")),
-                }
+                Some(line)
             }
         }
     }
@@ -160,22 +182,6 @@ fn key(written: &Address) -> String {
 }
 
 impl Open {
-    fn new(written: Address, bound: Bound, view: &Arc<View>) -> io::Result<Self> {
-        let mut sockets = bound.sockets.into_iter();
-        let socket = sockets.next().ok_or(io::ErrorKind::NotFound)?;
-        let accepting = tokio::spawn(serve(socket.try_clone()?, Arc::clone(view)));
-        Ok(Self {
-            written,
-            file: match &bound.address {
-                Address::Unix(path) => SocketFile::at(path),
-                Address::Inet(_) => None,
-            },
-            bound: bound.address,
-            socket,
-            accepting: accepting.abort_handle(),
-        })
-    }
-
     fn close(&self, for_good: bool) {
         self.accepting.abort();
         if let (true, Some(file)) = (for_good, &self.file) {

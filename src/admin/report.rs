@@ -65,26 +65,34 @@ pub struct ReloadReport {
     pub needs_upgrade: Vec<String>,
 }
 
+impl ReloadReport {
+    /// What came of it, in one line.
+    pub fn summary(&self) -> String {
+        let generation = self.generation;
+        match self.result {
+            ReloadResult::Applied => format!("applied: generation {generation}"),
+            ReloadResult::Unchanged => format!("unchanged: generation {generation} stays in force"),
+            ReloadResult::Rejected => format!("rejected: generation {generation} stays in force"),
+            ReloadResult::NeedsUpgrade => format!(
+                "needs upgrade: generation {generation} stays in force, because these settings take a new process \
+                 (`portcullis upgrade`)"
+            ),
+        }
+    }
+
+    /// Everything there is to know about it beside that.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.diagnostics.iter().chain(&self.changes);
+        lines.chain(&self.needs_upgrade).map(String::as_str)
+    }
+}
+
 impl fmt::Display for ReloadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for diagnostic in &self.diagnostics {
             writeln!(f, "{diagnostic}")?;
         }
-        let generation = self.generation;
-        match self.result {
-            ReloadResult::Applied => write!(f, "applied: generation {generation}")?,
-            ReloadResult::Unchanged => {
-                write!(f, "unchanged: generation {generation} stays in force")?;
-            }
-            ReloadResult::Rejected => {
-                write!(f, "rejected: generation {generation} stays in force")?;
-            }
-            ReloadResult::NeedsUpgrade => write!(
-                f,
-                "needs upgrade: generation {generation} stays in force, because these settings take a new process \
-                 (`portcullis upgrade`)"
-            )?,
-        }
+        f.write_str(&self.summary())?;
         for line in self.changes.iter().chain(&self.needs_upgrade) {
             write!(f, "\n  {line}")?;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::door::{Door, Queue, tell};
-use super::listen::{BindError, Bound, ListeningSocket, adopt, bind};
+use super::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
 use super::stay::{Guests, Word};
 use super::worker::Task;
 use crate::pool::Address;
@@ -31,12 +31,17 @@ pub struct Doors {
 }
 
 /// Doors that have their sockets and let nobody in yet.
-pub struct Ajar(Vec<Arc<Door>>);
+#[derive(Default)]
+pub struct Ajar {
+    doors: Vec<Arc<Door>>,
+    /// What the workers have to do so that they are open.
+    tasks: Vec<(usize, Task)>,
+}
 
 impl Ajar {
     /// The doors.
     pub fn doors(&self) -> &[Arc<Door>] {
-        &self.0
+        &self.doors
     }
 }
 
@@ -83,11 +88,20 @@ impl Doors {
         let of_predecessor = inherited.values().map(|(address, _)| address.clone());
         let mut ours = self.addresses();
         ours.extend(of_predecessor);
-        let (mut ajar, mut failed) = (Vec::new(), Vec::new());
+        let (mut ajar, mut failed) = (Ajar::default(), Vec::new());
         let new = listeners.iter().filter(|one| !open.contains(&*one.key));
         for listener in new {
-            match self.sockets(listener, inherited, &ours) {
-                Ok(bound) => ajar.push(Arc::new(Door::new(listener, bound, self.workers.len()))),
+            let opened = self.sockets(listener, inherited, &ours).and_then(|bound| {
+                let door = Arc::new(Door::new(listener, bound, self.workers.len()));
+                let tasks = door.tasks();
+                let tasks = tasks.map_err(|error| explain(&door.address, error))?;
+                Ok((door, tasks))
+            });
+            match opened {
+                Ok((door, tasks)) => {
+                    ajar.doors.push(door);
+                    ajar.tasks.extend(tasks);
+                }
                 Err(error) => failed.push(NotBound {
                     listener: Arc::clone(&listener.name),
                     error,
@@ -95,7 +109,7 @@ impl Doors {
             }
         }
         if failed.is_empty() {
-            Ok(Ajar(ajar))
+            Ok(ajar)
         } else {
             Err(failed)
         }
@@ -139,30 +153,19 @@ impl Doors {
             }
         }
         self.open = kept;
-        self.let_in(&ajar);
+        for (worker, task) in ajar.tasks {
+            // A worker ends only with the process.
+            let _ = self.workers[worker].send(task);
+        }
+        self.open.extend(ajar.doors.iter().cloned());
         for door in &closed {
             door.close(Queue::Take);
             parting.extend(door.guests());
         }
         self.part(parting);
         Moved {
-            opened: ajar.0,
+            opened: ajar.doors,
             closed,
-        }
-    }
-
-    fn let_in(&mut self, ajar: &Ajar) {
-        for door in &ajar.0 {
-            match door.tasks() {
-                Ok(tasks) => {
-                    for (worker, task) in tasks {
-                        // A worker ends only with the process.
-                        let _ = self.workers[worker].send(task);
-                    }
-                }
-                Err(error) => log::error!("listener {}: {error}", door.listener().name),
-            }
-            self.open.push(Arc::clone(door));
         }
     }
 

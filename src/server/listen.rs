@@ -124,7 +124,8 @@ pub fn adopt(
     Ok(Bound { address, sockets })
 }
 
-fn explain(address: &Address, source: io::Error) -> BindError {
+/// Why an address can't be had, in words for an operator.
+pub fn explain(address: &Address, source: io::Error) -> BindError {
     let address = address.clone();
     match source.kind() {
         io::ErrorKind::AddrInUse if matches!(&address, Address::Unix(path) if !is_socket(path)) => {

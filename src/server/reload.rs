@@ -26,6 +26,9 @@ use crate::telemetry::process_log::ProcessLog;
 /// does at a start: one name that can't be resolved must not hold everything up.
 pub const RESOLVE_LIMIT: Duration = Duration::from_secs(3);
 
+/// How many lines about a reload go to the log.
+const LOGGED_LINES: usize = 25;
+
 /// How many may wait for a reload at once.
 const WAITING: usize = 64;
 
@@ -124,15 +127,7 @@ impl Reloader {
         let report = match self.try_reload().await {
             Ok(report) | Err(report) => report,
         };
-        let text = report.to_string();
-        match report.result {
-            ReloadResult::Applied | ReloadResult::Unchanged => {
-                log::info!("reload by {who}: {}", text.replace('\n', ";"));
-            }
-            ReloadResult::Rejected | ReloadResult::NeedsUpgrade => {
-                log::error!("reload by {who}: {}", text.replace('\n', "; "));
-            }
-        }
+        tell(&report, who);
         self.process
             .state
             .metrics
@@ -322,6 +317,23 @@ impl Reloader {
             diagnostics,
             ..self.report(ReloadResult::Rejected)
         }
+    }
+}
+
+/// One line for the reload and one for each thing to know about it; what is too much for a log is in the answer.
+fn tell(report: &ReloadReport, who: &str) {
+    let level = match report.result {
+        ReloadResult::Applied | ReloadResult::Unchanged => log::Level::Info,
+        ReloadResult::Rejected | ReloadResult::NeedsUpgrade => log::Level::Error,
+    };
+    log::log!(level, "reload by {who}: {}", report.summary());
+    let lines = || report.lines();
+    for line in lines().take(LOGGED_LINES) {
+        log::log!(level, "reload: {}", line.replace("\n  ", "; "));
+    }
+    let more = lines().skip(LOGGED_LINES).count();
+    if more > 0 {
+        log::log!(level, "reload: and {more} more");
     }
 }
 

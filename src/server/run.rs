@@ -267,12 +267,26 @@ fn control(directory: &Directory, configured: &str) -> Result<Option<ControlSock
     }
 }
 
-/// What an upgrade starts: the file that this process was started from, which another may have replaced by then.
+/// What an upgrade starts: what this process was started by, which may be another file by then, or a link to another.
 fn usual(config: PathBuf) -> Option<NewProcess> {
-    let binary = std::env::current_exe()
-        .inspect_err(|error| log::warn!("the path of the binary is unknown: {error}"))
-        .ok()?;
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let binary = match name.and_then(found) {
+        Some(binary) => binary,
+        None => std::env::current_exe()
+            .inspect_err(|error| log::warn!("the path of the binary is unknown: {error}"))
+            .ok()?,
+    };
     Some(NewProcess { binary, config })
+}
+
+/// The file that a name on a command line means.
+fn found(name: PathBuf) -> Option<PathBuf> {
+    if name.components().count() > 1 {
+        return std::path::absolute(name).ok().filter(|path| path.exists());
+    }
+    let places = std::env::var_os("PATH")?;
+    let mut files = std::env::split_paths(&places).map(|place| place.join(&name));
+    files.find(|file| file.is_absolute() && file.is_file())
 }
 
 fn server_conf(threads: usize) -> ServerConf {

@@ -81,14 +81,26 @@ impl Signals {
                 _ = upgrade.recv() => self.upgrades.request("SIGUSR2"),
             }
         };
-        let any = async |signal: &mut Signal| signal.recv().await;
-        tokio::select! {
-            () = drain(&self.process, cause) => {}
-            _ = any(&mut terminate) => log::warn!("second signal: leaving at once"),
-            _ = any(&mut quit) => log::warn!("second signal: leaving at once"),
-            _ = any(&mut interrupt) => log::warn!("interrupted: leaving at once"),
-        }
+        self.end(cause, [&mut terminate, &mut quit, &mut interrupt])
+            .await;
         Ok(())
+    }
+
+    /// Ends in good order, unless another signal comes. A process that only finishes what a successor left to it may still
+    /// be asked to stop: then the grace of a stop begins.
+    async fn end(&self, mut cause: Cause, [terminate, quit, interrupt]: [&mut Signal; 3]) {
+        loop {
+            let signal = tokio::select! {
+                () = drain(&self.process, &cause) => return,
+                _ = terminate.recv() => "SIGTERM",
+                _ = quit.recv() => "SIGQUIT",
+                _ = interrupt.recv() => return log::warn!("SIGINT: leaving at once"),
+            };
+            if cause == Cause::Asked {
+                return log::warn!("{signal} again: leaving at once");
+            }
+            cause = self.asked(signal);
+        }
     }
 
     fn asked(&self, signal: &str) -> Cause {

@@ -23,10 +23,10 @@ pub enum Cause {
 }
 
 /// Lets everyone finish, and resolves when they have, or when the grace is over.
-pub async fn drain(process: &Process, cause: Cause) {
+pub async fn drain(process: &Process, cause: &Cause) {
     let life = process.snapshot.load().life;
     process.readiness.set_serving(false);
-    let (doors, grace, parting) = match &cause {
+    let (doors, grace, parting) = match cause {
         Cause::Asked => (close_for_good(process, &life).await, life.grace, None),
         Cause::Succeeded(successor) => (
             leave_doors(process, successor),
@@ -61,7 +61,7 @@ pub async fn drain(process: &Process, cause: Cause) {
 
 async fn close_for_good(process: &Process, life: &Life) -> Vec<Arc<Door>> {
     process.doors().tell_all(Word::Last);
-    if !life.drain_delay.is_zero() {
+    if !life.drain_delay.is_zero() && !process.doors().are_closed() {
         log::info!(
             "not ready any more; connections are accepted for another {:?}",
             life.drain_delay
