@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::socket::Socket as Stream;
@@ -84,7 +84,8 @@ pub enum BindError {
 
 /// Opens `shards` sockets at `address`. TCP connections are spread over them by the kernel (SO_REUSEPORT), so that no
 /// worker wakes another's. `ours` are addresses that this process, or the one it follows, has open: one that overlaps
-/// with them, such as `:80` with `127.0.0.1:80`, is not taken by somebody else.
+/// with them, such as `:80` with `127.0.0.1:80`, is not taken by somebody else. Its sockets listen when an [`Acceptor`] is
+/// made of them, the others at once.
 ///
 /// # Errors
 ///
@@ -112,7 +113,8 @@ pub fn adopt(
     let mut more = || {
         while sockets.len() < shards {
             let socket = match (&address, sockets.first()) {
-                (Address::Inet(inet), _) => ListeningSocket::Tcp(listening(tcp(*inet, true)?)?),
+                // Not listening yet: until this process accepts, it must not get a share of the connections.
+                (Address::Inet(inet), _) => ListeningSocket::Tcp(tcp(*inet, true)?.into()),
                 (Address::Unix(_), Some(first)) => first.try_clone()?,
                 (Address::Unix(_), None) => return Err(io::ErrorKind::NotFound.into()),
             };
@@ -162,9 +164,15 @@ fn bind_tcp(address: SocketAddr, shards: usize, shared: bool) -> io::Result<Boun
     };
     let address = alone.local_addr()?.as_socket().unwrap_or(address);
     drop(alone);
-    let sockets = (0..shards.max(1))
-        .map(|_| Ok(ListeningSocket::Tcp(listening(tcp(address, true)?)?)))
-        .collect::<io::Result<_>>()?;
+    let sockets = (0..shards.max(1)).map(|_| {
+        let socket = tcp(address, true)?;
+        if !shared {
+            socket.listen(BACKLOG)?;
+        }
+        // Otherwise it would take connections from the socket that is there before anyone accepts on it.
+        Ok(ListeningSocket::Tcp(socket.into()))
+    });
+    let sockets = sockets.collect::<io::Result<_>>()?;
     Ok(Bound {
         address: Address::Inet(address),
         sockets,
@@ -187,11 +195,6 @@ fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     }
     socket.bind(&address.into())?;
     Ok(socket)
-}
-
-fn listening(socket: Socket) -> io::Result<TcpListener> {
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 fn bind_unix(path: &Arc<std::path::PathBuf>, shards: usize) -> io::Result<Bound> {
@@ -244,7 +247,11 @@ impl Acceptor {
     /// The runtime can't watch it.
     pub fn new(socket: ListeningSocket) -> io::Result<Self> {
         Ok(match socket {
-            ListeningSocket::Tcp(socket) => Self::Tcp(tokio::net::TcpListener::from_std(socket)?),
+            ListeningSocket::Tcp(socket) => {
+                // Nothing new for one that listens already.
+                SockRef::from(&socket).listen(BACKLOG)?;
+                Self::Tcp(tokio::net::TcpListener::from_std(socket)?)
+            }
             ListeningSocket::Unix(socket) => {
                 Self::Unix(tokio::net::UnixListener::from_std(socket)?)
             }

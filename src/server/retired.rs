@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::snapshot::Snapshot;
 
 /// How often the last user is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Takes generations that are not in force any more, and resolves with the last sender. `alive` shows how many
 /// generations there are with the one in force; `freed` is called when some have gone.
@@ -21,25 +21,38 @@ pub async fn keep(
 ) {
     let mut kept: Vec<Arc<Snapshot>> = Vec::new();
     loop {
-        let next = if kept.is_empty() {
-            retired.recv().await.map(Some)
+        let arrived = if kept.is_empty() {
+            retired.recv().await
         } else {
             match tokio::time::timeout(LOOK_EVERY, retired.recv()).await {
-                Ok(next) => next.map(Some),
-                Err(_) => Some(None),
-            }
-        };
-        match next {
-            Some(Some(snapshot)) => kept.push(snapshot),
-            Some(None) => {
-                let before = kept.len();
-                kept.retain(|snapshot| Arc::strong_count(snapshot) > 1);
-                if kept.len() < before {
-                    freed();
+                Ok(arrived) => arrived,
+                Err(_) => {
+                    let_go(&mut kept, &freed);
+                    alive.set(count(&kept));
+                    continue;
                 }
             }
-            None => return,
-        }
-        alive.set(i64::try_from(kept.len() + 1).unwrap_or(i64::MAX));
+        };
+        let Some(snapshot) = arrived else {
+            return;
+        };
+        // Before the next one: reloads in quick succession must not gather generations that nobody uses.
+        let_go(&mut kept, &freed);
+        kept.push(snapshot);
+        alive.set(count(&kept));
     }
+}
+
+/// Takes apart what has no other user.
+fn let_go(kept: &mut Vec<Arc<Snapshot>>, freed: &impl Fn()) {
+    let before = kept.len();
+    kept.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+    if kept.len() < before {
+        freed();
+    }
+}
+
+/// Those, and the one in force.
+fn count(kept: &[Arc<Snapshot>]) -> i64 {
+    i64::try_from(kept.len() + 1).unwrap_or(i64::MAX)
 }
