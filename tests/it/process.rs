@@ -1,7 +1,15 @@
-//! How does the process behave: signals, the admin listener, its logs?
+//! How does the process live: its start, signals, the admin listener, its logs, its end?
 
 mod admin;
 mod demo;
+mod drain;
+mod farewell;
+mod files;
+mod goaway;
+mod idle;
+mod latecomers;
 mod ledger;
 mod logs;
 mod signals;
+mod start;
+mod stop;

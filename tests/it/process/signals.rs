@@ -1,150 +1,9 @@
-//! What do signals do?
+//! What do signals do that end nothing?
 
-use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::support::*;
-
-#[tokio::test]
-async fn sigterm_lets_a_running_request_finish_and_leaves_with_0() {
-    both_carriers(async |carrier| {
-        let origin = origin().await;
-        let mut portcullis = Portcullis::builder(&site("", origin.address()))
-            .carrier(carrier)
-            .start()
-            .await;
-        let address = portcullis.listener("http");
-        let mut idle = http1(address).await;
-        assert_eq!(idle.get("/").await.status, 200);
-        let (mut one, mut two) = (http1(address).await, http2(address).await);
-        let running = tokio::spawn(async move {
-            let answers = tokio::join!(one.get("/delay/800"), two.get("/drip/20/40"));
-            (answers.0.text(), answers.1.text())
-        });
-        assert!(
-            origin
-                .journal()
-                .becomes(PATIENCE, |journal| journal.in_flight() == 2)
-                .await
-        );
-        portcullis.signal("TERM");
-        // Nobody new is let in, and who waits for nothing is let go, while the running requests go on.
-        idle.closed().await;
-        eventually("no new connection", async || {
-            tokio::net::TcpStream::connect(address).await.is_err()
-        })
-        .await;
-        assert!(portcullis.ended().is_none(), "two requests are running");
-        let texts = running.await.expect("both answers");
-        assert_eq!(texts, ("at last\n".to_owned(), ".".repeat(20)));
-        let status = portcullis.end().await;
-        assert_eq!(status.code(), Some(0), "{status:?}");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn without_running_requests_sigterm_and_sigquit_and_sigint_end_it_at_once() {
-    for signal in ["TERM", "QUIT", "INT"] {
-        let origin = origin().await;
-        let mut portcullis = Portcullis::start(&site("", origin.address())).await;
-        let mut clients = [
-            http1(portcullis.listener("http")).await,
-            http2(portcullis.listener("http")).await,
-        ];
-        for client in &mut clients {
-            assert_eq!(client.get("/").await.status, 200);
-        }
-        let started = Instant::now();
-        portcullis.signal(signal);
-        assert_eq!(portcullis.end().await.code(), Some(0), "{signal}");
-        // The grace is 30 seconds; idle connections don't use it.
-        assert!(
-            started.elapsed() < Duration::from_secs(8),
-            "{signal}: {:?}",
-            started.elapsed()
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_second_signal_does_not_wait_for_running_requests() {
-    for second in ["TERM", "INT"] {
-        let origin = origin().await;
-        let mut portcullis = Portcullis::start(&site("", origin.address())).await;
-        let _raw = Raw::sent(
-            portcullis.listener("http"),
-            "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n",
-        )
-        .await;
-        assert!(
-            origin
-                .journal()
-                .becomes(PATIENCE, |journal| journal.in_flight() == 1)
-                .await
-        );
-        portcullis.signal("TERM");
-        eventually("it says that it stops", async || {
-            portcullis.stderr().contains("SIGTERM: stopping")
-        })
-        .await;
-        assert!(portcullis.ended().is_none());
-        portcullis.signal(second);
-        let status = portcullis.end().await;
-        assert!(
-            status.code() == Some(0) || status.signal().is_some(),
-            "{status:?}"
-        );
-        assert!(
-            portcullis.stderr().contains("leaving at once"),
-            "{}",
-            portcullis.stderr()
-        );
-    }
-}
-
-#[tokio::test]
-async fn sigint_does_not_wait_for_running_requests() {
-    let origin = origin().await;
-    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
-    let _raw = Raw::sent(
-        portcullis.listener("http"),
-        "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n",
-    )
-    .await;
-    assert!(
-        origin
-            .journal()
-            .becomes(PATIENCE, |journal| journal.in_flight() == 1)
-            .await
-    );
-    portcullis.signal("INT");
-    assert_eq!(portcullis.end().await.code(), Some(0));
-}
-
-#[tokio::test]
-async fn the_grace_bounds_how_long_running_requests_may_go_on() {
-    let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {grace: 300ms}\n";
-    let mut portcullis = Portcullis::start(&yaml).await;
-    let _raw = Raw::sent(
-        portcullis.listener("http"),
-        "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n",
-    )
-    .await;
-    assert!(
-        origin
-            .journal()
-            .becomes(PATIENCE, |journal| journal.in_flight() == 1)
-            .await
-    );
-    assert_eq!(portcullis.stop().await.code(), Some(0));
-    assert!(
-        portcullis.stderr().contains("the grace is over"),
-        "{}",
-        portcullis.stderr()
-    );
-}
 
 #[tokio::test]
 async fn sighup_does_not_kill_it() {
@@ -172,50 +31,120 @@ async fn sighup_does_not_kill_it() {
 }
 
 #[tokio::test]
-async fn while_it_stops_it_is_alive_but_not_ready() {
+async fn sigusr1_opens_the_access_log_anew_and_no_line_is_lost() {
     let origin = origin().await;
     let portcullis = Portcullis::start(&site("", origin.address())).await;
-    let (mut raw, mut other) = (
-        Raw::connect(portcullis.listener("http")).await,
-        http1(portcullis.listener("http")).await,
-    );
-    assert_eq!(other.get("/").await.status, 200);
-    raw.send("GET /drip/100/20 HTTP/1.1\r\nHost: a\r\n\r\n")
+    let mut client = http1(portcullis.listener("http")).await;
+    let log = portcullis.directory().join("access.log");
+    for round in 1..=2 {
+        client.get(&format!("/before/{round}")).await;
+        // As logrotate does: rename, signal.
+        let rotated = log.with_extension(round.to_string());
+        std::fs::rename(&log, &rotated).expect("renamed");
+        let written = client.get(&format!("/between/{round}")).await;
+        assert_eq!(written.status, 200);
+        portcullis.signal("USR1");
+        eventually("a new file", async || log.exists()).await;
+        client.get(&format!("/after/{round}")).await;
+        let after = portcullis.logged(|line| line["target"] == format!("/after/{round}"));
+        after.await;
+        let (rotated, fresh) = (
+            std::fs::read_to_string(&rotated).expect("the old file"),
+            std::fs::read_to_string(&log).expect("the new file"),
+        );
+        assert!(rotated.contains(&format!("/before/{round}")), "{rotated}");
+        // What was answered before the signal may have been written after it.
+        let between = format!("/between/{round}");
+        let both = rotated.clone() + &fresh;
+        assert_eq!(both.matches(&between).count(), 1, "{both}");
+        assert!(!rotated.contains(&format!("/after/{round}")), "{rotated}");
+    }
+}
+
+/// A process that was just started, of which nothing is known yet.
+struct Started(Child);
+
+impl Started {
+    fn new(directory: &std::path::Path) -> Self {
+        let yaml = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\n\
+                    routes: [{name: hello, respond: {body: hello}}]\n\
+                    admin: {address: 'off'}\n\
+                    access_log: {format: 'off'}\n\
+                    runtime: {pid_file: pid, directory: @dir@/run}\n";
+        let yaml = yaml.replace("@dir@", &directory.display().to_string());
+        std::fs::write(directory.join("p.yaml"), yaml).expect("a file");
+        let errors = std::fs::File::create(directory.join("err")).expect("a file");
+        let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["run", "-c", "p.yaml"])
+            .current_dir(directory)
+            .env_remove("RUST_LOG")
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn();
+        Self(child.expect("the binary"))
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, signal).expect("a process, if only a dead one");
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // One that has ended already is no concern here.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn sighup_while_the_process_starts_does_not_kill_it() {
+    use rustix::process::Signal;
+    for round in 0..12 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut started = Started::new(directory.path());
+        // Before this the program itself has not begun: what the system does then is not its to say.
+        let executable = format!("/proc/{}/status", started.0.id());
+        eventually("its handlers are there", async || {
+            let status = std::fs::read_to_string(&executable).unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.map(|mask| u64::from_str_radix(mask.trim(), 16).expect("a mask"));
+            caught.is_some_and(|mask| mask & 1 != 0)
+        })
         .await;
-    raw.until(b"\r\n\r\n").await;
-    let hang = Raw::sent(
-        portcullis.listener("http"),
-        "GET /delay/1500 HTTP/1.1\r\nHost: a\r\n\r\n",
-    );
-    let mut hang = hang.await;
-    assert!(
-        origin
-            .journal()
-            .becomes(PATIENCE, |journal| journal.in_flight() == 2)
-            .await
-    );
-    portcullis.signal("TERM");
-    eventually("not ready", async || {
-        Raw::connect(portcullis.admin())
-            .await
-            .get("/readyz")
-            .await
-            .status
-            == 503
-    })
-    .await;
-    assert_eq!(
-        Raw::connect(portcullis.admin())
-            .await
-            .get("/livez")
-            .await
-            .status,
-        200
-    );
-    let response = hang.last_response().await;
-    assert_eq!(
-        (response.status, response.text().as_str()),
-        (200, "at last\n"),
-        "{response:?}"
-    );
+        let said = || std::fs::read_to_string(directory.path().join("err")).expect("a file");
+        eventually("it is ready", async || {
+            started.signal(Signal::HUP);
+            tokio::time::sleep(Duration::from_millis(round / 4)).await;
+            let ended = started.0.try_wait().expect("a child");
+            assert!(ended.is_none(), "round {round}: {ended:?}\n{}", said());
+            said().contains(": ready")
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_signal_to_stop_ends_a_process_that_starts_and_leaves_nothing() {
+    use rustix::process::Signal;
+    for round in 0..24u64 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut started = Started::new(directory.path());
+        tokio::time::sleep(Duration::from_millis(round * 4)).await;
+        let signal = [Signal::TERM, Signal::INT, Signal::QUIT][round as usize % 3];
+        started.signal(signal);
+        let status = eventually_some("it ends", async || started.0.try_wait().expect("a child"));
+        let status = status.await;
+        let said = std::fs::read_to_string(directory.path().join("err")).expect("a file");
+        assert!(!said.contains("panicked"), "{said}");
+        // One that was not ready to be asked was ended by the system, and could not tidy up.
+        if status.code().is_some() {
+            assert_eq!(status.code(), Some(0), "{said}");
+            assert!(!directory.path().join("pid").exists(), "{said}");
+            assert!(!said.contains("ERROR"), "{said}");
+        }
+    }
 }

@@ -20,6 +20,23 @@ pub struct Frames {
     raw: Raw,
 }
 
+/// One frame as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// HEADERS with this status; whether the stream ends with it.
+    Headers(u32, u16, bool),
+    /// DATA; whether the stream ends with it.
+    Data(u32, Vec<u8>, bool),
+    /// RST_STREAM with this error code.
+    Reset(u32, u32),
+    /// GOAWAY: the last stream that the other end takes, and its error code.
+    GoAway(u32, u32),
+    /// PING that wants an answer.
+    Ping(Vec<u8>),
+    /// Anything else.
+    Other(u8),
+}
+
 /// How the other end reacted to a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -91,24 +108,49 @@ impl Frames {
         let _ = self.raw.try_send(frame).await;
     }
 
+    /// Answers a PING.
+    pub async fn pong(&mut self, payload: &[u8]) {
+        self.frame(PING, ACK, 0, payload).await;
+    }
+
+    /// The next frame, or `None` at the connection's end. Settings are acknowledged, a PING is left to the caller.
+    pub async fn next(&mut self) -> Option<Frame> {
+        let (kind, flags, stream, payload) = self.read().await?;
+        Some(match kind {
+            HEADERS => Frame::Headers(stream, status(&payload), flags & END_STREAM != 0),
+            DATA => Frame::Data(stream, payload, flags & END_STREAM != 0),
+            RST_STREAM => Frame::Reset(stream, number(&payload)),
+            GOAWAY => Frame::GoAway(number(&payload), number(&payload[4..])),
+            PING if flags & ACK == 0 => Frame::Ping(payload),
+            SETTINGS if flags & ACK == 0 => {
+                self.frame(SETTINGS, ACK, 0, b"").await;
+                Frame::Other(kind)
+            }
+            _ => Frame::Other(kind),
+        })
+    }
+
+    /// Kind, flags, stream and payload of the next frame.
+    async fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+        let head = self.raw.exactly_or_end(9).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let payload = self.raw.exactly_or_end(length).await?;
+        Some((head[3], head[4], number(&head[5..9]), payload))
+    }
+
     /// Reads until the stream, or the connection, has its end or its response.
     pub async fn ended(&mut self, stream: u32) -> Ended {
         loop {
-            let Some(head) = self.raw.exactly_or_end(9).await else {
+            let Some((kind, flags, of, payload)) = self.read().await else {
                 return Ended::Closed;
             };
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-            let Some(payload) = self.raw.exactly_or_end(length).await else {
-                return Ended::Closed;
-            };
-            let of = number(&head[5..9]);
-            match head[3] {
+            match kind {
                 HEADERS if of == stream => return Ended::Answered(status(&payload)),
                 RST_STREAM if of == stream => return Ended::Reset(number(&payload)),
                 GOAWAY => return Ended::GoAway(number(&payload[4..])),
-                SETTINGS | PING if head[4] & ACK == 0 => {
-                    let payload = if head[3] == PING { payload } else { Vec::new() };
-                    self.frame(head[3], ACK, 0, &payload).await;
+                SETTINGS | PING if flags & ACK == 0 => {
+                    let payload = if kind == PING { payload } else { Vec::new() };
+                    self.frame(kind, ACK, 0, &payload).await;
                 }
                 _ => {}
             }

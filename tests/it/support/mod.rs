@@ -22,7 +22,7 @@ mod websocket;
 
 pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
-pub use frames::{Ended, Frames};
+pub use frames::{Ended, Frame, Frames};
 pub use ledger::{Kind, Ledger, Report, What};
 pub use portcullis::Portcullis;
 pub use raw::Raw;
