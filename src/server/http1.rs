@@ -15,7 +15,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::connection::Connection;
 use super::head::{self, Found, Head};
-use super::stay::{Stay, Word};
+use super::stay::LAST_CALL;
 use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::watch as watched;
@@ -49,7 +49,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             let heard = tokio::select! {
                 biased;
                 heard = fast_timeout(patience, connection.fill()) => heard,
-                () = shortly_after(&about.stay, LAST_LOOK) => return Ended::Closed,
+                () = about.stay.overdue(LAST_LOOK) => return Ended::Closed,
             };
             match heard {
                 Ok(Ok(length)) if length > 0 => {}
@@ -68,7 +68,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         let read = tokio::select! {
             biased;
             read = reading => read,
-            () = shortly_after(&about.stay, LAST_CALL) => return Ended::Closed,
+            () = about.stay.overdue(LAST_CALL) => return Ended::Closed,
         };
         let head = match read {
             Ok(Read::Head(head)) => head,
@@ -111,16 +111,8 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     }
 }
 
-/// How long a header that has begun may still take when waiting connections go.
-const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long a request may have been on its way when waiting connections go.
 const LAST_LOOK: Duration = Duration::from_millis(50);
-
-async fn shortly_after(stay: &Stay, more: Duration) {
-    stay.until(Word::Leave).await;
-    // Boxed: a parked connection holds this future for long.
-    Box::pin(tokio::time::sleep(more)).await;
-}
 
 /// Pingora's session for one request, whose header is `bytes`.
 fn session(

@@ -13,7 +13,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
-use super::stay::Word;
+use super::stay::{LAST_CALL, Word};
 use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::{About, Unread, Watchdog, unread_request, watch};
@@ -44,9 +44,14 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         proxy_digest: connection.get_proxy_digest(),
         ..Digest::default()
     });
-    let Ok(Ok(mut http2)) =
-        fast_timeout(times.first_byte, handshake(connection, Some(options))).await
-    else {
+    let preface = fast_timeout(times.first_byte, handshake(connection, Some(options)));
+    let begun = tokio::select! {
+        biased;
+        begun = preface => begun,
+        // Nothing was asked yet, so nothing is lost.
+        () = about.stay.overdue(LAST_CALL) => return,
+    };
+    let Ok(Ok(mut http2)) = begun else {
         return;
     };
     let open = Arc::new(Open::default());

@@ -1,6 +1,11 @@
 //! May a connection stay? Whoever closes a listening address, or ends the process, tells its connections step by step.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+
+/// How long what has begun, a handshake or a header, may still take when waiting connections go.
+pub const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What a connection is told, from kind to hard. Each word includes those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +68,13 @@ impl Stay {
     pub async fn until(&self, word: Word) {
         // A copy of its own: waiting marks words as seen.
         let _ = self.0.clone().wait_for(|said| *said >= word).await;
+    }
+
+    /// Resolves this long after those who wait were told to leave.
+    pub async fn overdue(&self, more: Duration) {
+        self.until(Word::Leave).await;
+        // Boxed: a parked connection holds this future for long.
+        Box::pin(tokio::time::sleep(more)).await;
     }
 }
 

@@ -17,7 +17,7 @@ use super::http2;
 use super::listen::{Accepted, Acceptor, ListeningSocket};
 use super::live::{Alive, Live};
 use super::open::{Opened, open};
-use super::stay::{Stay, Word};
+use super::stay::{LAST_CALL, Stay};
 use crate::proxy::Gate;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{Counted, RefusedReason};
@@ -25,9 +25,6 @@ use crate::upstream::idle::IdlePool;
 
 /// How long an accept loop rests when the process has no descriptor left.
 const REST: Duration = Duration::from_millis(50);
-
-/// How long a handshake that has begun may still take when waiting connections go.
-const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What a worker is told to do.
 pub enum Task {
@@ -175,7 +172,7 @@ async fn connection(
         biased;
         opened = fast_timeout(limit, opening) => opened,
         // Nothing was asked yet, so nothing is lost.
-        () = late(&stay) => return,
+        () = stay.overdue(LAST_CALL) => return,
     };
     let opened = match opened {
         Ok(Ok(opened)) => opened,
@@ -193,9 +190,4 @@ async fn connection(
     if let Ended::Http2(connection) = http1::serve(connection, &about, &worker).await {
         Box::pin(http2::serve(connection, &about, &worker)).await;
     }
-}
-
-async fn late(stay: &Stay) {
-    stay.until(Word::Leave).await;
-    Box::pin(tokio::time::sleep(LAST_CALL)).await;
 }
