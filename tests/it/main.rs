@@ -11,6 +11,7 @@ mod malformed;
 mod policies;
 mod process;
 mod proxy_protocol;
+mod reload;
 mod routing;
 mod slow_clients;
 mod streaming;

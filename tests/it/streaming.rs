@@ -6,6 +6,6 @@ mod grpc;
 mod large;
 mod leaving;
 mod live;
-mod pieces;
+pub mod pieces;
 mod stray;
 mod websocket;

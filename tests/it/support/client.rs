@@ -89,6 +89,12 @@ impl Answer {
             .map(|value| value.to_str().expect("a value in ASCII"))
     }
 
+    /// Whether it says that it is the connection's last (HTTP/1).
+    pub fn closes(&self) -> bool {
+        self.header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -1,6 +1,7 @@
 //! How does a test start Portcullis and talk to it?
 //!
-//! - [`Portcullis`]: the built binary in a directory of its own; its ports, its log lines, its metrics, its end.
+//! - [`Portcullis`]: the built binary in a directory of its own; its ports, its log lines, its metrics, its reloads, its end.
+//! - [`free_port`]: a port that stands in a configuration.
 //! - [`Client`] ([`http1`], [`http2`], [`https1`], [`https2`], [`unix1`]): a real HTTP client.
 //! - [`Raw`]: a client that sends exact bytes, legal or not, and reads what comes back.
 //! - [`Frames`]: the same for HTTP/2.
@@ -14,6 +15,7 @@ mod client;
 mod frames;
 mod ledger;
 mod portcullis;
+mod ports;
 mod raw;
 mod site;
 mod tls;
@@ -24,8 +26,9 @@ pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
 pub use frames::{Ended, Frame, Frames};
 pub use ledger::{Kind, Ledger, Report, What};
-pub use portcullis::Portcullis;
-pub use raw::Raw;
+pub use portcullis::{Portcullis, Said};
+pub use ports::free_port;
+pub use raw::{Raw, RawResponse};
 pub use site::{Carrier, both_carriers, origin, site};
 pub use tls::{client_config, tls, tls_over};
 pub use waiting::{PATIENCE, eventually, eventually_some, in_time};

@@ -1,6 +1,8 @@
 //! How does a test run the built binary, watch it and end it?
 
-use std::collections::HashMap;
+mod call;
+
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,9 +14,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Carrier, PATIENCE, Raw, eventually, eventually_some};
+use call::{ACCESS_LOG, addresses};
 
-const CONFIG: &str = "portcullis.yaml";
-const ACCESS_LOG: &str = "access.log";
+pub use call::Said;
 
 /// A Portcullis to be started. Its working directory is a temporary one, in which the configuration and its files lie;
 /// `@dir@` in the configuration stands for that directory. What the configuration does not say itself about `admin`,
@@ -79,7 +81,8 @@ impl Builder {
             child,
             said,
             directory: self.directory,
-            addresses: HashMap::new(),
+            environment: self.environment,
+            addresses: Mutex::default(),
         };
         eventually("Portcullis is ready", async || {
             let ended = portcullis.child.try_wait().expect("a child");
@@ -94,7 +97,7 @@ impl Builder {
                 .any(|line| line.ends_with(": ready"))
         })
         .await;
-        portcullis.addresses = addresses(&portcullis.stderr());
+        portcullis.note(&portcullis.stderr());
         portcullis
     }
 
@@ -121,50 +124,10 @@ impl Builder {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut yaml = self
-            .yaml
-            .replace("@dir@", &self.directory.path().display().to_string());
-        if !says(&yaml, "admin") {
-            yaml.push_str("\nadmin: {address: \"127.0.0.1:0\"}\n");
-        }
-        if !says(&yaml, "access_log") {
-            yaml.push_str(&format!(
-                "\naccess_log: {{format: json, path: {ACCESS_LOG}}}\n"
-            ));
-        }
-        std::fs::write(self.directory.path().join(CONFIG), yaml).expect("a file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-        command
-            .args(words)
-            .args(["-c", CONFIG])
-            .current_dir(self.directory.path())
-            .env_remove("RUST_LOG")
-            .env_remove("NOTIFY_SOCKET")
-            .env("RUNTIME_DIRECTORY", self.directory.path().join("run"))
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        let directory = self.directory.path();
+        call::configure(&self.yaml, directory);
+        call::command(words, directory, &self.environment)
     }
-}
-
-/// Whether the configuration has this section.
-fn says(yaml: &str, section: &str) -> bool {
-    yaml.lines().any(|line| {
-        line.strip_prefix(section)
-            .is_some_and(|rest| rest.starts_with(':'))
-    })
-}
-
-/// What the process says about where it listens, by the listener's name; the admin listener is called `admin`.
-fn addresses(said: &str) -> HashMap<String, String> {
-    let places = said.lines().filter_map(|line| {
-        let (before, address) = line.split_once(" is listening on ")?;
-        let name = before.rsplit_once(' ').map_or(before, |(_, name)| name);
-        Some((name.to_owned(), address.to_owned()))
-    });
-    places.collect()
 }
 
 /// A running Portcullis. Dropping it kills it.
@@ -172,7 +135,8 @@ pub struct Portcullis {
     child: Child,
     said: Arc<Mutex<Vec<String>>>,
     directory: TempDir,
-    addresses: HashMap<String, String>,
+    environment: Vec<(OsString, OsString)>,
+    addresses: Mutex<HashMap<String, String>>,
 }
 
 impl Portcullis {
@@ -191,11 +155,19 @@ impl Portcullis {
         Self::builder(yaml).start().await
     }
 
-    /// Where a TCP listener is.
+    /// Where a TCP listener is, by what was said at the start and as the answer to a [`Portcullis::reload`].
     pub fn listener(&self, name: &str) -> SocketAddr {
-        let address = self.addresses.get(name);
+        let address = self.addresses().get(name).cloned();
         let address = address.unwrap_or_else(|| panic!("no listener {name}:\n{}", self.stderr()));
         address.parse().expect("a TCP address")
+    }
+
+    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.addresses.lock().expect("no panic inside")
+    }
+
+    fn note(&self, said: &str) {
+        self.addresses().extend(addresses(said));
     }
 
     /// Where the admin listener is.
@@ -206,6 +178,50 @@ impl Portcullis {
     /// The directory it runs in.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Puts another configuration in the place of the one it runs with, in one step and with the same additions as at the
+    /// start. Nothing happens by that, unless it watches its files.
+    pub fn configure(&self, yaml: &str) {
+        call::configure(yaml, self.directory());
+    }
+
+    /// Puts a file in the place of one that the configuration names, in one step.
+    pub fn replace(&self, name: &str, contents: impl AsRef<[u8]>) {
+        call::replace(&self.directory().join(name), contents);
+    }
+
+    /// Runs a command such as `&["reload"]` on its configuration, to the command's end.
+    pub async fn run(&self, words: &[&str]) -> Said {
+        let command = call::command(words, self.directory(), &self.environment);
+        // The origins of the test go on meanwhile: they live in its runtime.
+        let output = tokio::process::Command::from(command).output();
+        let output = super::in_time("a command's end", output).await;
+        output.expect("the binary").into()
+    }
+
+    /// Runs `portcullis reload` with another configuration.
+    pub async fn reload(&self, yaml: &str) -> Said {
+        self.configure(yaml);
+        let said = self.run(&["reload"]).await;
+        self.note(&said.text);
+        said
+    }
+
+    /// As [`Portcullis::reload`]; panics unless it is applied.
+    pub async fn apply(&self, yaml: &str) -> Said {
+        let said = self.reload(yaml).await;
+        let applied = said.code == 0 && said.text.contains("applied: generation ");
+        assert!(applied, "not applied: {said:?}");
+        said
+    }
+
+    /// As [`Portcullis::reload`]; panics unless it is rejected.
+    pub async fn rejected(&self, yaml: &str) -> Said {
+        let said = self.reload(yaml).await;
+        let rejected = said.code == 1 && said.text.contains("rejected: generation ");
+        assert!(rejected, "not rejected: {said:?}");
+        said
     }
 
     /// What it said on standard error so far.
@@ -268,6 +284,35 @@ impl Portcullis {
             .parse::<u64>()
             .expect("a number");
         kib * 1024
+    }
+
+    /// Its open descriptors: what they lead to, and how many of each there are. Sockets and pipes count as one kind.
+    pub fn descriptors(&self) -> BTreeMap<String, usize> {
+        let mut found = BTreeMap::new();
+        let all = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("a process");
+        for one in all {
+            // Closed since it was listed.
+            let Ok(leads_to) = std::fs::read_link(one.expect("a descriptor").path()) else {
+                continue;
+            };
+            let leads_to = leads_to.to_string_lossy().into_owned();
+            let kind = leads_to.split(":[").next().expect("a first part");
+            *found.entry(kind.to_owned()).or_default() += 1;
+        }
+        found
+    }
+
+    /// Waits until it has as many descriptors of each kind as it once had.
+    pub async fn has_descriptors(&self, wanted: &BTreeMap<String, usize>) {
+        let started = std::time::Instant::now();
+        while self.descriptors() != *wanted {
+            let is = self.descriptors();
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{wanted:?} before, {is:?} now"
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     /// Sends it a signal, such as `TERM`.

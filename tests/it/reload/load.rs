@@ -1,0 +1,239 @@
+//! Does anyone notice fifty reloads, good ones and broken ones, and does anything of them stay behind?
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use origin::Origin;
+use rustls::ALL_VERSIONS;
+
+use super::*;
+
+/// How many reloads there are, and how long they take altogether.
+fn storm() -> (u32, Duration) {
+    match std::env::var_os("CI") {
+        Some(_) => (25, Duration::from_secs(5)),
+        None => (50, Duration::from_secs(10)),
+    }
+}
+
+/// What stands around Portcullis, and the configurations that come one after the other.
+struct Stage {
+    authority: Authority,
+    /// Two certificates for one name, shown in turn.
+    identities: [Identity; 2],
+    /// A port that comes and goes.
+    extra: u16,
+    /// A port that another process has.
+    taken: TcpListener,
+}
+
+/// What is to come of a round.
+#[derive(PartialEq)]
+enum Expected {
+    Applied,
+    /// Rejected, and this is in the answer.
+    Rejected(String),
+}
+
+impl Stage {
+    fn new() -> Self {
+        let authority = Authority::new();
+        Self {
+            identities: [authority.issue(&["a.test"]), authority.issue(&["a.test"])],
+            authority,
+            extra: free_port(),
+            taken: TcpListener::bind("127.0.0.1:0").expect("a port"),
+        }
+    }
+
+    /// The configuration of a round, which differs in several ways from that of the round before.
+    fn yaml(&self, round: u32, origins: &[Origin; 2]) -> (String, Expected) {
+        let [a, b] = [&origins[0], &origins[1]].map(|origin| origin.address().expect("TCP"));
+        let endpoints = match round % 3 {
+            0 => format!("\"{a}\""),
+            1 => format!("\"{a}\", {{address: \"{b}\", weight: 3}}"),
+            _ => format!("\"{b}\""),
+        };
+        let mut listeners = vec![
+            HTTP.to_owned(),
+            "{name: tls, address: \"127.0.0.1:0\", tls: {certificates: [{certificate: a.crt, key: a.key}]}}"
+                .to_owned(),
+        ];
+        if round % 2 == 1 {
+            listeners.push(format!(
+                "{{name: extra, address: \"127.0.0.1:{}\"}}",
+                self.extra
+            ));
+        }
+        let mut expected = Expected::Applied;
+        let mut first = String::new();
+        match round % 10 {
+            4 => {
+                first = "include: [missing.yaml]\n".to_owned();
+                expected = Expected::Rejected("portcullis.yaml:1:11: error: ".to_owned());
+            }
+            6 => {
+                first = "routes: [\n".to_owned();
+                expected = Expected::Rejected("portcullis.yaml:2:".to_owned());
+            }
+            8 => {
+                let taken = self.taken.local_addr().expect("an address");
+                listeners.push(format!("{{name: taken, address: \"{taken}\"}}"));
+                expected =
+                    Expected::Rejected("portcullis.yaml:4:26: error: listeners[taken]".to_owned());
+            }
+            _ => {}
+        }
+        let listeners: Vec<&str> = listeners.iter().map(String::as_str).collect();
+        let route =
+            format!("{{name: all, pool: p, response_headers: {{set: {{x-round: \"{round}\"}}}}}}");
+        let more = format!("{{name: route-{round}, match: {{hosts: [h{round}.test]}}, pool: p}}");
+        let pool = format!("{{name: p, endpoints: [{endpoints}]}}");
+        (
+            first + &config(&listeners, &[&route, &more], &[&pool]),
+            expected,
+        )
+    }
+
+    /// Reloads again and again, and checks each time that it came as it should.
+    async fn reload(
+        &self,
+        portcullis: &Portcullis,
+        origins: &[Origin; 2],
+        rounds: u32,
+        time: Duration,
+    ) {
+        let extra = SocketAddr::from(([127, 0, 0, 1], self.extra));
+        let mut applied = 0;
+        let mut ticks = tokio::time::interval(time / rounds);
+        for round in 1..=rounds {
+            ticks.tick().await;
+            let identity = &self.identities[(round / 5 % 2) as usize];
+            portcullis.replace("a.crt", &identity.certificate);
+            portcullis.replace("a.key", &identity.key);
+            let (yaml, expected) = self.yaml(round, origins);
+            match expected {
+                Expected::Applied => {
+                    portcullis.apply(&yaml).await;
+                    applied = round;
+                }
+                Expected::Rejected(place) => {
+                    let said = portcullis.rejected(&yaml).await;
+                    assert!(said.text.contains(&place), "{place}: {said:?}");
+                }
+            }
+            let answer = http1(portcullis.listener("http")).await.get("/").await;
+            assert_eq!(answer.header("x-round"), Some(applied.to_string().as_str()));
+            if applied % 2 == 1 {
+                let answer = http1(extra).await.get("/").await;
+                assert_eq!(answer.header("x-round"), Some(applied.to_string().as_str()));
+            } else {
+                eventually("the extra listener is gone", async || {
+                    is_refused(extra).await
+                })
+                .await;
+            }
+            let shown = self.shown(portcullis).await;
+            let last_applied = &self.identities[(applied / 5 % 2) as usize];
+            assert_eq!(
+                shown,
+                last_applied.der(),
+                "the certificate of round {applied}"
+            );
+        }
+    }
+
+    /// The certificate that a new client sees.
+    async fn shown(&self, portcullis: &Portcullis) -> rustls::pki_types::CertificateDer<'static> {
+        let config = client_config(&self.authority.roots(), ALL_VERSIONS, &[]).into();
+        let stream = tls(portcullis.listener("tls"), "a.test", &config).await;
+        let stream = stream.expect("a handshake");
+        stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .expect("a certificate")[0]
+            .clone()
+    }
+
+    /// Reloads under load. The origins end with it, so that no idle connection to them is left.
+    async fn storm(&self, portcullis: &Portcullis, rounds: u32, time: Duration) {
+        let origins = [origin().await, origin().await];
+        portcullis.apply(&self.yaml(0, &origins).0).await;
+        let plain = Ledger::start(portcullis.listener("http"));
+        let secure = Ledger::builder(portcullis.listener("tls"))
+            .https("a.test", &self.authority.roots())
+            .kinds(&[Kind::Keepalive, Kind::Fresh, Kind::Http2, Kind::WebSocket])
+            .start();
+        plain.settled().await;
+        secure.settled().await;
+        self.reload(portcullis, &origins, rounds, time).await;
+        let (plain, secure) = tokio::join!(plain.stop(), secure.stop());
+        plain.assert_clean();
+        secure.assert_clean();
+        // The same connections all the time: nothing was a reason to close one.
+        assert!(
+            plain.reconnects.is_empty() && secure.reconnects.is_empty(),
+            "{plain}{secure}"
+        );
+        assert!(
+            origins
+                .iter()
+                .all(|origin| origin.journal().cancelled() == 0)
+        );
+    }
+}
+
+/// What it holds when nobody uses it, with an empty configuration.
+async fn at_rest(portcullis: &Portcullis) -> (u64, BTreeMap<String, usize>) {
+    portcullis.apply(&config(&[HTTP, "{name: tls, address: \"127.0.0.1:0\", tls: {certificates: [{certificate: a.crt, key: a.key}]}}"], &[&says("rest", &[])], &[])).await;
+    for series in ["portcullis_connections{", "portcullis_upstream_in_flight"] {
+        eventually(series, async || portcullis.metric(series).await == 0.0).await;
+    }
+    eventually("one generation", async || {
+        portcullis
+            .metric("portcullis_config_generations_in_use ")
+            .await
+            == 1.0
+    })
+    .await;
+    // The allocator gives pages back when it comes to it: the smallest of several looks counts.
+    let (mut memory, mut descriptors) = (u64::MAX, None);
+    for _ in 0..15 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        memory = memory.min(portcullis.rss());
+        descriptors = Some(portcullis.descriptors());
+    }
+    (memory, descriptors.expect("several looks"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_reloads_under_load_fail_no_request_and_leave_nothing_behind() {
+    let stage = Stage::new();
+    let (rounds, time) = storm();
+    let yaml = config(
+        &[
+            HTTP,
+            "{name: tls, address: \"127.0.0.1:0\", tls: {certificates: [{certificate: a.crt, key: a.key}]}}",
+        ],
+        &[&says("start", &[])],
+        &[],
+    );
+    let portcullis = Portcullis::builder(&yaml)
+        .identity("a", &stage.identities[0])
+        .start()
+        .await;
+    // Once to fill what is filled once: buffers of threads, caches, arenas of the allocator.
+    stage.storm(&portcullis, rounds / 5, time / 5).await;
+    let (memory, descriptors) = at_rest(&portcullis).await;
+    stage.storm(&portcullis, rounds, time).await;
+    let (memory_after, descriptors_after) = at_rest(&portcullis).await;
+    assert_eq!(descriptors_after, descriptors);
+    let growth = memory_after as f64 / memory as f64;
+    eprintln!("memory: {memory} before, {memory_after} after, {growth:.3} times as much");
+    assert!(growth < 1.05, "{memory} before, {memory_after} after");
+    let by_result = |result: &str| format!("portcullis_reloads_total{{result=\"{result}\"}}");
+    assert!(portcullis.metric(&by_result("rejected")).await >= f64::from(rounds / 10 * 3));
+    assert!(portcullis.metric("portcullis_panics_total").await == 0.0);
+}

@@ -1,0 +1,141 @@
+//! Do a slow upload and a slow download come whole over reloads in their middle?
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use origin::expected_bytes;
+
+use super::*;
+use crate::streaming::pieces::{growing, next_piece};
+
+/// How long a transfer takes.
+fn duration() -> Duration {
+    match std::env::var_os("CI") {
+        Some(_) => Duration::from_secs(4),
+        None => Duration::from_secs(6),
+    }
+}
+
+/// The pieces of an upload.
+const PIECES: u64 = 60;
+const PIECE: usize = 40_000;
+
+/// A body that is larger than what the kernel's buffers on its way hold, so that a slow reader holds up its sender.
+const DOWNLOAD: usize = 32 << 20;
+
+fn piece(number: u64) -> Bytes {
+    let bytes = (0..PIECE as u64).map(|at| (number * 31 + at * 7 + at / 251).to_le_bytes()[0]);
+    bytes.collect()
+}
+
+/// What the origin answers to an upload of all pieces.
+fn receipt() -> String {
+    let bytes = (0..PIECES).flat_map(piece);
+    let sum = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!(
+        "{{\"bytes\":{},\"fnv1a64\":\"{sum:016x}\"}}\n",
+        PIECES * PIECE as u64
+    )
+}
+
+async fn upload(mut client: Client) {
+    let (sender, body) = growing();
+    let pieces = async move {
+        for number in 0..PIECES {
+            sender.send(piece(number)).await.expect("taken");
+            tokio::time::sleep(duration() / PIECES as u32).await;
+        }
+    };
+    let asked = request("POST", "/upload").body(body).expect("a request");
+    let (response, ()) = tokio::join!(client.send(asked), pieces);
+    let answer = Answer::read(response.expect("a response"))
+        .await
+        .expect("whole");
+    assert_eq!((answer.status.as_u16(), answer.text()), (200, receipt()));
+}
+
+async fn download(mut client: Client) {
+    let asked = request("GET", &format!("/bytes/{DOWNLOAD}")).body(full(""));
+    let response = client
+        .send(asked.expect("a request"))
+        .await
+        .expect("a response");
+    assert_eq!(response.status(), 200);
+    let (started, mut body, mut read) = (Instant::now(), response.into_body(), Vec::new());
+    loop {
+        let piece = next_piece(&mut body).await;
+        if piece.is_empty() {
+            break;
+        }
+        read.extend_from_slice(&piece);
+        let due = duration().mul_f64(read.len() as f64 / DOWNLOAD as f64);
+        tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+    }
+    assert!(
+        started.elapsed() > duration() * 9 / 10,
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(
+        read == expected_bytes(DOWNLOAD),
+        "{} bytes, or other ones",
+        read.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_in_the_middle_of_slow_transfers_leave_them_whole() {
+    let origin = origin().await;
+    let yaml = |carrier: Carrier, number: u32| {
+        let listener = match number {
+            3.. => "{name: other, address: \"127.0.0.1:0\"}",
+            _ => HTTP,
+        };
+        let headers = format!("request_headers: {{set: {{x-number: \"{number}\"}}}}");
+        let route = format!("{{name: all, pool: p, {headers}}}");
+        let pool = pool("p", origin.address());
+        config(&[listener], &[&route], &[&pool]) + &format!("runtime: {{carrier: {carrier}}}\n")
+    };
+    let direct = Portcullis::start(&yaml(Carrier::Direct, 0)).await;
+    let duplex = Portcullis::start(&yaml(Carrier::Duplex, 0)).await;
+    let (at_direct, at_duplex) = (direct.listener("http"), duplex.listener("http"));
+    let transfers = [
+        tokio::spawn(upload(http1(at_duplex).await)),
+        tokio::spawn(upload(http2(at_duplex).await)),
+        tokio::spawn(download(http1(at_duplex).await)),
+        tokio::spawn(download(http2(at_duplex).await)),
+        tokio::spawn(download(http1(at_direct).await)),
+        tokio::spawn(download(http2(at_direct).await)),
+    ];
+    assert!(
+        origin
+            .journal()
+            .becomes(PATIENCE, |journal| journal.in_flight() == 6)
+            .await
+    );
+    let mut ticks = tokio::time::interval(duration() / 8);
+    for number in 1..6 {
+        ticks.tick().await;
+        direct.apply(&yaml(Carrier::Direct, number)).await;
+        duplex.apply(&yaml(Carrier::Duplex, number)).await;
+    }
+    assert!(
+        transfers.iter().all(|transfer| !transfer.is_finished()),
+        "reloads come in the middle"
+    );
+    for transfer in transfers {
+        transfer.await.expect("a whole transfer");
+    }
+    assert_eq!(origin.journal().cancelled(), 0);
+    for portcullis in [&direct, &duplex] {
+        eventually("former generations are gone", async || {
+            portcullis
+                .metric("portcullis_config_generations_in_use")
+                .await
+                == 1.0
+        })
+        .await;
+    }
+}
