@@ -59,9 +59,11 @@ pub async fn open(
     let local_port = local.map(|local| local.port());
     let (wire, tls, http2) = match &listener.tls {
         None => (Wire::Plain(socket), None, false),
-        Some(config) => {
+        Some(tls) => {
             socket.replay(std::mem::take(&mut ahead));
-            let accepted = TlsAcceptor::from(Arc::clone(config)).accept(socket).await;
+            let accepted = TlsAcceptor::from(Arc::clone(&tls.config))
+                .accept(socket)
+                .await;
             let mut stream = accepted.map_err(|error| {
                 log::debug!("listener {}: TLS handshake: {error}", listener.name);
                 RefusedReason::TlsHandshake

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::ListenerTls;
 use super::files::Sources;
 use super::listeners::{One, beside};
-use crate::config::tls::{ListenerTls, TlsVersion, UnknownName};
+use crate::config::tls::{ListenerTls as Written, TlsVersion, UnknownName};
 use crate::tls::{
     AcceptSettings, CertificateSet, ClientAuth, Entry, Finding, LoadedCertificate, MinVersion,
     SessionState, UnknownSni, server_config,
@@ -14,10 +15,10 @@ use crate::tls::{
 impl One<'_> {
     pub(super) fn tls(
         &mut self,
-        tls: &ListenerTls,
+        tls: &Written,
         sources: &Sources<'_>,
         now: SystemTime,
-    ) -> Option<Arc<rustls::ServerConfig>> {
+    ) -> Option<ListenerTls> {
         if tls.certificates.is_empty() {
             self.error(
                 "tls.certificates",
@@ -81,7 +82,7 @@ impl One<'_> {
             SessionState::new,
         );
         match server_config(Arc::new(set), &settings, &sessions) {
-            Ok(config) => Some(config),
+            Ok(config) => Some(ListenerTls { config, sessions }),
             Err(error) => {
                 self.error("tls", None, error.to_string(), None);
                 None
@@ -91,7 +92,7 @@ impl One<'_> {
 
     fn certificates(
         &mut self,
-        tls: &ListenerTls,
+        tls: &Written,
         sources: &Sources<'_>,
         now: SystemTime,
     ) -> Vec<Entry> {

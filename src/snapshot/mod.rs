@@ -29,6 +29,7 @@ use crate::route::{Request, RouteMatch, RouteTable};
 use crate::server::head::HeadLimits;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
+use crate::tls::SessionState;
 pub use compile::{Compiled, compile};
 pub use files::{Fingerprint, Fingerprints, fingerprint};
 pub use names::Unread;
@@ -102,7 +103,7 @@ pub struct Listener {
     /// Where it is to be.
     pub address: Address,
     /// TLS with clients.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<ListenerTls>,
     /// The value of `Strict-Transport-Security`.
     pub hsts: Option<HeaderValue>,
     /// Whether HTTP/2 is spoken.
@@ -127,6 +128,15 @@ pub struct Listener {
     pub metrics: ListenerMetrics,
     /// Its routes; listeners with the same routes share them.
     pub routes: Arc<Routes>,
+}
+
+/// TLS with clients.
+pub struct ListenerTls {
+    /// What a handshake is done with.
+    pub config: Arc<rustls::ServerConfig>,
+    /// What lets clients resume. Held here so that the next generation, or process, finds it: `config` has only what it
+    /// needs of it.
+    pub sessions: Arc<SessionState>,
 }
 
 impl fmt::Debug for Listener {
