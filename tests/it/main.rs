@@ -17,3 +17,4 @@ mod slow_clients;
 mod streaming;
 mod support;
 mod tls;
+mod upgrade;

@@ -1,6 +1,7 @@
 //! How does a test start Portcullis and talk to it?
 //!
-//! - [`Portcullis`]: the built binary in a directory of its own; its ports, its log lines, its metrics, its reloads, its end.
+//! - [`Portcullis`]: the built binary in a directory of its own; its ports, its log lines, its metrics, its reloads, its
+//!   upgrades, its end. [`Former`]: a process that another has followed.
 //! - [`free_port`]: a port that stands in a configuration.
 //! - [`Client`] ([`http1`], [`http2`], [`https1`], [`https2`], [`unix1`]): a real HTTP client.
 //! - [`Raw`]: a client that sends exact bytes, legal or not, and reads what comes back.
@@ -26,7 +27,7 @@ pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
 pub use frames::{Ended, Frame, Frames};
 pub use ledger::{Kind, Ledger, Report, What};
-pub use portcullis::{Portcullis, Said};
+pub use portcullis::{Former, Portcullis, Said};
 pub use ports::free_port;
 pub use raw::{Raw, RawResponse};
 pub use site::{Carrier, both_carriers, origin, site};

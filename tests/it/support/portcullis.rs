@@ -1,13 +1,15 @@
 //! How does a test run the built binary, watch it and end it?
 
 mod call;
+mod process;
+mod upgrade;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -15,8 +17,10 @@ use tempfile::TempDir;
 
 use super::{Carrier, PATIENCE, Raw, eventually, eventually_some};
 use call::{ACCESS_LOG, addresses};
+use process::{Process, end_all_in, signal};
 
 pub use call::Said;
+pub use upgrade::Former;
 
 /// A Portcullis to be started. Its working directory is a temporary one, in which the configuration and its files lie;
 /// `@dir@` in the configuration stands for that directory. What the configuration does not say itself about `admin`,
@@ -64,40 +68,15 @@ impl Builder {
 
     /// Starts it and waits until it is ready; panics with what it said when it ends instead.
     pub async fn start(self) -> Portcullis {
-        let mut child = self
-            .command(&["run"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the binary");
         let said = Arc::new(Mutex::new(Vec::new()));
-        let stderr = child.stderr.take().expect("piped");
-        let heard = Arc::clone(&said);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                heard.lock().expect("no panic inside").push(line);
-            }
-        });
         let mut portcullis = Portcullis {
-            child,
+            process: spawn(self.command(&["run"]), &said),
             said,
             directory: self.directory,
             environment: self.environment,
             addresses: Mutex::default(),
         };
-        eventually("Portcullis is ready", async || {
-            let ended = portcullis.child.try_wait().expect("a child");
-            assert!(
-                ended.is_none(),
-                "ended with {ended:?}:\n{}",
-                portcullis.stderr()
-            );
-            portcullis
-                .stderr()
-                .lines()
-                .any(|line| line.ends_with(": ready"))
-        })
-        .await;
-        portcullis.note(&portcullis.stderr());
+        portcullis.becomes_ready(0).await;
         portcullis
     }
 
@@ -130,9 +109,29 @@ impl Builder {
     }
 }
 
-/// A running Portcullis. Dropping it kills it.
+/// How often somebody has said that it is ready.
+fn said_ready(said: &str) -> usize {
+    let lines = said.lines();
+    lines.filter(|line| line.ends_with(": ready")).count()
+}
+
+/// Starts it; what it, and whoever it starts in turn, says on standard error is heard.
+fn spawn(mut command: Command, said: &Arc<Mutex<Vec<String>>>) -> Process {
+    let started = command.stdout(Stdio::null()).spawn();
+    let mut child = started.expect("the binary");
+    let stderr = child.stderr.take().expect("piped");
+    let heard = Arc::clone(said);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            heard.lock().expect("no panic inside").push(line);
+        }
+    });
+    Process::Child(child)
+}
+
+/// A running Portcullis. Dropping it kills it, and every process that has come from it.
 pub struct Portcullis {
-    child: Child,
+    process: Process,
     said: Arc<Mutex<Vec<String>>>,
     directory: TempDir,
     environment: Vec<(OsString, OsString)>,
@@ -153,6 +152,18 @@ impl Portcullis {
     /// Starts one with this configuration.
     pub async fn start(yaml: &str) -> Self {
         Self::builder(yaml).start().await
+    }
+
+    /// Waits until it has said once more than this often that it is ready; panics when it ends instead.
+    async fn becomes_ready(&mut self, before: usize) {
+        eventually("Portcullis is ready", async || {
+            let ended = self.process.ended();
+            let said = self.stderr();
+            assert!(ended.is_none(), "ended with {ended:?}:\n{said}");
+            said_ready(&said) > before
+        })
+        .await;
+        self.note(&self.stderr());
     }
 
     /// Where a TCP listener is, by what was said at the start and as the answer to a [`Portcullis::reload`].
@@ -267,7 +278,7 @@ impl Portcullis {
 
     /// Its process number.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// How many bytes of memory it holds now.
@@ -317,16 +328,12 @@ impl Portcullis {
 
     /// Sends it a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.pid().to_string())
-            .status();
-        assert!(sent.expect("kill").success());
+        signal(self.pid(), name);
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child")
+        self.process.ended()
     }
 
     /// Waits for its end.
@@ -343,9 +350,8 @@ impl Portcullis {
 
 impl Drop for Portcullis {
     fn drop(&mut self) {
-        // One that has ended already is no concern here.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
+        end_all_in(self.directory());
         if std::thread::panicking() {
             eprintln!("Portcullis said:\n{}", self.stderr());
         }

@@ -57,9 +57,14 @@ pub fn command(words: &[&str], directory: &Path, environment: &[(OsString, OsStr
     command
 }
 
-/// Writes the configuration into the directory, in one step for whoever reads it. `@dir@` stands for the directory; what
-/// is not said about `admin` and `access_log` is added.
+/// Writes the configuration into the directory.
 pub fn configure(yaml: &str, directory: &Path) {
+    configure_as(CONFIG, yaml, directory);
+}
+
+/// Writes a configuration into the directory, in one step for whoever reads it. `@dir@` stands for the directory; what
+/// is not said about `admin` and `access_log` is added.
+pub fn configure_as(name: &str, yaml: &str, directory: &Path) {
     let mut yaml = yaml.replace("@dir@", &directory.display().to_string());
     if !says(&yaml, "admin") {
         yaml.push_str("\nadmin: {address: \"127.0.0.1:0\"}\n");
@@ -69,7 +74,7 @@ pub fn configure(yaml: &str, directory: &Path) {
             "\naccess_log: {{format: json, path: {ACCESS_LOG}}}\n"
         ));
     }
-    replace(&directory.join(CONFIG), yaml);
+    replace(&directory.join(name), yaml);
 }
 
 /// Puts a file in the place of another, in one step.

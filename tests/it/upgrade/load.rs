@@ -1,0 +1,191 @@
+//! Does an upgrade cost anyone a request, a connection or a stream?
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use origin::expected_bytes;
+
+use crate::support::*;
+
+const LEFT: &str = "portcullis_predecessor_connections";
+
+/// How many connections the predecessors still have.
+async fn left(portcullis: &Portcullis) -> f64 {
+    portcullis.metric(LEFT).await
+}
+
+/// Two upgrades while clients of all kinds ask; the ledger has to be clean.
+async fn twice_under_load(tls: bool, upgrade: impl AsyncFn(&mut Portcullis) -> Former) {
+    let (authority, origin) = (Authority::new(), origin().await);
+    let settings = match tls {
+        true => "tls: {certificates: [{certificate: a.crt, key: a.key}]}",
+        false => "",
+    };
+    let yaml = site(settings, origin.address()) + "runtime: {threads: 2}\n";
+    let mut portcullis = Portcullis::builder(&yaml)
+        .identity("a", &authority.issue(&["a.test"]))
+        .start()
+        .await;
+    let address = portcullis.listener("http");
+    let ledger = match tls {
+        true => Ledger::builder(address)
+            .https("a.test", &authority.roots())
+            .start(),
+        false => Ledger::start(address),
+    };
+    ledger.settled().await;
+    let mut first = upgrade(&mut portcullis).await;
+    // The WebSocket at least.
+    eventually("the successor knows of it", async || {
+        left(&portcullis).await >= 1.0
+    })
+    .await;
+    let before = ledger.answered();
+    eventually("clients go on", async || ledger.answered() > before + 100).await;
+    let mut second = upgrade(&mut portcullis).await;
+    assert_eq!(portcullis.listener("http"), address);
+    second.gone().await;
+    assert_eq!(first.ended(), None, "the WebSocket is there");
+    let report = ledger.stop().await;
+    report.assert_clean();
+    assert_eq!(report.websocket_close, Some(1000), "{report}");
+    assert_eq!(origin.journal().cancelled(), 0, "{report}");
+    assert_eq!(first.end().await.code(), Some(0));
+    eventually("nothing is left", async || left(&portcullis).await == 0.0).await;
+    assert_eq!(portcullis.processes(), [portcullis.pid()]);
+    assert_eq!(portcullis.stop().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_upgrades_by_command_cost_no_client_a_request() {
+    twice_under_load(false, async |portcullis| portcullis.upgrade(&[]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_upgrades_by_signal_cost_no_client_over_tls_a_request() {
+    twice_under_load(true, async |portcullis| {
+        portcullis.upgrade_by_signal().await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_begun_ends_on_the_old_process_which_ends_then() {
+    both_carriers(async |carrier| {
+        let origin = origin().await;
+        let builder = Portcullis::builder(&site("", origin.address()));
+        let mut portcullis = builder.carrier(carrier).start().await;
+        let address = portcullis.listener("http");
+        let (mut one, mut two) = (http1(address).await, http2(address).await);
+        let downloads = tokio::spawn(async move {
+            let answers = tokio::join!(one.get("/drip/40/50"), two.get("/drip/40/50"));
+            (answers.0.text(), answers.1.text())
+        });
+        let begun = |journal: &origin::Journal| journal.in_flight() == 2;
+        assert!(origin.journal().becomes(PATIENCE, begun).await);
+        let mut idle = http1(address).await;
+        assert_eq!(idle.get("/").await.status, 200);
+
+        let mut former = portcullis.upgrade(&[]).await;
+        assert_ne!(former.pid(), portcullis.pid());
+        // Who waits for nothing has one more request there.
+        eventually("three are left", async || left(&portcullis).await == 3.0).await;
+        assert_eq!(idle.get("/").await.header("connection"), Some("close"));
+        eventually("two are left", async || left(&portcullis).await == 2.0).await;
+        assert_eq!(http1(address).await.get("/").await.status, 200);
+        assert_eq!(former.ended(), None);
+
+        let texts = downloads.await.expect("both answers");
+        assert_eq!(texts, (".".repeat(40), ".".repeat(40)));
+        assert_eq!(former.end().await.code(), Some(0));
+        eventually("none is left", async || left(&portcullis).await == 0.0).await;
+        assert_eq!(portcullis.processes(), [portcullis.pid()]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_and_a_websocket_that_have_begun_end_on_the_old_process() {
+    let origin = origin().await;
+    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
+    let address = portcullis.listener("http");
+    let mut socket = WebSocket::connect(address, "/ws");
+    echo(&mut socket, "one");
+    let body = expected_bytes(300_000);
+    let mut upload = Raw::connect(address).await;
+    upload
+        .send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n")
+        .await;
+    upload.send(&body[..100_000]).await;
+    let mut former = portcullis.upgrade(&[]).await;
+    let mut second = portcullis.upgrade(&[]).await;
+    second.gone().await;
+    upload.send(&body[100_000..]).await;
+    let answer = upload.last_response().await;
+    assert!(answer.closes(), "{answer:?}");
+    assert_eq!(answer.json()["bytes"], 300_000);
+    echo(&mut socket, "two");
+    assert_eq!(former.ended(), None);
+    socket.close();
+    assert_eq!(former.end().await.code(), Some(0));
+}
+
+fn echo(socket: &mut WebSocket, text: &str) {
+    socket.send(text).expect("sent");
+    let received = socket.receive().expect("an echo");
+    assert_eq!(received.into_text().expect("text"), text);
+}
+
+/// Connects again and again until told otherwise, asks once on each connection, at once or a little later; how often
+/// that went well. Anything else is a panic.
+async fn keep_connecting(
+    address: SocketAddr,
+    pause: Duration,
+    stop: Arc<AtomicBool>,
+    well: Arc<AtomicU64>,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut raw = Raw::connect(address).await;
+        tokio::time::sleep(pause).await;
+        raw.send("GET /bytes/10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await;
+        let answer = raw.last_response().await;
+        assert_eq!((answer.status, answer.body), (200, expected_bytes(10)));
+        well.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_wait_for_being_accepted_are_served_by_either_process() {
+    let origin = origin().await;
+    let yaml = site("", origin.address()) + "runtime: {threads: 2}\n";
+    let mut portcullis = Portcullis::start(&yaml).await;
+    let address = portcullis.listener("http");
+    let (stop, well) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+    let clients: Vec<_> = (0..16)
+        .map(|number| {
+            let pause = Duration::from_millis(number % 4 * 50);
+            tokio::spawn(keep_connecting(
+                address,
+                pause,
+                Arc::clone(&stop),
+                Arc::clone(&well),
+            ))
+        })
+        .collect();
+    for _ in 0..4 {
+        let before = well.load(Ordering::Relaxed);
+        eventually("clients go on", async || {
+            well.load(Ordering::Relaxed) > before + 100
+        })
+        .await;
+        let mut former = portcullis.upgrade(&[]).await;
+        assert_eq!(former.end().await.code(), Some(0));
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.expect("no failure");
+    }
+}
