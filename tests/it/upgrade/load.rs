@@ -1,12 +1,8 @@
 //! Does an upgrade cost anyone a request, a connection or a stream?
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-
 use origin::expected_bytes;
 
+use super::connecting::Connecting;
 use crate::support::*;
 
 const LEFT: &str = "portcullis_predecessor_connections";
@@ -138,54 +134,17 @@ fn echo(socket: &mut WebSocket, text: &str) {
     assert_eq!(received.into_text().expect("text"), text);
 }
 
-/// Connects again and again until told otherwise, asks once on each connection, at once or a little later; how often
-/// that went well. Anything else is a panic.
-async fn keep_connecting(
-    address: SocketAddr,
-    pause: Duration,
-    stop: Arc<AtomicBool>,
-    well: Arc<AtomicU64>,
-) {
-    while !stop.load(Ordering::Relaxed) {
-        let mut raw = Raw::connect(address).await;
-        tokio::time::sleep(pause).await;
-        raw.send("GET /bytes/10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            .await;
-        let answer = raw.last_response().await;
-        assert_eq!((answer.status, answer.body), (200, expected_bytes(10)));
-        well.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_wait_for_being_accepted_are_served_by_either_process() {
     let origin = origin().await;
     let yaml = site("", origin.address()) + "runtime: {threads: 2}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
-    let address = portcullis.listener("http");
-    let (stop, well) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-    let clients: Vec<_> = (0..16)
-        .map(|number| {
-            let pause = Duration::from_millis(number % 4 * 50);
-            tokio::spawn(keep_connecting(
-                address,
-                pause,
-                Arc::clone(&stop),
-                Arc::clone(&well),
-            ))
-        })
-        .collect();
+    let clients = Connecting::start(portcullis.listener("http"), 16);
     for _ in 0..4 {
-        let before = well.load(Ordering::Relaxed);
-        eventually("clients go on", async || {
-            well.load(Ordering::Relaxed) > before + 100
-        })
-        .await;
+        clients.goes_on().await;
         let mut former = portcullis.upgrade(&[]).await;
         assert_eq!(former.end().await.code(), Some(0));
     }
-    stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.expect("no failure");
-    }
+    clients.goes_on().await;
+    clients.stop().await;
 }

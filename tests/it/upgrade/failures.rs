@@ -1,0 +1,261 @@
+//! Does the old process serve on when the new one does not come to serve, and does it say why?
+
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use super::connecting::Connecting;
+use crate::support::*;
+
+/// A new process that does nothing until a file is there.
+pub const IDLE: &str = "#!/bin/sh\nwhile [ ! -e done ]; do sleep 0.05; done\nexit 3\n";
+
+/// One that waits a second for a new process.
+pub async fn impatient() -> (Portcullis, origin::Origin) {
+    let origin = origin().await;
+    let yaml =
+        site("", origin.address()) + "runtime: {directory: '@dir@/sockets', upgrade_timeout: 1s}\n";
+    (Portcullis::start(&yaml).await, origin)
+}
+
+/// Fails to upgrade with these words, for these reasons; requests, new ones and one that is under way, are answered.
+async fn fails(portcullis: &mut Portcullis, words: &[&str], reasons: &[&str]) {
+    let address = portcullis.listener("http");
+    let mut client = http1(address).await;
+    assert_eq!(client.get("/").await.status, 200);
+    let mut raw = Raw::sent(address, "GET /delay-body/300 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let reason = portcullis.not_upgraded(words).await;
+    for expected in reasons {
+        assert!(reason.contains(expected), "{expected} is not in: {reason}");
+    }
+    let told = format!("failed, this process serves on: {reason}");
+    assert!(
+        portcullis.stderr().contains(&told),
+        "{}",
+        portcullis.stderr()
+    );
+    assert_eq!(raw.response().await.text(), "at last\n");
+    let answer = client.get("/").await;
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (200.try_into().expect("a code"), None)
+    );
+    assert_eq!(http1(address).await.get("/").await.status, 200);
+    assert_eq!(
+        Raw::connect(portcullis.admin())
+            .await
+            .get("/readyz")
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_binary_that_fails_or_hangs_or_is_none_is_told() {
+    let (mut portcullis, _origin) = impatient().await;
+    let cases = [
+        (
+            "fails",
+            "#!/bin/sh\nexit 1\n",
+            "ended before it asked for the sockets (exit status: 1)",
+        ),
+        ("dies", "#!/bin/sh\nkill -9 $$\n", "signal: 9"),
+        ("hangs", IDLE, "took too long; it was ended"),
+        ("nothing", "\n", "nothing: "),
+    ];
+    for (name, text, reason) in cases {
+        let program = portcullis.program(name, text);
+        let words = ["--binary", program.to_str().expect("a path")];
+        fails(&mut portcullis, &words, &[reason]).await;
+    }
+    // Relative to where the command is run.
+    std::fs::write(portcullis.directory().join("text"), "").expect("a file");
+    fails(
+        &mut portcullis,
+        &["--binary", "text"],
+        &["/text: Permission denied"],
+    )
+    .await;
+    fails(
+        &mut portcullis,
+        &["--binary", "missing"],
+        &["/missing: No such file"],
+    )
+    .await;
+    let mut former = portcullis.upgrade(&[]).await;
+    assert_eq!(former.end().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_can_not_be_used_is_told_with_its_place() {
+    let (mut portcullis, origin) = impatient().await;
+    let site = site("", origin.address());
+    let good = site.clone() + "runtime: {directory: '@dir@/sockets', upgrade_timeout: 1s}\n";
+    let (with, directory) = (
+        |rest: &str| site.clone() + rest,
+        portcullis.directory().to_owned(),
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let listener =
+        |rest: &str| good.replace("}]\nroutes", &format!("}}, {{name: new, {rest}}}]\nroutes"));
+    std::fs::create_dir(directory.join("open")).expect("a directory");
+    let cases = [
+        (good.replace("pool: origin", "pool: orign"), "new.yaml:2:"),
+        (with("nonsense: 1\n"), "new.yaml:4:1"),
+        (
+            listener(
+                "address: '127.0.0.1:0', tls: {certificates: [{certificate: a.crt, key: a.key}]}",
+            ),
+            "a.crt",
+        ),
+        (
+            listener(&format!("address: '127.0.0.1:{port}'")),
+            &format!("port {port} is taken"),
+        ),
+        (
+            good.clone() + &format!("admin: {{address: '127.0.0.1:{port}'}}\n"),
+            &format!("port {port} is taken"),
+        ),
+        (with("runtime: {directory: '@dir@/open'}\n"), "with mode 7"),
+        (
+            good.clone() + "access_log: {path: '@dir@/missing/log', format: json}\n",
+            "missing/log: No such file",
+        ),
+    ];
+    for (yaml, reason) in &cases {
+        portcullis.configure_as("new.yaml", yaml);
+        fails(&mut portcullis, &["--new-config", "new.yaml"], &[reason]).await;
+    }
+    fails(
+        &mut portcullis,
+        &["--new-config", "missing.yaml"],
+        &["missing.yaml"],
+    )
+    .await;
+    // The configuration it was started with has not changed by all that.
+    let mut former = portcullis.upgrade_by_signal().await;
+    assert_eq!(former.end().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigusr2_that_fails_is_told_in_the_log() {
+    let (mut portcullis, origin) = impatient().await;
+    portcullis.configure(&(site("", origin.address()) + "nonsense: 1\n"));
+    portcullis.signal("USR2");
+    let told = "upgrade by SIGUSR2 failed, this process serves on: ";
+    eventually("it is told", async || portcullis.stderr().contains(told)).await;
+    portcullis.is_alone().await;
+    assert!(
+        portcullis.stderr().contains("portcullis.yaml:4:1"),
+        "{}",
+        portcullis.stderr()
+    );
+    assert_eq!(
+        http1(portcullis.listener("http"))
+            .await
+            .get("/")
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_socket_in_use_is_left_alone_and_one_left_behind_is_replaced() {
+    let (mut portcullis, _origin) = impatient().await;
+    let place = portcullis.hand_over_socket();
+    let other = UnixListener::bind(&place).expect("a socket");
+    let said = portcullis.run(&["upgrade"]).await;
+    let reason = format!("upgrade.sock is in use by process {}", std::process::id());
+    assert!(said.code == 1 && said.text.contains(&reason), "{said:?}");
+    assert!(place.exists(), "it is another's");
+    assert_eq!(portcullis.processes(), [portcullis.pid()]);
+    drop(other);
+    assert!(place.exists(), "left behind");
+    let mut former = portcullis.upgrade(&[]).await;
+    assert_eq!(former.end().await.code(), Some(0));
+    portcullis.is_alone().await;
+    std::fs::write(&place, "something else").expect("a file");
+    let said = portcullis.run(&["upgrade"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(place.exists(), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_while_another_is_under_way_is_refused() {
+    let (mut portcullis, _origin) = impatient().await;
+    let program = portcullis.program("idle", IDLE);
+    let words = ["upgrade", "--binary", program.to_str().expect("a path")];
+    let second = async {
+        eventually("it has begun", async || portcullis.processes().len() == 2).await;
+        let said = portcullis.run(&["upgrade"]).await;
+        portcullis.signal("USR2");
+        said
+    };
+    let (first, second) = tokio::join!(portcullis.run(&words), second);
+    assert!(
+        first.code == 1 && first.text.contains("took too long"),
+        "{first:?}"
+    );
+    let under_way =
+        "not upgraded, the old process serves on: a reload or another upgrade is under way";
+    assert!(
+        second.code == 1 && second.text.starts_with(under_way),
+        "{second:?}"
+    );
+    eventually("the signal's failed too", async || {
+        let said = portcullis.stderr();
+        said.contains("upgrade by SIGUSR2 failed, this process serves on: a reload or another")
+    })
+    .await;
+    portcullis.is_alone().await;
+    assert_eq!(portcullis.run(&["reload"]).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_in_the_middle_of_an_upgrade_ends_both_processes() {
+    let origin = origin().await;
+    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
+    let program = portcullis.program("idle", IDLE);
+    let words = ["upgrade", "--binary", program.to_str().expect("a path")];
+    let terminate = async {
+        eventually("it has begun", async || portcullis.processes().len() == 2).await;
+        portcullis.signal("TERM");
+    };
+    let (said, ()) = tokio::join!(portcullis.run(&words), terminate);
+    assert_ne!(said.code, 0, "{said:?}");
+    assert_eq!(portcullis.end().await.code(), Some(0));
+    let ended = std::time::Instant::now();
+    eventually("the other one ends", async || {
+        portcullis.processes().is_empty()
+    })
+    .await;
+    assert!(
+        ended.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        ended.elapsed()
+    );
+    assert!(!portcullis.hand_over_socket().exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_connections_do_not_fall_to_a_process_that_fails_to_take_over() {
+    let origin = origin().await;
+    let yaml = site("", origin.address()) + "runtime: {threads: 1}\n";
+    let mut portcullis = Portcullis::start(&yaml).await;
+    // It has its sockets, and more of them than the old process, when it finds that it can't go on.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("an address");
+    let yaml = site("", origin.address())
+        + &format!("runtime: {{threads: 16}}\nadmin: {{address: '{taken}'}}\n");
+    portcullis.configure_as("new.yaml", &yaml);
+    let clients = Connecting::start(portcullis.listener("http"), 16);
+    for _ in 0..5 {
+        clients.goes_on().await;
+        let reason = portcullis.not_upgraded(&["--new-config", "new.yaml"]).await;
+        assert!(reason.contains("admin listener"), "{reason}");
+    }
+    clients.goes_on().await;
+    clients.stop().await;
+}
