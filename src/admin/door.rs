@@ -10,6 +10,7 @@ use super::serve::serve;
 use crate::pool::Address;
 use crate::server::doors::Inherited;
 use crate::server::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
+use crate::server::process::Successor;
 use crate::server::socket_file::SocketFile;
 use crate::server::upgrade::SocketOf;
 
@@ -48,6 +49,14 @@ pub enum OpenAdmin {
 }
 
 impl OpenAdmin {
+    /// What it will be found by among the doors of a predecessor, if it moves.
+    pub fn key(&self) -> Option<String> {
+        match self {
+            Self::At { written, .. } => Some(key(written)),
+            Self::Same | Self::Off => None,
+        }
+    }
+
     /// Where it will be, if it moves.
     pub fn address(&self) -> Option<&Address> {
         match self {
@@ -140,11 +149,12 @@ impl AdminDoor {
         }
     }
 
-    /// Accepts no more: a successor does.
-    pub fn close(&self) {
+    /// Accepts no more: a successor does, if it has a door of this key. Who is there asks that one the next time.
+    pub fn leave_to(&self, successor: &Successor) {
         if let Some(open) = self.lock().take() {
-            open.close(false);
+            open.close(!successor.doors.contains(&key(&open.written)));
         }
+        self.view.process.askers.leave();
     }
 
     /// Accepts no more, and nobody else does.

@@ -14,3 +14,4 @@ pub use compare::{Comparison, sent};
 pub use control::{ControlError, ControlSocket};
 pub use door::{AdminDoor, OpenAdmin};
 pub use report::{ReloadReport, ReloadResult, UpgradeReport};
+pub use serve::Askers;

@@ -8,17 +8,37 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::answer::View;
 use crate::server::listen::{Acceptor, ListeningSocket};
+use crate::server::live::Live;
 
 /// Connections at once: scrapers and probes are few, and nobody else belongs here.
 const CONNECTIONS: usize = 64;
 /// How long a header may take, and a connection may be idle.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves until it is aborted; connections that were accepted go on.
+/// Those who ask: the connections of the admin listener and of the control socket.
+#[derive(Debug, Default)]
+pub struct Askers {
+    live: Arc<Live>,
+    leave: watch::Sender<bool>,
+}
+
+impl Askers {
+    /// Lets everyone have the answer that is due, and no other.
+    pub fn leave(&self) {
+        self.leave.send_replace(true);
+    }
+
+    /// Resolves when nobody is there any more.
+    pub async fn none_left(&self) {
+        self.live.none_left().await;
+    }
+}
+
+/// Serves until it is aborted; connections that were accepted go on until [`Askers::leave`].
 pub async fn serve(socket: ListeningSocket, view: Arc<View>) {
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
@@ -50,15 +70,31 @@ pub async fn connection<S>(stream: S, view: Arc<View>, _place: OwnedSemaphorePer
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let askers = &view.process.askers;
+    let _live = askers.live.one_more();
+    let mut leave = askers.leave.subscribe();
+    let (asked, mut first) = watch::channel(false);
     let answer = service_fn(|request| {
+        asked.send_replace(true);
         let view = Arc::clone(&view);
         async move { Ok::<_, Infallible>(view.answer(request).await) }
     });
-    let served = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
-        .serve_connection(TokioIo::new(stream), answer)
-        .await;
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut serving = std::pin::pin!(serving);
+    let served = tokio::select! {
+        served = &mut serving => served,
+        () = async {
+            let _ = leave.wait_for(|leave| *leave).await;
+            // Who has just come may have asked already; the answer to that is the last one.
+            let _ = first.wait_for(|asked| *asked).await;
+        } => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
     if let Err(error) = served {
         log::debug!("admin: {error}");
     }

@@ -22,7 +22,7 @@ pub mod head;
 mod http1;
 mod http2;
 pub mod listen;
-mod live;
+pub mod live;
 mod open;
 mod pid_file;
 pub mod prepare;

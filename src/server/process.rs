@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::doors::Doors;
 use super::live::Live;
 use super::prepare::Watched;
+use crate::admin::Askers;
 use crate::config::Config;
 use crate::snapshot::Snapshot;
 use crate::state::State;
@@ -24,6 +25,8 @@ pub struct Process {
     pub state: Arc<State>,
     /// The connections of clients.
     pub live: Arc<Live>,
+    /// Those who look at the process or steer it.
+    pub askers: Askers,
     /// What `/readyz` says.
     pub readiness: Readiness,
     doors: Mutex<Doors>,
@@ -60,6 +63,7 @@ impl Process {
             config: ArcSwap::from_pointee(config),
             state,
             live: Arc::default(),
+            askers: Askers::default(),
             readiness: Readiness::default(),
             doors: Mutex::new(doors),
             files: Mutex::default(),

@@ -106,9 +106,9 @@ impl Edge {
         }
         let mut predecessor = opening.predecessor;
         if let Some(predecessor) = &mut predecessor {
-            let keys = doors.iter().map(|door| door.key().to_owned()).collect();
+            let keys = doors.iter().map(|door| door.key().to_owned());
             // The only thing there is to do now, so this thread may wait for it.
-            predecessor.ready(keys)?;
+            predecessor.ready(keys.chain(opening.admin.key()).collect())?;
         }
         let moved = process
             .doors()

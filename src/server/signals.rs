@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
@@ -13,6 +14,9 @@ use super::reload::Reloads;
 use super::stop::{Cause, drain};
 use super::supervisor::Supervisor;
 use super::upgrade::Upgrades;
+
+/// How long those who have asked the process something may take to read the answer when it ends.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Takes the signals whose default would kill the process, before anything else runs: one that comes while the
 /// configuration is being read must not end a process that is about to serve.
@@ -117,6 +121,10 @@ impl ShutdownSignalWatch for Signals {
         if let Err(error) = self.serve().await {
             log::error!("signals: {error}");
         }
+        // Who has asked for the upgrade that ends this process gets an answer.
+        let askers = &self.process.askers;
+        askers.leave();
+        let _ = tokio::time::timeout(LAST_ANSWERS, askers.none_left()).await;
         ShutdownSignal::FastShutdown
     }
 }

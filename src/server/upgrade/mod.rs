@@ -113,7 +113,7 @@ impl Upgrader {
         let handed_over = move |successor: Successor| {
             // systemd believes the main process; the new one is heard only after that.
             supervisor.main_process(successor.pid);
-            admin.close();
+            admin.leave_to(&successor);
             process.succeeded_by(successor);
         };
         hand_over(
