@@ -36,6 +36,10 @@ pub struct Process {
     pub watched: ArcSwap<Watched>,
     /// Held by whoever changes the process: one reload or upgrade at a time.
     pub turn: tokio::sync::Mutex<()>,
+    /// New processes that were started to take over, and have not done so yet.
+    pub starting: Arc<Live>,
+    /// Whether the process was asked to end.
+    stopping: watch::Sender<bool>,
     /// The process that has taken over, once there is one.
     successor: watch::Sender<Option<Successor>>,
 }
@@ -69,6 +73,8 @@ impl Process {
             files: Mutex::default(),
             watched: ArcSwap::from_pointee(watched),
             turn: tokio::sync::Mutex::default(),
+            starting: Arc::default(),
+            stopping: watch::Sender::new(false),
             successor: watch::Sender::new(None),
         }
     }
@@ -88,6 +94,31 @@ impl Process {
     pub fn remove_files(&self) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.clear();
+    }
+
+    /// Says that the process was asked to end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Whether it was asked to.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Resolves when it was asked to.
+    pub async fn stopping(&self) {
+        // The sender is in `self`.
+        let _ = self
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await;
+    }
+
+    /// Whether another process has taken over.
+    pub fn is_succeeded(&self) -> bool {
+        self.successor.borrow().is_some()
     }
 
     /// Says that another process has taken over.

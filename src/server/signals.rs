@@ -15,7 +15,8 @@ use super::stop::{Cause, drain};
 use super::supervisor::Supervisor;
 use super::upgrade::Upgrades;
 
-/// How long those who have asked the process something may take to read the answer when it ends.
+/// How long it may take until a new process that did not come to take over is gone, and everyone who has asked something
+/// has the answer.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Takes the signals whose default would kill the process, before anything else runs: one that comes while the
@@ -69,6 +70,7 @@ impl Signals {
                 _ = interrupt.recv() => {
                     log::info!("SIGINT: leaving at once");
                     self.supervisor.stopping();
+                    self.process.stop();
                     return Ok(());
                 }
                 successor = self.process.successor() => {
@@ -109,7 +111,11 @@ impl Signals {
 
     fn asked(&self, signal: &str) -> Cause {
         log::info!("{signal}: stopping");
-        self.supervisor.stopping();
+        if !self.process.is_succeeded() {
+            // The end of one that has a successor is not the service's.
+            self.supervisor.stopping();
+        }
+        self.process.stop();
         Cause::Asked
     }
 }
@@ -121,10 +127,16 @@ impl ShutdownSignalWatch for Signals {
         if let Err(error) = self.serve().await {
             log::error!("signals: {error}");
         }
-        // Who has asked for the upgrade that ends this process gets an answer.
-        let askers = &self.process.askers;
-        askers.leave();
-        let _ = tokio::time::timeout(LAST_ANSWERS, askers.none_left()).await;
+        // Nobody is left behind: a new process that was to take over goes as well, and who has asked gets an answer.
+        let Process {
+            starting, askers, ..
+        } = &*self.process;
+        let _ = tokio::time::timeout(LAST_ANSWERS, async {
+            askers.leave();
+            starting.none_left().await;
+            askers.none_left().await;
+        })
+        .await;
         ShutdownSignal::FastShutdown
     }
 }

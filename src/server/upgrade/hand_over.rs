@@ -51,21 +51,41 @@ pub async fn hand_over(
 ) -> Result<u32, String> {
     let deadline = Instant::now() + limit;
     let listening = HandOverSocket::bind(socket)?;
+    let _starting = process.starting.one_more();
     let mut child = start(new, socket)?;
-    let done = meet(
-        process,
-        admin,
-        &listening,
-        &mut child,
-        deadline,
-        handed_over,
-    )
-    .await;
+    let done = {
+        let met = meet(
+            process,
+            admin,
+            &listening,
+            &mut child,
+            deadline,
+            handed_over,
+        );
+        let mut met = std::pin::pin!(met);
+        tokio::select! {
+            done = &mut met => done,
+            () = process.stopping() => match process.is_succeeded() {
+                true => met.await,
+                false => Err(STOPPING.to_owned()),
+            },
+        }
+    };
     match done {
         Ok(pid) => Ok(pid),
-        Err(reason) => Err(end(child, reason).await),
+        Err(reason) => {
+            // Of one that would not end by itself there is nothing to hear.
+            let patience = match Instant::now() >= deadline || process.is_stopping() {
+                true => Duration::ZERO,
+                false => LAST_WORDS,
+            };
+            Err(end(child, reason, patience).await)
+        }
     }
 }
+
+/// Why an upgrade does not come to its end in a process that does.
+pub const STOPPING: &str = "the process is stopping";
 
 /// The socket at which the new process is waited for; its file goes with it.
 struct HandOverSocket {
@@ -206,6 +226,9 @@ fn talk(
         FromNew::Ready { doors } => doors,
         other => return Err(out_of_turn(other)),
     };
+    if process.is_stopping() {
+        return Err(io::Error::other(STOPPING));
+    }
     link.send(&FromOld::Go, &[])?;
     match link.receive(deadline)?.0 {
         FromNew::Serving => Ok(doors.into_iter().collect()),
@@ -255,8 +278,8 @@ fn follow(link: Link, process: Arc<Process>) {
 }
 
 /// Ends a new process that did not make it, and adds its exit code to the reason.
-async fn end(mut child: Child, reason: String) -> String {
-    if let Ok(Ok(status)) = tokio::time::timeout(LAST_WORDS, child.wait()).await {
+async fn end(mut child: Child, reason: String, patience: Duration) -> String {
+    if let Ok(Ok(status)) = tokio::time::timeout(patience, child.wait()).await {
         return format!("{reason} ({status})");
     }
     if let Err(error) = child.kill().await {

@@ -27,7 +27,7 @@ use super::process::{Process, Successor};
 use super::supervisor::Supervisor;
 use crate::admin::{AdminDoor, UpgradeReport};
 pub use hand_over::NewProcess;
-use hand_over::hand_over;
+use hand_over::{STOPPING, hand_over};
 pub use message::SocketOf;
 pub use take_over::Predecessor;
 
@@ -94,8 +94,8 @@ impl Upgrader {
         let Ok(_turn) = self.process.turn.try_lock() else {
             return Err("a reload or another upgrade is under way; try again".to_owned());
         };
-        if self.process.doors().are_closed() {
-            return Err("the process is stopping".to_owned());
+        if self.process.is_stopping() || self.process.is_succeeded() {
+            return Err(STOPPING.to_owned());
         }
         let usual = self.usual.as_ref();
         let usual = usual.ok_or("this process has no configuration file to start another with")?;
