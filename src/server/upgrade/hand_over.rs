@@ -218,10 +218,10 @@ fn talk(
             sockets: batch.iter().map(|(of, _)| of.clone()).collect(),
         };
         let descriptors: Vec<_> = batch.iter().map(|(_, socket)| socket.as_fd()).collect();
-        link.send(&message, &descriptors)?;
+        link.send(&message, &descriptors, deadline)?;
     }
     drop(sockets);
-    link.send(&FromOld::Memory(Box::new(memory(process))), &[])?;
+    link.send(&FromOld::Memory(Box::new(memory(process))), &[], deadline)?;
     let doors = match link.receive(deadline)?.0 {
         FromNew::Ready { doors } => doors,
         other => return Err(out_of_turn(other)),
@@ -229,7 +229,7 @@ fn talk(
     if process.is_stopping() {
         return Err(io::Error::other(STOPPING));
     }
-    link.send(&FromOld::Go, &[])?;
+    link.send(&FromOld::Go, &[], deadline)?;
     match link.receive(deadline)?.0 {
         FromNew::Serving => Ok(doors.into_iter().collect()),
         other => Err(out_of_turn(other)),
@@ -263,7 +263,10 @@ fn follow(link: Link, process: Arc<Process>) {
     let tell = move || {
         loop {
             let connections = process.live.count();
-            if link.send(&FromOld::Draining { connections }, &[]).is_err() {
+            if link
+                .send(&FromOld::Draining { connections }, &[], None)
+                .is_err()
+            {
                 return;
             }
             std::thread::sleep(TELL_EVERY);

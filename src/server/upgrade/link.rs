@@ -69,12 +69,18 @@ impl Link {
         })
     }
 
-    /// Sends a message with at most [`MOST_DESCRIPTORS`] descriptors.
+    /// Sends a message with at most [`MOST_DESCRIPTORS`] descriptors. Waits until `deadline`, or for ever, for the other end
+    /// to take it.
     ///
     /// # Errors
     ///
-    /// The other end is gone.
-    pub fn send(&self, message: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    /// `TimedOut`, or the other end is gone.
+    pub fn send(
+        &self,
+        message: &impl Serialize,
+        descriptors: &[BorrowedFd<'_>],
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
         let body = serde_json::to_vec(message)?;
         let length = u32::try_from(body.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
         let mut bytes = length.to_be_bytes().to_vec();
@@ -82,6 +88,7 @@ impl Link {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut sent = 0;
         while sent < bytes.len() {
+            self.stream.set_write_timeout(left(deadline)?)?;
             let mut control = SendAncillaryBuffer::new(&mut space);
             if sent == 0
                 && !descriptors.is_empty()
@@ -93,6 +100,7 @@ impl Link {
             match sendmsg(&self.stream, &piece, &mut control, SendFlags::NOSIGNAL) {
                 Ok(length) => sent += length,
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -133,7 +141,7 @@ impl Link {
     ) -> io::Result<()> {
         let mut filled = 0;
         while filled < bytes.len() {
-            self.wait_until(deadline)?;
+            self.stream.set_read_timeout(left(deadline)?)?;
             let mut space =
                 [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -162,14 +170,15 @@ impl Link {
         }
         Ok(())
     }
+}
 
-    fn wait_until(&self, deadline: Option<Instant>) -> io::Result<()> {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.stream.set_read_timeout(left)
+/// How long one may still wait.
+fn left(deadline: Option<Instant>) -> io::Result<Option<Duration>> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    if left == Some(Duration::ZERO) {
+        return Err(io::ErrorKind::TimedOut.into());
     }
+    Ok(left)
 }
 
 #[cfg(test)]
@@ -196,8 +205,8 @@ mod tests {
         let long = "x".repeat(3 * PIECE);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                one.send(&long, &descriptors).expect("sent");
-                one.send(&"next", &[]).expect("sent");
+                one.send(&long, &descriptors, soon()).expect("sent");
+                one.send(&"next", &[], None).expect("sent");
             });
             let (text, received) = other.receive::<String>(soon()).expect("a message");
             assert!(text == long, "another text");
@@ -222,6 +231,11 @@ mod tests {
         let shortly = Some(Instant::now() + Duration::from_millis(20));
         let error = other.receive::<String>(shortly).expect_err("nothing came");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let much = "x".repeat(8 << 20);
+        let shortly = Some(Instant::now() + Duration::from_millis(20));
+        let error = one.send(&much, &[], shortly).expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let (one, other) = links();
         drop(one);
         let error = other
             .receive::<String>(soon())
@@ -237,7 +251,7 @@ mod tests {
             other.receive::<String>(soon()).expect_err("no message");
         }
         let (one, other) = links();
-        one.send(&7, &[]).expect("sent");
+        one.send(&7, &[], None).expect("sent");
         other.receive::<String>(soon()).expect_err("another type");
         drop(one);
         let mut rest = Vec::new();

@@ -45,7 +45,7 @@ impl Predecessor {
     pub fn meet(path: &Path) -> io::Result<Self> {
         let link = Link::connect(path)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        link.send(&FromNew::Hello { version }, &[])?;
+        link.send(&FromNew::Hello { version }, &[], soon())?;
         let mut sockets = Inherited::new();
         loop {
             match link.receive(soon())? {
@@ -86,7 +86,7 @@ impl Predecessor {
     pub fn refuse(&self, reason: &str) {
         let reason = reason.to_owned();
         // If it is gone, nobody wants to know.
-        let _ = self.link.send(&FromNew::Failed { reason }, &[]);
+        let _ = self.link.send(&FromNew::Failed { reason }, &[], soon());
     }
 
     /// Says that everything is there but for accepting, and waits until that may begin. `doors` are the keys of those
@@ -98,7 +98,7 @@ impl Predecessor {
     pub fn ready(&mut self, doors: Vec<String>) -> io::Result<()> {
         self.sockets.clear();
         self.sessions.clear();
-        self.link.send(&FromNew::Ready { doors }, &[])?;
+        self.link.send(&FromNew::Ready { doors }, &[], soon())?;
         match self.link.receive(soon())? {
             (FromOld::Go, _) => Ok(()),
             (other, _) => Err(out_of_turn(&other)),
@@ -108,7 +108,7 @@ impl Predecessor {
     /// Says that this process accepts, and waits until the old one does not. From then on `connections` shows how many
     /// it still has.
     pub fn serving(self, connections: IntGauge) {
-        if let Err(error) = self.link.send(&FromNew::Serving, &[]) {
+        if let Err(error) = self.link.send(&FromNew::Serving, &[], soon()) {
             log::warn!("the old process is gone: {error}");
             return;
         }
