@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use http::StatusCode;
 
 use crate::admin::client::{AskError, Place, read};
-use crate::admin::{Comparison, ReloadReport, UpgradeReport, UpgradeRequest, sent};
+use crate::admin::{Candidate, Comparison, ReloadReport, UpgradeReport, UpgradeRequest};
 use crate::config::{Config, Diagnostics, load, print, schema};
 use crate::demo;
 use crate::pool::Address;
@@ -21,6 +21,9 @@ use crate::server::run::{self, Launch};
 
 /// Where the configuration is, unless said otherwise.
 const DEFAULT_CONFIG: &str = "/etc/portcullis/portcullis.yaml";
+
+/// The command line can't be read (sysexits.h: EX_USAGE); 2 would be taken for an answer of `reload`.
+const USAGE: u8 = 64;
 
 /// No running process could be asked.
 const NOT_REACHED: u8 = 3;
@@ -52,14 +55,16 @@ enum Command {
         /// Fail on warnings too.
         #[arg(long)]
         strict: bool,
-        /// Compare with a running process as well: what a reload would change, and what takes an upgrade (exit code 2).
-        /// Its admin listener, `IP:port`, or its control socket, `unix:/path`.
-        #[arg(long, value_name = "RUNNING", value_parser = place)]
-        against: Option<Address>,
+        /// Compare with the running process as well: what a reload would change, and what takes an upgrade (exit code 2).
+        /// It is found by the configuration, or else at its admin listener, `IP:port`, or control socket, `unix:/path`.
+        /// `${NAME}` is replaced from this command's environment, not from the process's.
+        #[arg(long, value_name = "RUNNING", value_parser = place, num_args = 0..=1)]
+        against: Option<Option<Address>>,
     },
     /// Reload the configuration of the running process, and say what came of it.
     ///
-    /// Exit codes: 0 applied or unchanged, 1 rejected, 2 it needs an upgrade, 3 no process was reached.
+    /// Exit codes: 0 applied or unchanged, 1 rejected, 2 it needs an upgrade, 3 no process was reached, 64 a command line
+    /// that can't be read.
     Reload {
         #[command(flatten)]
         running: Running,
@@ -76,14 +81,18 @@ enum Command {
     ///
     /// Exit codes: 0 the new process serves, 1 it does not and the old one serves on, 3 no process was reached.
     Upgrade {
-        #[command(flatten)]
-        running: Running,
-        /// The binary to start. Default: the file that the running process was started from.
+        /// The binary to start. Default: what the running process was started by.
         #[arg(long, value_name = "PATH")]
         binary: Option<PathBuf>,
-        /// A configuration to start it with. Default: that of the running process.
+        /// The configuration to start it with. Default: that of the running process.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The configuration that the running process has, by which it is found. Default: that of `--config`.
         #[arg(long, value_name = "FILE")]
-        new_config: Option<PathBuf>,
+        of: Option<PathBuf>,
+        /// The control socket of the running process, `unix:/path`, if it is not to be found by its configuration.
+        #[arg(long, value_name = "RUNNING", value_parser = place)]
+        at: Option<Address>,
     },
     /// Print the configuration in force with every default filled in, secrets masked. JSON, which is YAML as well.
     Print {
@@ -125,7 +134,18 @@ fn place(written: &str) -> Result<Address, String> {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    match CommandLine::parse().command {
+    let command = match CommandLine::try_parse() {
+        Ok(line) => line.command,
+        Err(error) => {
+            // Standard output or error is gone: nobody is there to read it.
+            let _ = error.print();
+            return match error.use_stderr() {
+                true => ExitCode::from(USAGE),
+                false => ExitCode::SUCCESS,
+            };
+        }
+    };
+    match command {
         Command::Run { config, take_over } => started(serve(&config.path, take_over)),
         Command::Check {
             config,
@@ -135,10 +155,20 @@ pub fn main() -> ExitCode {
         Command::Reload { running } => answered(reload(&running)),
         Command::Drain { running, off } => answered(drain(&running, off)),
         Command::Upgrade {
-            running,
             binary,
-            new_config,
-        } => answered(upgrade(&running, binary, new_config)),
+            config,
+            of,
+            at,
+        } => {
+            let path = of.or_else(|| config.clone());
+            let running = Running {
+                config: ConfigFile {
+                    path: path.unwrap_or_else(|| DEFAULT_CONFIG.into()),
+                },
+                at,
+            };
+            answered(upgrade(&running, binary, config))
+        }
         Command::Print { config } => effective(&config.path),
         Command::Schema => say(&format!("{:#}", schema::schema()), ExitCode::SUCCESS),
         Command::Demo => started(demo::demo()),
@@ -240,7 +270,7 @@ fn upgrade(
     Ok(say(&report.to_string(), code))
 }
 
-fn check(path: &Path, strict: bool, against: Option<Address>) -> ExitCode {
+fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCode {
     let prepared = match run::new_state() {
         Ok(state) => prepare::prepare(path, &state),
         Err(error) => return started(Err(error)),
@@ -255,10 +285,11 @@ fn check(path: &Path, strict: bool, against: Option<Address>) -> ExitCode {
     if !diagnostics.is_empty() {
         text.push_str(&format!("{diagnostics}\n"));
     }
-    if snapshot.is_none() || (strict && !diagnostics.is_empty()) {
+    let snapshot = snapshot.filter(|_| !strict || diagnostics.is_empty());
+    let Some(snapshot) = snapshot else {
         text.push_str(&format!("{}: {}", path.display(), count(&diagnostics)));
         return say(&text, ExitCode::FAILURE);
-    }
+    };
     text.push_str(&format!(
         "{}: ok ({}, {}, {}{})",
         path.display(),
@@ -273,18 +304,28 @@ fn check(path: &Path, strict: bool, against: Option<Address>) -> ExitCode {
     ));
     match against {
         None => say(&text, ExitCode::SUCCESS),
-        Some(running) => answered(compare(&config, running, text)),
+        Some(at) => {
+            let config_file = ConfigFile {
+                path: path.to_owned(),
+            };
+            let running = Running {
+                config: config_file,
+                at,
+            };
+            let candidate = Candidate::new(&config, &snapshot.files);
+            answered(compare(&candidate, &running.place(), text))
+        }
     }
 }
 
-fn compare(config: &Config, running: Address, mut text: String) -> Result<ExitCode, AskError> {
-    let body = serde_json::to_vec(&sent(config)).unwrap_or_default();
-    let answer = Place::At(running.clone()).ask("/compare", body)?;
+fn compare(candidate: &Candidate, running: &Place, mut text: String) -> Result<ExitCode, AskError> {
+    let body = serde_json::to_vec(candidate).unwrap_or_default();
+    let answer = running.ask("/compare", body)?;
     let comparison: Comparison = read(answer, &[StatusCode::OK])?;
     let generation = comparison.generation;
     let changes = comparison.changes.len();
     text.push_str(&format!(
-        "\nagainst generation {generation} at {running}: {}",
+        "\nagainst generation {generation}: {}",
         count_of(changes, "change")
     ));
     for line in &comparison.changes {

@@ -11,6 +11,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, USER_AGENT};
@@ -18,6 +19,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::compare;
 use super::report::{ReloadResult, UpgradeReport};
@@ -26,8 +28,10 @@ use crate::server::reload::Reloads;
 use crate::server::upgrade::Upgrades;
 use crate::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
 
-/// The largest body, in bytes: a whole configuration.
-const BODY_LIMIT: usize = 64 << 20;
+/// The largest body, in bytes: a configuration of some ten thousand routes.
+const LARGEST: usize = 16 << 20;
+/// The same on the control socket.
+const LARGEST_OF_OWN_USER: usize = 64 << 20;
 
 /// What is looked at and changed.
 pub struct View {
@@ -37,6 +41,8 @@ pub struct View {
     pub reloads: Reloads,
     /// Where upgrades are; nowhere on the admin listener.
     pub upgrades: Option<Upgrades>,
+    /// Held by who compares a configuration.
+    pub comparing: Semaphore,
 }
 
 /// What `/upgrade` takes.
@@ -51,93 +57,141 @@ pub struct UpgradeRequest {
 
 type Answer = Response<Full<Bytes>>;
 
+/// How long a body may take, as a whole.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// What can be asked for.
+#[derive(Clone, Copy)]
+enum Ask {
+    Metrics,
+    Alive,
+    Ready,
+    Reload,
+    Drain,
+    Undrain,
+    Compare,
+    Upgrade,
+}
+
+impl Ask {
+    fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "/metrics" => Self::Metrics,
+            "/livez" => Self::Alive,
+            "/readyz" => Self::Ready,
+            "/reload" => Self::Reload,
+            "/drain" => Self::Drain,
+            "/undrain" => Self::Undrain,
+            "/compare" => Self::Compare,
+            "/upgrade" => Self::Upgrade,
+            _ => return None,
+        })
+    }
+
+    const fn changes(self) -> bool {
+        !matches!(self, Self::Metrics | Self::Alive | Self::Ready)
+    }
+}
+
 impl View {
     /// Answers a request.
     pub async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let path = request.uri().path().to_owned();
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        match (path.as_str(), reads) {
-            ("/metrics" | "/livez" | "/readyz", true) => self.look(&path),
-            ("/metrics" | "/livez" | "/readyz", false) => wrong_method("GET, HEAD"),
-            ("/reload" | "/drain" | "/undrain" | "/compare" | "/upgrade", _) => {
-                if request.method() != Method::POST {
-                    return wrong_method("POST");
-                }
-                if request.headers().contains_key(ORIGIN) {
-                    return text(StatusCode::FORBIDDEN, "browsers have no business here\n");
-                }
-                self.change(&path, request).await
-            }
-            _ => text(
+        let Some(ask) = Ask::of(request.uri().path()) else {
+            return text(
                 StatusCode::NOT_FOUND,
                 "there are /metrics, /livez and /readyz, and by POST /reload, /drain, /undrain and /compare\n",
-            ),
-        }
-    }
-
-    fn look(&self, path: &str) -> Answer {
-        match path {
-            "/metrics" => {
-                let mut body = Vec::new();
-                self.process.state.metrics.render(&mut body);
-                let mut response = Response::new(Full::from(body));
-                response
-                    .headers_mut()
-                    .insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
-                response
+            );
+        };
+        let method = request.method();
+        if ask.changes() {
+            if *method != Method::POST {
+                return wrong_method("POST");
             }
-            "/livez" => text(StatusCode::OK, "alive\n"),
-            _ if self.process.readiness.is_ready() => text(StatusCode::OK, "ready\n"),
-            _ if self.process.readiness.is_drained() => {
+            if request.headers().contains_key(ORIGIN) {
+                return text(StatusCode::FORBIDDEN, "browsers have no business here\n");
+            }
+        } else if !matches!(*method, Method::GET | Method::HEAD) {
+            return wrong_method("GET, HEAD");
+        }
+        let who = self.who(&request);
+        let readiness = &self.process.readiness;
+        match ask {
+            Ask::Metrics => self.metrics(),
+            Ask::Alive => text(StatusCode::OK, "alive\n"),
+            Ask::Ready if readiness.is_ready() => text(StatusCode::OK, "ready\n"),
+            Ask::Ready if readiness.is_drained() => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "drained\n")
             }
-            _ => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            Ask::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            Ask::Reload => self.reload(who).await,
+            Ask::Drain => self.drain(true, &who),
+            Ask::Undrain => self.drain(false, &who),
+            Ask::Compare => self.compare(request).await,
+            Ask::Upgrade => self.upgrade(&who, request).await,
         }
     }
 
-    async fn change(&self, path: &str, request: Request<Incoming>) -> Answer {
-        let who = self.who(&request);
-        match path {
-            "/reload" => match self.reloads.ask(who).await {
-                Some(report) => {
-                    let status = match report.result {
-                        ReloadResult::Applied | ReloadResult::Unchanged => StatusCode::OK,
-                        ReloadResult::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
-                        ReloadResult::NeedsUpgrade => StatusCode::CONFLICT,
-                    };
-                    json(status, &report)
-                }
-                None => text(StatusCode::SERVICE_UNAVAILABLE, "the process is stopping\n"),
-            },
-            "/drain" | "/undrain" => {
-                let drained = path == "/drain";
-                if self.process.readiness.set_drained(drained) {
-                    log::info!(
-                        "{} by {who}",
-                        if drained {
-                            "drained"
-                        } else {
-                            "not drained any more"
-                        }
-                    );
-                }
-                text(
-                    StatusCode::OK,
-                    if drained {
-                        "drained: /readyz fails, and everything else goes on\n"
-                    } else {
-                        "not drained\n"
-                    },
-                )
-            }
-            "/compare" => match body(request).await {
-                Ok(body) => match compare::compare(&self.process, &body) {
-                    Ok(comparison) => json(StatusCode::OK, &comparison),
-                    Err(error) => text(StatusCode::BAD_REQUEST, error + "\n"),
-                },
-                Err(refusal) => *refusal,
-            },
-            _ => self.upgrade(&who, request).await,
+    fn metrics(&self) -> Answer {
+        let mut body = Vec::new();
+        self.process.state.metrics.render(&mut body);
+        let mut response = Response::new(Full::from(body));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
+        response
+    }
+
+    async fn reload(&self, who: String) -> Answer {
+        let Some(report) = self.reloads.ask(who).await else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the process is stopping\n");
+        };
+        let status = match report.result {
+            ReloadResult::Applied | ReloadResult::Unchanged => StatusCode::OK,
+            ReloadResult::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
+            ReloadResult::NeedsUpgrade => StatusCode::CONFLICT,
+        };
+        json(status, &report)
+    }
+
+    fn drain(&self, drained: bool, who: &str) -> Answer {
+        let (told, logged) = match drained {
+            true => (
+                "drained: /readyz fails, and everything else goes on\n",
+                "drained",
+            ),
+            false => ("not drained\n", "not drained any more"),
+        };
+        if self.process.readiness.set_drained(drained) {
+            log::info!("{logged} by {who}");
+        }
+        text(StatusCode::OK, told)
+    }
+
+    async fn compare(&self, request: Request<Incoming>) -> Answer {
+        // Whole configurations are large; one at a time, and not more of them in memory.
+        let Ok(_turn) = self.comparing.try_acquire() else {
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "another configuration is being compared; try again\n",
+            );
+        };
+        let body = match body(request, self.body_limit()).await {
+            Ok(body) => body,
+            Err(refusal) => return *refusal,
+        };
+        let process = Arc::clone(&self.process);
+        // Not on this thread: probes are answered meanwhile.
+        match tokio::task::spawn_blocking(move || compare::compare(&process, &body)).await {
+            Ok(Ok(comparison)) => json(StatusCode::OK, &comparison),
+            Ok(Err(error)) => text(StatusCode::BAD_REQUEST, error + "\n"),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    fn body_limit(&self) -> usize {
+        match self.upgrades {
+            Some(_) => LARGEST_OF_OWN_USER,
+            None => LARGEST,
         }
     }
 
@@ -148,7 +202,7 @@ impl View {
                 "an upgrade is asked for over the control socket (`portcullis upgrade`), or with SIGUSR2\n",
             );
         };
-        let wanted = match body(request).await {
+        let wanted = match body(request, self.body_limit()).await {
             Ok(body) if body.is_empty() => UpgradeRequest::default(),
             Ok(body) => match serde_json::from_slice::<UpgradeRequest>(&body) {
                 Ok(wanted) => wanted,
@@ -182,15 +236,17 @@ impl View {
     }
 }
 
-async fn body(request: Request<Incoming>) -> Result<Bytes, Box<Answer>> {
-    match Limited::new(request.into_body(), BODY_LIMIT)
-        .collect()
-        .await
-    {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) => Err(Box::new(text(
+async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, Box<Answer>> {
+    let body = Limited::new(request.into_body(), most).collect();
+    match tokio::time::timeout(BODY_TIME, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) => Err(Box::new(text(
             StatusCode::BAD_REQUEST,
             format!("the body can't be read: {error}\n"),
+        ))),
+        Err(_) => Err(Box::new(text(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long\n",
         ))),
     }
 }

@@ -1,11 +1,41 @@
 //! What would a reload do that has not happened yet?
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::diff::diff;
 use crate::config::load::load_str;
-use crate::config::{Config, Diagnostics};
+use crate::config::{Config, Diagnostics, print};
 use crate::server::process::Process;
+use crate::server::reload::changed_files;
+use crate::snapshot::{Fingerprint, Fingerprints};
+
+/// How many mistakes in a configuration are told.
+const SHOWN: usize = 100;
+
+/// A configuration to compare.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The configuration, with every default filled in.
+    config: serde_json::Value,
+    /// What stands in its certificate and key files, by absolute path.
+    files: BTreeMap<PathBuf, Fingerprint>,
+}
+
+impl Candidate {
+    /// A configuration that was read and compiled here.
+    pub fn new(config: &Config, files: &Fingerprints) -> Self {
+        let mut value = serde_json::to_value(config).unwrap_or_default();
+        // What was `${NAME}` has been replaced, and what is still there stands for itself.
+        print::escape(&mut value);
+        Self {
+            config: value,
+            files: absolute(files),
+        }
+    }
+}
 
 /// How a configuration differs from the one in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,25 +48,33 @@ pub struct Comparison {
     pub needs_upgrade: Vec<String>,
 }
 
-/// Compares a configuration, sent as JSON with every default filled in, with the one in force. The sender sees
-/// differences, and no more of the running configuration than `portcullis print` would show.
+/// Compares a [`Candidate`] in JSON with what is in force. The sender sees differences, and no more of the running
+/// configuration than `portcullis print` would show.
 ///
 /// # Errors
 ///
 /// It is no configuration.
 pub fn compare(process: &Process, body: &[u8]) -> Result<Comparison, String> {
-    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    let sent: Candidate = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let mut diagnostics = Diagnostics::default();
-    // What was `${NAME}` has been replaced by whoever sends it.
-    let loaded = load_str("sent", text, &|_| None, &mut diagnostics);
+    let loaded = load_str(
+        "sent",
+        &sent.config.to_string(),
+        &|_| None,
+        &mut diagnostics,
+    );
     let config = loaded.map(|loaded| Config::read(&loaded.root, &mut diagnostics));
     let Some(config) = config.filter(|_| !diagnostics.has_errors()) else {
-        return Err(diagnostics.to_string());
+        let shown = diagnostics.iter().take(SHOWN).map(ToString::to_string);
+        return Err(shown.collect::<Vec<_>>().join("\n"));
     };
     let difference = diff(&process.config.load(), &config);
+    let snapshot = process.snapshot.load();
+    let mut changes: Vec<String> = difference.changes.iter().map(ToString::to_string).collect();
+    changes.extend(changed_files(&absolute(&snapshot.files), &sent.files));
     Ok(Comparison {
-        generation: process.snapshot.load().generation,
-        changes: difference.changes.iter().map(ToString::to_string).collect(),
+        generation: snapshot.generation,
+        changes,
         needs_upgrade: difference
             .needs_upgrade
             .iter()
@@ -45,9 +83,9 @@ pub fn compare(process: &Process, body: &[u8]) -> Result<Comparison, String> {
     })
 }
 
-/// What is sent for a configuration.
-pub fn sent(config: &Config) -> serde_json::Value {
-    let mut value = serde_json::to_value(config).unwrap_or_default();
-    crate::config::print::escape(&mut value);
-    value
+/// Two processes may be in different directories.
+fn absolute(files: &Fingerprints) -> Fingerprints {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let files = files.iter();
+    files.map(|(path, what)| (absolute(path), *what)).collect()
 }

@@ -1,7 +1,7 @@
 //! How does the process's own user give orders? Over a Unix socket in a directory of mode 0700.
 
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::answer::View;
 use super::serve::{connection, places};
 use crate::server::directory::{Directory, own_user};
-use crate::server::socket_file::SocketFile;
+use crate::server::socket_file::{self, SocketError, SocketFile};
 
 /// The user who may do everything anyway.
 const ROOT: u32 = 0;
@@ -18,42 +18,61 @@ const ROOT: u32 = 0;
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: Option<UnixListener>,
-    file: Option<SocketFile>,
+    _file: SocketFile,
 }
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    /// Another process listens on it.
-    #[error("{0}: another process listens there; does it run with the same configuration?")]
-    InUse(String),
-    /// Something else.
-    #[error("{0}: {1}")]
-    Other(String, #[source] io::Error),
+#[error("{path}: {source}")]
+pub struct ControlError {
+    path: String,
+    source: SocketError,
+}
+
+impl ControlError {
+    fn at(path: &Path, source: SocketError) -> Self {
+        let path = path.display().to_string();
+        Self { path, source }
+    }
+
+    /// Whether another process has it.
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self.source, SocketError::InUse)
+    }
 }
 
 impl ControlSocket {
-    /// Opens it. With `succeed`, the process that listens there is one whose place is taken.
+    /// Opens it.
     ///
     /// # Errors
     ///
     /// Another process listens there, or it can't be made.
-    pub fn open(directory: &Directory, succeed: bool) -> Result<Self, ControlError> {
+    pub fn open(directory: &Directory) -> Result<Self, ControlError> {
         let path = directory.control();
-        let other = |error| ControlError::Other(path.display().to_string(), error);
-        if !succeed && UnixStream::connect(&path).is_ok() {
-            return Err(ControlError::InUse(path.display().to_string()));
-        }
-        // Under another name first: whoever asks meets either process, and never none.
-        let temporary = path.with_extension(format!("{}", std::process::id()));
-        remove_if_there(&temporary).map_err(other)?;
-        let listener = UnixListener::bind(&temporary).map_err(other)?;
-        listener.set_nonblocking(true).map_err(other)?;
-        std::fs::rename(&temporary, &path).map_err(other)?;
+        let opened = socket_file::bind(&path);
+        let (listener, file) = opened.map_err(|source| ControlError::at(&path, source))?;
         Ok(Self {
             listener: Some(listener),
-            file: SocketFile::at(&path),
+            _file: file,
         })
+    }
+
+    /// Opens it in place of that of a process that is succeeded: whoever asks meets either process, and never none.
+    ///
+    /// # Errors
+    ///
+    /// It can't be made.
+    pub fn take_over(directory: &Directory) -> Result<Self, ControlError> {
+        let path = directory.control();
+        let taken = || {
+            let (listener, mut file) = socket_file::bind(&path.with_extension("new"))?;
+            file.rename(&path)?;
+            Ok(Self {
+                listener: Some(listener),
+                _file: file,
+            })
+        };
+        taken().map_err(|source| ControlError::at(&path, source))
     }
 
     /// Serves in a task of its own, for as long as the process runs. To be called in a runtime.
@@ -66,14 +85,6 @@ impl ControlSocket {
             tokio::spawn(accept(tokio::net::UnixListener::from_std(listener)?, view));
         }
         Ok(())
-    }
-}
-
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            file.remove();
-        }
     }
 }
 
@@ -95,12 +106,5 @@ async fn accept(listener: tokio::net::UnixListener, view: Arc<View>) {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
-    }
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

@@ -45,6 +45,8 @@ pub enum OpenAdmin {
         socket: ListeningSocket,
         /// Another descriptor of it, for a successor.
         copy: ListeningSocket,
+        /// Of a Unix socket.
+        file: Option<SocketFile>,
     },
 }
 
@@ -99,7 +101,11 @@ impl AdminDoor {
             Some((address, sockets)) => adopt(address, sockets, 1)?,
             None => bind(wanted, 1, &ours)?,
         };
-        let Bound { address, sockets } = bound;
+        let Bound {
+            address,
+            sockets,
+            file,
+        } = bound;
         let copied = sockets
             .into_iter()
             .next()
@@ -111,6 +117,7 @@ impl AdminDoor {
             bound: address,
             socket,
             copy,
+            file,
         })
     }
 
@@ -128,15 +135,16 @@ impl AdminDoor {
                 bound,
                 socket,
                 copy,
+                mut file,
             } => {
                 let line = format!("admin is listening on {bound}");
+                if let Some(file) = &mut file {
+                    file.own();
+                }
                 let accepting = tokio::spawn(serve(socket, Arc::clone(&self.view)));
                 let opened = Open {
                     written,
-                    file: match &bound {
-                        Address::Unix(path) => SocketFile::at(path),
-                        Address::Inet(_) => None,
-                    },
+                    file,
                     bound,
                     socket: copy,
                     accepting: accepting.abort_handle(),
@@ -152,7 +160,8 @@ impl AdminDoor {
     /// Accepts no more: a successor does, if it has a door of this key. Who is there asks that one the next time.
     pub fn leave_to(&self, successor: &Successor) {
         if let Some(open) = self.lock().take() {
-            open.close(!successor.doors.contains(&key(&open.written)));
+            let is_taken = successor.doors.contains(&key(&open.written));
+            open.close(!is_taken);
         }
         self.view.process.askers.leave();
     }
@@ -192,10 +201,10 @@ fn key(written: &Address) -> String {
 }
 
 impl Open {
-    fn close(&self, for_good: bool) {
+    fn close(self, for_good: bool) {
         self.accepting.abort();
-        if let (true, Some(file)) = (for_good, &self.file) {
-            file.remove();
+        if let (false, Some(file)) = (for_good, self.file) {
+            file.leave();
         }
     }
 }

@@ -10,7 +10,7 @@ mod report;
 mod serve;
 
 pub use answer::{UpgradeRequest, View};
-pub use compare::{Comparison, sent};
+pub use compare::{Candidate, Comparison};
 pub use control::{ControlError, ControlSocket};
 pub use door::{AdminDoor, OpenAdmin};
 pub use report::{ReloadReport, ReloadResult, UpgradeReport};

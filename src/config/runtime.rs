@@ -17,7 +17,7 @@ pub struct Runtime {
     pub grace: Timespan,
     /// How long connections are still accepted after SIGTERM, while `/readyz` fails already and answers ask clients to
     /// connect anew: the time a balancer in front needs to notice. The grace begins after it. Default: 0s.
-    pub drain_delay: Timespan,
+    pub stop_delay: Timespan,
     /// How long the old process of an upgrade may stay for its long connections. Default: 1h.
     pub upgrade_grace: Timespan,
     /// How long the new process of an upgrade may take until it is ready; then it is ended, and the old one goes on.
@@ -42,7 +42,7 @@ impl Default for Runtime {
         Self {
             threads: 0,
             grace: Timespan::secs(30),
-            drain_delay: Timespan::secs(0),
+            stop_delay: Timespan::secs(0),
             upgrade_grace: Timespan::secs(3600),
             upgrade_timeout: Timespan::secs(30),
             directory: Spanned::new("auto".to_owned()),

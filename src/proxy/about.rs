@@ -53,13 +53,12 @@ impl About {
 
     /// What the session carries.
     pub fn of(session: &Session) -> Option<&Arc<Self>> {
-        let data = session
-            .digest()?
-            .proxy_digest
-            .as_ref()?
-            .user_data
-            .as_ref()?;
-        data.downcast_ref::<Arc<Self>>()
+        Self::told(session.digest()?.proxy_digest.as_ref()?)
+    }
+
+    /// What was put there.
+    pub fn told(digest: &ProxyDigest) -> Option<&Arc<Self>> {
+        digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>()
     }
 
     /// `http` or `https`.

@@ -48,6 +48,7 @@ fn about(snapshot: &Snapshot, listener: &str, peer: &str, tls: bool) -> Arc<Abou
     let bound = Bound {
         address: listener.address.clone(),
         sockets: Vec::new(),
+        file: None,
     };
     let door = Arc::new(Door::new(listener, bound, 1));
     Arc::new(About {

@@ -27,8 +27,8 @@ use tokio::time::Sleep;
 
 use super::chunked::{Chunks, Malformed};
 use super::frames::HeaderClock;
-use super::stay::Stay;
 use super::wire::Wire;
+use crate::proxy::About;
 use goodbye::Goodbye;
 
 /// What a session may read now.
@@ -68,7 +68,6 @@ pub struct Connection {
     about: Arc<ProxyDigest>,
     /// Of HTTP/2.
     headers: Option<Box<HeaderClock>>,
-    stay: Stay,
     /// Of WebSockets.
     goodbye: Option<Box<Goodbye>>,
     /// Whether the next response makes it a WebSocket.
@@ -78,14 +77,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection whose first bytes, if any were read already, are `input`. `about` travels to the proxy's hooks,
-    /// `write_limit` bounds how long the client may leave an answer unread, and `stay` says when a WebSocket must end.
+    /// A connection whose first bytes, if any were read already, are `input`. `about` travels to the proxy's hooks, and
+    /// `write_limit` bounds how long the client may leave an answer unread.
     pub fn new(
         wire: Wire,
         input: BytesMut,
         write_limit: Duration,
         about: Arc<ProxyDigest>,
-        stay: Stay,
     ) -> Self {
         Self {
             wire,
@@ -97,7 +95,6 @@ impl Connection {
             stalled: None,
             about,
             headers: None,
-            stay,
             goodbye: None,
             becomes_websocket: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
@@ -375,7 +372,8 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         if *this.becomes_websocket.get_mut() {
             this.becomes_websocket = AtomicBool::new(false);
-            this.goodbye = Some(Box::new(Goodbye::new(this.stay.clone())));
+            let about = About::told(&this.about);
+            this.goodbye = about.map(|about| Box::new(Goodbye::new(about.stay.clone())));
         }
         if this
             .goodbye

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fmt::Write;
+use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -29,12 +30,24 @@ pub struct Directory(PathBuf);
 pub enum DirectoryError {
     /// Somebody else could be in it.
     #[error(
-        "{0}: belongs to user {1} with mode {2:o}; it has to be this process's own, with mode 0700"
+        "{}: belongs to user {user} with mode {mode:o}; it has to be this process's own, with mode 0700", path.display()
     )]
-    Open(PathBuf, u32, u32),
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is.
+        user: u32,
+        /// Its mode.
+        mode: u32,
+    },
     /// It can't be made or looked at.
-    #[error("{0}: {1}")]
-    Other(PathBuf, #[source] io::Error),
+    #[error("{}: {source}", path.display())]
+    Other {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// None of the places can be used.
     #[error("no directory can be made for it: {0}")]
     Nowhere(String),
@@ -52,7 +65,7 @@ impl Directory {
         }
         let mut problems = String::new();
         for (base, directory) in candidates(config) {
-            match Self::private(&base).and_then(|_| Self::private(&directory)) {
+            match own(&base).and_then(|()| Self::private(&directory)) {
                 Ok(directory) => return Ok(directory),
                 Err(error) => {
                     let comma = if problems.is_empty() { "" } else { "; " };
@@ -70,6 +83,13 @@ impl Directory {
             return vec![Self(PathBuf::from(configured))];
         }
         let all = candidates(config).into_iter();
+        // In a directory that everyone may write to, another user could have made one of that name.
+        let trusted = |base: &Path| {
+            let parent = base.parent().and_then(|parent| fs::metadata(parent).ok());
+            let open = parent.is_some_and(|parent| parent.permissions().mode() & 0o002 != 0);
+            !open || fs::symlink_metadata(base).is_ok_and(|base| base.uid() == own_user())
+        };
+        let all = all.filter(|(base, _)| trusted(base));
         all.map(|(_, directory)| Self(directory)).collect()
     }
 
@@ -84,18 +104,49 @@ impl Directory {
     }
 
     fn private(path: &Path) -> Result<Self, DirectoryError> {
-        let other = |error| DirectoryError::Other(path.to_owned(), error);
-        match std::fs::DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(other(error)),
-            _ => {}
-        }
-        let found = std::fs::symlink_metadata(path).map_err(other)?;
+        let other = |source| other(path, source);
+        make(path)?;
+        let found = fs::symlink_metadata(path).map_err(other)?;
         let mode = found.permissions().mode() & 0o7777;
         if !found.is_dir() || found.uid() != own_user() || mode & 0o077 != 0 {
-            return Err(DirectoryError::Open(path.to_owned(), found.uid(), mode));
+            return Err(DirectoryError::Open {
+                path: path.to_owned(),
+                user: found.uid(),
+                mode,
+            });
         }
         Ok(Self(path.to_owned()))
     }
+}
+
+fn other(path: &Path, source: io::Error) -> DirectoryError {
+    let path = path.to_owned();
+    DirectoryError::Other { path, source }
+}
+
+/// Makes a directory for the own user alone, if there is none.
+fn make(path: &Path) -> Result<(), DirectoryError> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(other(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// The directory that holds those of all configurations: it may be looked into (systemd makes it with mode 0755), but nobody
+/// else may put anything there.
+fn own(path: &Path) -> Result<(), DirectoryError> {
+    make(path)?;
+    let found = fs::symlink_metadata(path);
+    let found = found.map_err(|error| other(path, error))?;
+    let mode = found.permissions().mode() & 0o7777;
+    if !found.is_dir() || found.uid() != own_user() || mode & 0o022 != 0 {
+        return Err(DirectoryError::Open {
+            path: path.to_owned(),
+            user: found.uid(),
+            mode,
+        });
+    }
+    Ok(())
 }
 
 /// The user this process acts as.
@@ -130,7 +181,8 @@ fn candidates(config: &Path) -> Vec<(PathBuf, PathBuf)> {
 
 /// A short name that goes by the configuration's path: two processes of one user don't meet.
 fn name(config: &Path) -> String {
-    let path = config.canonicalize().unwrap_or_else(|_| config.to_owned());
+    // As it is written: where a link leads to may change while the process runs.
+    let path = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
     let mut name = String::with_capacity(DIGITS);
     for byte in &fingerprint(path.as_os_str().as_encoded_bytes())[..DIGITS / 2] {
         // A string takes everything.

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use super::listen::{Bound, ListeningSocket};
@@ -24,6 +24,9 @@ pub enum Queue {
     Leave,
 }
 
+/// What workers have to do, by their numbers.
+pub type Tasks = Vec<(usize, Task)>;
+
 /// An open address.
 #[derive(Debug)]
 pub struct Door {
@@ -37,17 +40,14 @@ pub struct Door {
     sockets: Mutex<Vec<ListeningSocket>>,
     closing: watch::Sender<Option<Queue>>,
     accepting: Arc<Live>,
-    file: Option<SocketFile>,
+    file: Mutex<Option<SocketFile>>,
 }
 
 impl Door {
     /// A door with the sockets of its address, at which each of `workers` is to accept.
     pub fn new(listener: &Arc<Listener>, bound: Bound, workers: usize) -> Self {
         Self {
-            file: match &bound.address {
-                Address::Unix(path) => SocketFile::at(path),
-                Address::Inet(_) => None,
-            },
+            file: Mutex::new(bound.file),
             accepting: Arc::default(),
             address: bound.address,
             key: Arc::clone(&listener.key),
@@ -63,7 +63,7 @@ impl Door {
     /// # Errors
     ///
     /// No descriptor is left.
-    pub fn tasks(self: &Arc<Self>) -> io::Result<Vec<(usize, Task)>> {
+    pub fn tasks(self: &Arc<Self>) -> io::Result<Tasks> {
         let workers = self.guests.len();
         let sockets = self.sockets()?.into_iter().enumerate();
         // More sockets than workers come from a predecessor with more workers.
@@ -83,6 +83,11 @@ impl Door {
     /// Its settings, as the newest generation that has it knows them.
     pub fn listener(&self) -> Arc<Listener> {
         self.listener.load_full()
+    }
+
+    /// The same for a moment, without counting one more holder.
+    pub fn listener_now(&self) -> Guard<Arc<Listener>> {
+        self.listener.load()
     }
 
     /// Puts other settings in force. With `reconnect`, connections accepted so far get one more answer at most: what they
@@ -135,10 +140,23 @@ impl Door {
         sockets.iter().map(ListeningSocket::try_clone).collect()
     }
 
+    /// Says that it is this process's: nobody had it before, or who had it has gone.
+    pub fn own(&self) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &mut *file {
+            file.own();
+        }
+    }
+
     /// Lets nobody in any more. Those who are in stay.
     pub fn close(&self, queue: Queue) {
-        if let (Queue::Take, Some(file)) = (queue, &self.file) {
-            file.remove();
+        let file = self
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let (Queue::Leave, Some(file)) = (queue, file) {
+            file.leave();
         }
         self.closing.send_replace(Some(queue));
         self.sockets

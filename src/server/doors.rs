@@ -2,20 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::door::{Door, Queue, tell};
-use super::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
-use super::stay::{Guests, Word};
+use super::door::{Door, Queue, Tasks, tell};
+use super::listen::{BindError, ListeningSocket, adopt, bind, explain};
+use super::stay::{Guests, PARTING, Word};
 use super::worker::Task;
 use crate::pool::Address;
 use crate::snapshot::Listener;
-
-/// How long a connection that must not stay may wait for one more request, which is then answered with the word that it
-/// is the last. Closing at once could cross with a request on its way (RFC 9112 §9.5).
-pub const PARTING: Duration = Duration::from_secs(5);
 
 /// Sockets of a predecessor: those of each door, with where it really is.
 pub type Inherited = HashMap<String, (Address, Vec<ListeningSocket>)>;
@@ -35,7 +30,7 @@ pub struct Doors {
 pub struct Ajar {
     doors: Vec<Arc<Door>>,
     /// What the workers have to do so that they are open.
-    tasks: Vec<(usize, Task)>,
+    tasks: Tasks,
 }
 
 impl Ajar {
@@ -63,18 +58,24 @@ pub struct Moved {
     pub closed: Vec<Arc<Door>>,
 }
 
-impl Doors {
-    /// No door yet, for workers that are told so.
-    pub fn new(workers: Vec<UnboundedSender<Task>>) -> Self {
-        Self {
-            workers,
-            open: Vec::new(),
-            parting: Vec::new(),
-            closed: false,
-        }
+/// What is open, and what has to be opened.
+pub struct Plan {
+    workers: usize,
+    /// The keys of the doors that are open.
+    open: HashSet<Arc<str>>,
+    /// Addresses that are not somebody else's.
+    pub ours: Vec<Address>,
+}
+
+impl Plan {
+    /// Takes the addresses of a predecessor for ours.
+    pub fn succeed(&mut self, inherited: &Inherited) {
+        let addresses = inherited.values().map(|(address, _)| address.clone());
+        self.ours.extend(addresses);
     }
 
-    /// Gets the sockets of every listener that has none: a predecessor's, or new ones.
+    /// Gets the sockets of every listener that has none: a predecessor's, or new ones. To be called where the system may be
+    /// waited for.
     ///
     /// # Errors
     ///
@@ -84,20 +85,10 @@ impl Doors {
         listeners: &[Arc<Listener>],
         inherited: &mut Inherited,
     ) -> Result<Ajar, Vec<NotBound>> {
-        let open: HashSet<&str> = self.open.iter().map(|door| door.key()).collect();
-        let of_predecessor = inherited.values().map(|(address, _)| address.clone());
-        let mut ours = self.addresses();
-        ours.extend(of_predecessor);
         let (mut ajar, mut failed) = (Ajar::default(), Vec::new());
-        let new = listeners.iter().filter(|one| !open.contains(&*one.key));
+        let new = listeners.iter().filter(|one| !self.open.contains(&one.key));
         for listener in new {
-            let opened = self.sockets(listener, inherited, &ours).and_then(|bound| {
-                let door = Arc::new(Door::new(listener, bound, self.workers.len()));
-                let tasks = door.tasks();
-                let tasks = tasks.map_err(|error| explain(&door.address, error))?;
-                Ok((door, tasks))
-            });
-            match opened {
+            match self.open(listener, inherited) {
                 Ok((door, tasks)) => {
                     ajar.doors.push(door);
                     ajar.tasks.extend(tasks);
@@ -115,15 +106,40 @@ impl Doors {
         }
     }
 
-    fn sockets(
+    fn open(
         &self,
-        listener: &Listener,
+        listener: &Arc<Listener>,
         inherited: &mut Inherited,
-        ours: &[Address],
-    ) -> Result<Bound, BindError> {
-        match inherited.remove(&*listener.key) {
-            Some((address, sockets)) => adopt(address, sockets, self.workers.len()),
-            None => bind(&listener.address, self.workers.len(), ours),
+    ) -> Result<(Arc<Door>, Tasks), BindError> {
+        let bound = match inherited.remove(&*listener.key) {
+            Some((address, sockets)) => adopt(address, sockets, self.workers)?,
+            None => bind(&listener.address, self.workers, &self.ours)?,
+        };
+        let door = Arc::new(Door::new(listener, bound, self.workers));
+        let tasks = door
+            .tasks()
+            .map_err(|error| explain(&door.address, error))?;
+        Ok((door, tasks))
+    }
+}
+
+impl Doors {
+    /// No door yet, for workers that are told so.
+    pub fn new(workers: Vec<UnboundedSender<Task>>) -> Self {
+        Self {
+            workers,
+            open: Vec::new(),
+            parting: Vec::new(),
+            closed: false,
+        }
+    }
+
+    /// What is open now, for who gets the sockets of what is not.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            workers: self.workers.len(),
+            open: self.open.iter().map(|door| Arc::from(door.key())).collect(),
+            ours: self.open.iter().map(|door| door.address.clone()).collect(),
         }
     }
 
@@ -157,7 +173,10 @@ impl Doors {
             // A worker ends only with the process.
             let _ = self.workers[worker].send(task);
         }
-        self.open.extend(ajar.doors.iter().cloned());
+        for door in &ajar.doors {
+            door.own();
+            self.open.push(Arc::clone(door));
+        }
         for door in &closed {
             door.close(Queue::Take);
             parting.extend(door.guests());
@@ -181,11 +200,6 @@ impl Doors {
             tokio::time::sleep(PARTING).await;
             tell(&guests, Word::Leave);
         });
-    }
-
-    /// Where the doors are.
-    pub fn addresses(&self) -> Vec<Address> {
-        self.open.iter().map(|door| door.address.clone()).collect()
     }
 
     /// Whether all doors were closed: the process ends.

@@ -10,6 +10,11 @@ use crate::config::Diagnostics;
 use crate::config::diagnostics::Severity;
 use crate::pool::Address;
 
+/// The exit code of a new process that did not come to take over.
+pub const UPGRADE: u8 = 7;
+/// The exit code for what should not happen.
+pub const UNEXPECTED: u8 = 10;
+
 /// Why a process did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -86,8 +91,8 @@ impl StartError {
             Self::App(_) => 3,
             Self::Control(_) | Self::Directory(_) => 5,
             Self::AccessLog { .. } | Self::PidFile { .. } => 6,
-            Self::TakeOver(_) => 7,
-            Self::Other(_) => 10,
+            Self::TakeOver(_) => UPGRADE,
+            Self::Other(_) => UNEXPECTED,
         }
     }
 }

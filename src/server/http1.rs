@@ -15,7 +15,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::connection::Connection;
 use super::head::{self, Found, Head};
-use super::stay::LAST_CALL;
+use super::stay::{LAST_CALL, PARTING};
 use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::watch as watched;
@@ -35,10 +35,12 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     let watchdog = Arc::new(Watchdog::default());
     let mut served: u32 = 0;
     let mut skipped = false;
+    // Until when it waits although it must not stay: its last answer did not say so.
+    let mut untold = None;
     loop {
         if connection.input().is_empty() {
             let patience = {
-                let times = &about.door.listener().timeouts;
+                let times = &about.door.listener_now().timeouts;
                 if served == 0 {
                     times.first_byte
                 } else {
@@ -49,7 +51,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             let heard = tokio::select! {
                 biased;
                 heard = fast_timeout(patience, connection.fill()) => heard,
-                () = about.stay.overdue(LAST_LOOK) => return Ended::Closed,
+                () = about.stay.overdue(LAST_LOOK, untold) => return Ended::Closed,
             };
             match heard {
                 Ok(Ok(length)) if length > 0 => {}
@@ -63,12 +65,12 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         }
         skipped = false;
         let since = Instant::now();
-        let listener = about.door.listener();
+        let listener = about.door.listener_now();
         let reading = Box::pin(read_head(&mut connection, &listener, served == 0));
         let read = tokio::select! {
             biased;
             read = reading => read,
-            () = about.stay.overdue(LAST_CALL) => return Ended::Closed,
+            () = about.stay.overdue(LAST_CALL, untold) => return Ended::Closed,
         };
         let head = match read {
             Ok(Read::Head(head)) => head,
@@ -108,6 +110,9 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             return Ended::Closed;
         };
         connection = same;
+        if about.stay.is_over() {
+            untold = Instant::now().checked_add(PARTING);
+        }
     }
 }
 
@@ -128,12 +133,12 @@ fn session(
         session.set_keepalive_reuses_remaining(Some(most.saturating_sub(served)));
     }
     session.set_read_timeout(Some(listener.timeouts.body));
-    session.set_total_drain_timeout(Some(DRAIN));
+    session.set_total_drain_timeout(Some(REST));
     session
 }
 
 /// How long the rest of a body may take that nobody reads, before the connection is used again.
-const DRAIN: Duration = Duration::from_secs(5);
+const REST: Duration = Duration::from_secs(5);
 
 enum Read {
     Head(Head),

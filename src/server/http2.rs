@@ -49,26 +49,38 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         biased;
         begun = preface => begun,
         // Nothing was asked yet, so nothing is lost.
-        () = about.stay.overdue(LAST_CALL) => return,
+        () = about.stay.overdue(LAST_CALL, None) => return,
     };
     let Ok(Ok(mut http2)) = begun else {
         return;
     };
     let open = Arc::new(Open::default());
+    let mut last = std::pin::pin!(about.stay.until(Word::Last));
     let mut ending = false;
+    let mut gone = std::pin::pin!(about.stay.overdue(FAREWELL, None));
+    let mut leaving = false;
     let mut served: u32 = 0;
     let mut malformed = 0;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = about.stay.until(Word::Last), if !ending => {
+            () = &mut last, if !ending => {
                 http2.graceful_shutdown();
                 ending = true;
                 continue;
             }
+            // A client that does not answer the PING of a graceful end could go on for ever.
+            () = &mut gone, if !leaving => {
+                leaving = true;
+                continue;
+            }
             accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
-            () = open.idle_for(if ending { FAREWELL } else { times.idle }) => {
-                if ending {
+            () = open.idle_for(match (leaving, ending) {
+                (true, _) => Duration::ZERO,
+                (false, true) => FAREWELL,
+                (false, false) => times.idle,
+            }) => {
+                if ending || leaving {
                     return;
                 }
                 // Told that nothing more is accepted, a client that is still there closes; else the next round does.
@@ -78,11 +90,12 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             }
         };
         match accepted {
+            // Reset, for it came after the last word.
+            Ok(Some(H2Accept::Session(_))) if leaving => {}
             Ok(Some(H2Accept::Session(mut session))) => {
                 // A client that keeps its window closed never lets the connection itself stall.
                 session.set_write_timeout(Some(times.write));
                 served += 1;
-                // A client that does not answer the PING of a graceful end could go on for ever.
                 let most = |most: u32| served > most.saturating_add(streams);
                 if requests.is_some_and(most) {
                     return;

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::socket::Socket as Stream;
+use super::socket_file::{self, SocketError, SocketFile};
 use crate::pool::Address;
 
 /// The kernel's queue of connections that nobody has accepted yet; it takes no more than `net.core.somaxconn`.
@@ -39,6 +40,15 @@ impl ListeningSocket {
     }
 }
 
+impl AsFd for ListeningSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
 /// The sockets of one listener.
 #[derive(Debug)]
 pub struct Bound {
@@ -46,6 +56,8 @@ pub struct Bound {
     pub address: Address,
     /// One for each worker.
     pub sockets: Vec<ListeningSocket>,
+    /// Of a Unix socket.
+    pub file: Option<SocketFile>,
 }
 
 /// Why an address can't be listened on.
@@ -93,10 +105,25 @@ pub enum BindError {
 pub fn bind(address: &Address, shards: usize, ours: &[Address]) -> Result<Bound, BindError> {
     let shared = ours.iter().any(|own| own.overlaps(address));
     match address {
-        Address::Inet(inet) => bind_tcp(*inet, shards, shared),
-        Address::Unix(path) => bind_unix(path, shards),
+        Address::Inet(inet) => {
+            bind_tcp(*inet, shards, shared).map_err(|error| explain(address, error))
+        }
+        Address::Unix(path) => bind_unix(path, shards).map_err(|error| match error {
+            SocketError::InUse => taken(address),
+            SocketError::NoSocket => BindError::NoSocket(address.clone()),
+            SocketError::Other(error) => explain(address, error),
+        }),
     }
-    .map_err(|error| explain(address, error))
+}
+
+fn taken(address: &Address) -> BindError {
+    BindError::Taken {
+        address: address.clone(),
+        what: match address {
+            Address::Inet(inet) => format!("port {}", inet.port()),
+            Address::Unix(path) => path.display().to_string(),
+        },
+    }
 }
 
 /// Makes the sockets of a predecessor this process's own: as many as there are, and more where there are fewer than
@@ -123,28 +150,30 @@ pub fn adopt(
         Ok(())
     };
     more().map_err(|error| explain(&address, error))?;
-    Ok(Bound { address, sockets })
+    let file = match &address {
+        // The predecessor's, until it has gone. One that somebody has removed stays away.
+        Address::Unix(path) => SocketFile::at(path).ok(),
+        Address::Inet(_) => None,
+    };
+    Ok(Bound {
+        address,
+        sockets,
+        file,
+    })
 }
 
 /// Why an address can't be had, in words for an operator.
 pub fn explain(address: &Address, source: io::Error) -> BindError {
-    let address = address.clone();
     match source.kind() {
-        io::ErrorKind::AddrInUse if matches!(&address, Address::Unix(path) if !is_socket(path)) => {
-            BindError::NoSocket(address)
+        io::ErrorKind::AddrInUse => taken(address),
+        io::ErrorKind::PermissionDenied if matches!(address, Address::Inet(inet) if inet.port() < 1024) => {
+            BindError::NotPermitted(address.clone())
         }
-        io::ErrorKind::AddrInUse => {
-            let what = match &address {
-                Address::Inet(inet) => format!("port {}", inet.port()),
-                Address::Unix(path) => path.display().to_string(),
-            };
-            BindError::Taken { address, what }
-        }
-        io::ErrorKind::PermissionDenied if matches!(&address, Address::Inet(inet) if inet.port() < 1024) => {
-            BindError::NotPermitted(address)
-        }
-        io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress(address),
-        _ => BindError::Other { address, source },
+        io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress(address.clone()),
+        _ => BindError::Other {
+            address: address.clone(),
+            source,
+        },
     }
 }
 
@@ -176,6 +205,7 @@ fn bind_tcp(address: SocketAddr, shards: usize, shared: bool) -> io::Result<Boun
     Ok(Bound {
         address: Address::Inet(address),
         sockets,
+        file: None,
     })
 }
 
@@ -197,15 +227,8 @@ fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn bind_unix(path: &Arc<std::path::PathBuf>, shards: usize) -> io::Result<Bound> {
-    let first = match UnixListener::bind(path.as_path()) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
-            std::fs::remove_file(path.as_path())?;
-            UnixListener::bind(path.as_path())?
-        }
-        bound => bound?,
-    };
-    first.set_nonblocking(true)?;
+fn bind_unix(path: &Arc<PathBuf>, shards: usize) -> Result<Bound, SocketError> {
+    let (first, file) = socket_file::bind(path)?;
     let mut sockets = Vec::with_capacity(shards);
     for _ in 1..shards {
         sockets.push(ListeningSocket::Unix(first.try_clone()?));
@@ -214,17 +237,8 @@ fn bind_unix(path: &Arc<std::path::PathBuf>, shards: usize) -> io::Result<Bound>
     Ok(Bound {
         address: Address::Unix(Arc::clone(path)),
         sockets,
+        file: Some(file),
     })
-}
-
-fn is_socket(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
-}
-
-/// Whether a socket's file was left behind by a process that is gone.
-fn is_abandoned(path: &Path) -> bool {
-    is_socket(path)
-        && matches!(UnixStream::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// A listening socket in a runtime.
@@ -280,37 +294,43 @@ impl Acceptor {
         }
     }
 
-    /// Closes it, and gives the connections that were waiting in the kernel's queue: a socket that is closed resets them.
-    pub fn close(self) -> Vec<Accepted> {
-        let mut rest = Vec::new();
-        // The sockets don't block, so either loop ends with the queue (or with the last descriptor).
+    /// Closes it, and takes the connections that were waiting in the kernel's queue: a socket that is closed resets them.
+    pub fn close(self, mut take: impl FnMut(Accepted)) {
+        // The sockets don't block, so either loop ends with the queue, or with the last descriptor; the bound is there for
+        // a queue that is filled as fast as it is emptied.
         match self {
             Self::Tcp(listener) => {
                 let Ok(listener) = listener.into_std() else {
-                    return rest;
+                    return;
                 };
-                while let Ok((stream, peer)) = listener.accept() {
+                for _ in 0..BACKLOG {
+                    let Ok((stream, peer)) = listener.accept() else {
+                        return;
+                    };
                     if stream.set_nonblocking(true).is_ok()
                         && let Ok(stream) = TcpStream::from_std(stream)
+                        && let Some(accepted) = of_tcp(stream, peer)
                     {
-                        rest.extend(of_tcp(stream, peer));
+                        take(accepted);
                     }
                 }
             }
             Self::Unix(listener) => {
                 let Ok(listener) = listener.into_std() else {
-                    return rest;
+                    return;
                 };
-                while let Ok((stream, _)) = listener.accept() {
+                for _ in 0..BACKLOG {
+                    let Ok((stream, _)) = listener.accept() else {
+                        return;
+                    };
                     if stream.set_nonblocking(true).is_ok()
                         && let Ok(stream) = tokio::net::UnixStream::from_std(stream)
                     {
-                        rest.push((Stream::from(stream), None, None));
+                        take((Stream::from(stream), None, None));
                     }
                 }
             }
         }
-        rest
     }
 }
 

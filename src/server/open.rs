@@ -83,13 +83,13 @@ pub async fn open(
     let write_limit = listener.timeouts.write;
     let about = Arc::new(About {
         door,
-        stay: stay.clone(),
+        stay,
         peer,
         local_port,
         tls,
     });
     let digest = About::digest(&about).map_err(|_| RefusedReason::TlsHandshake)?;
-    let connection = Box::new(Connection::new(wire, ahead, write_limit, digest, stay));
+    let connection = Box::new(Connection::new(wire, ahead, write_limit, digest));
     Ok(Opened {
         connection,
         http2,

@@ -1,10 +1,10 @@
 //! What does the configuration say now, and can it be used?
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::watcher::Seen;
+use super::watcher::Watched;
 use crate::config::load::{self, Loaded};
 use crate::config::{Config, Diagnostics};
 use crate::snapshot::{Fingerprints, Snapshot, Unread, compile, fingerprint};
@@ -27,19 +27,9 @@ pub struct Prepared {
     pub watched: Watched,
 }
 
-/// Files that a configuration is read from.
-#[derive(Clone, Debug, Default)]
-pub struct Watched {
-    /// Files of the configuration, certificates and keys.
-    pub files: Vec<PathBuf>,
-    /// Patterns by which files are looked for.
-    pub patterns: Vec<String>,
-    /// What they looked like, if somebody wants to know when they change.
-    pub seen: Option<Seen>,
-}
-
 /// Reads and compiles the configuration whose main file is `path`.
 pub fn prepare(path: &Path, state: &State) -> Prepared {
+    let begun = SystemTime::now();
     let mut diagnostics = Diagnostics::default();
     let loaded = load::load(path, &environment, &mut diagnostics);
     let mut prepared = prepare_loaded(loaded, diagnostics, state);
@@ -47,9 +37,7 @@ pub fn prepare(path: &Path, state: &State) -> Prepared {
     if watched.files.is_empty() {
         watched.files.push(path.to_owned());
     }
-    if !prepared.config.runtime.watch.is_zero() {
-        watched.seen = Some(Seen::of(&watched.files, &watched.patterns));
-    }
+    watched.look(begun);
     prepared
 }
 
@@ -94,7 +82,7 @@ pub fn prepare_loaded(
         watched: Watched {
             files,
             patterns: loaded.patterns,
-            seen: None,
+            ..Watched::default()
         },
     }
 }

@@ -9,7 +9,9 @@ use tokio::sync::watch;
 
 use super::doors::Doors;
 use super::live::Live;
-use super::prepare::Watched;
+use super::upgrade::Former;
+use super::watcher::Watched;
+use super::worker::Task;
 use crate::admin::Askers;
 use crate::config::Config;
 use crate::snapshot::Snapshot;
@@ -40,6 +42,8 @@ pub struct Process {
     pub starting: Arc<Live>,
     /// Whether the process was asked to end.
     stopping: watch::Sender<bool>,
+    /// The process that was succeeded.
+    former: Mutex<Option<Former>>,
     /// The process that has taken over, once there is one.
     successor: watch::Sender<Option<Successor>>,
 }
@@ -75,6 +79,7 @@ impl Process {
             turn: tokio::sync::Mutex::default(),
             starting: Arc::default(),
             stopping: watch::Sender::new(false),
+            former: Mutex::default(),
             successor: watch::Sender::new(None),
         }
     }
@@ -82,6 +87,30 @@ impl Process {
     /// The doors; to be held for a moment only.
     pub fn doors(&self) -> MutexGuard<'_, Doors> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes idle connections to endpoints that the generation in force does not have.
+    pub fn forget_endpoints(&self) {
+        let known = Arc::new(self.snapshot.load().peers());
+        self.doors()
+            .tell_workers(|| Task::KeepEndpoints(Arc::clone(&known)));
+    }
+
+    /// Opens the access log anew, because it was moved away; those of processes before this one as well.
+    pub fn reopen_logs(&self, who: &str) {
+        if let Some(log) = &self.snapshot.load().access_log {
+            log.reopen();
+            log::info!("{who}: the access log is opened anew");
+        }
+        if let Some(former) = &*self.former.lock().unwrap_or_else(PoisonError::into_inner) {
+            former.reopen();
+        }
+    }
+
+    /// Says which process this one has succeeded.
+    pub fn follows(&self, former: Former) {
+        let mut known = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(former);
     }
 
     /// Keeps what removes a file when it is dropped, for as long as the process runs.
@@ -119,6 +148,11 @@ impl Process {
     /// Whether another process has taken over.
     pub fn is_succeeded(&self) -> bool {
         self.successor.borrow().is_some()
+    }
+
+    /// Whether it will end, one way or the other.
+    pub fn is_leaving(&self) -> bool {
+        self.is_stopping() || self.is_succeeded()
     }
 
     /// Says that another process has taken over.

@@ -9,14 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::doors::{Ajar, Inherited, NotBound};
-use super::prepare::{Prepared, Source, Watched};
+use super::prepare::{Prepared, Source};
 use super::process::Process;
 use super::run;
 use super::supervisor::Supervisor;
-use super::watcher::Seen;
-use super::worker::Task;
 use crate::admin::{AdminDoor, OpenAdmin, ReloadReport, ReloadResult};
-use crate::config::diff::{self, Difference};
+use crate::config::diff;
 use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::pool::discovery::{Lookup, keep_resolved, resolve_unknown};
 use crate::snapshot::{Fingerprints, Snapshot};
@@ -123,6 +121,9 @@ impl Reloader {
     async fn reload(&mut self, who: &str) -> ReloadReport {
         let process = Arc::clone(&self.process);
         let _turn = process.turn.lock().await;
+        if process.is_leaving() {
+            return self.rejected(vec!["the process is stopping".to_owned()]);
+        }
         self.supervisor.reloading();
         let report = match self.try_reload().await {
             Ok(report) | Err(report) => report,
@@ -132,18 +133,17 @@ impl Reloader {
             .state
             .metrics
             .reloaded(report.result, SystemTime::now());
-        self.supervisor.ready(&format!(
-            "generation {}, last reload {}",
-            report.generation,
-            report.result.as_str()
-        ));
+        if !process.is_leaving() {
+            self.supervisor.ready(&format!(
+                "generation {}, last reload {}",
+                report.generation,
+                report.result.as_str()
+            ));
+        }
         report
     }
 
     async fn try_reload(&mut self) -> Result<ReloadReport, ReloadReport> {
-        if self.process.doors().are_closed() {
-            return Err(self.rejected(vec!["the process is stopping".to_owned()]));
-        }
         let (source, state) = (Arc::clone(&self.source), Arc::clone(&self.process.state));
         // Not on this thread: the admin listener goes on answering meanwhile.
         let Ok(prepared) = tokio::task::spawn_blocking(move || source(&state)).await else {
@@ -156,7 +156,14 @@ impl Reloader {
             hash,
             watched,
         } = prepared;
-        self.watch(watched);
+        let former = self.process.watched.load_full();
+        // What is refused may have been read in part: what was read before is watched on.
+        let watched = if snapshot.is_some() {
+            watched
+        } else {
+            watched.with(&former)
+        };
+        self.process.watched.store(Arc::new(watched));
         let Some(snapshot) = snapshot else {
             return Err(self.rejected(lines(&diagnostics)));
         };
@@ -181,23 +188,8 @@ impl Reloader {
         report.diagnostics = lines(&diagnostics);
         report.changes = difference.changes.iter().map(ToString::to_string).collect();
         report.changes.extend(files);
-        self.swap(config, ready, old, &difference, &mut report);
+        self.swap(config, ready, old, &mut report);
         Ok(report)
-    }
-
-    /// A configuration that is refused may have been read in part: what was read before is watched on.
-    fn watch(&self, mut watched: Watched) {
-        let before = self.process.watched.load();
-        watched.files.extend(before.files.iter().cloned());
-        watched.files.sort();
-        watched.files.dedup();
-        watched.patterns.extend(before.patterns.iter().cloned());
-        watched.patterns.sort();
-        watched.patterns.dedup();
-        watched.seen = watched
-            .seen
-            .map(|_| Seen::of(&watched.files, &watched.patterns));
-        self.process.watched.store(Arc::new(watched));
     }
 
     /// Gets everything that can fail.
@@ -217,14 +209,17 @@ impl Reloader {
                 .map_err(|error| self.rejected(vec![error.to_string()]))?
                 .map(Arc::new)
         };
-        let (ajar, admin) = {
-            let doors = self.process.doors();
-            let ours = doors.addresses();
-            let ajar = doors.prepare(&snapshot.listeners, &mut Inherited::new());
-            let admin = self
-                .admin
-                .prepare(snapshot.admin.as_ref(), &ours, &mut Inherited::new());
+        let plan = self.process.doors().plan();
+        let (listeners, address) = (snapshot.listeners.clone(), snapshot.admin.clone());
+        let admin = Arc::clone(&self.admin);
+        // The system may take its time.
+        let bound = tokio::task::spawn_blocking(move || {
+            let ajar = plan.prepare(&listeners, &mut Inherited::new());
+            let admin = admin.prepare(address.as_ref(), &plan.ours, &mut Inherited::new());
             (ajar, admin)
+        });
+        let Ok((ajar, admin)) = bound.await else {
+            return Err(self.rejected(vec!["opening it failed in an unexpected way".to_owned()]));
         };
         let mut problems = Diagnostics::default();
         let ajar = ajar.map_err(|failed| not_bound(config, &failed, &mut problems));
@@ -254,7 +249,6 @@ impl Reloader {
         config: Config,
         mut ready: Ready,
         old: Arc<Snapshot>,
-        difference: &Difference,
         report: &mut ReloadReport,
     ) {
         let process = &self.process;
@@ -286,7 +280,7 @@ impl Reloader {
             log::info!("{line}");
             report.changes.push(line);
         }
-        if difference.changes.iter().any(|change| change.name == "log") {
+        if config.log != process.config.load().log {
             let (format, level) = (run::log_format(&config), config.log.level.as_str());
             if let Err(error) = self.log.change(format, level) {
                 log::error!("process log: {error}");
@@ -294,7 +288,10 @@ impl Reloader {
         }
         self.lookups = Lookups::start(&snapshot, &process.state);
         process.state.forget_unused();
-        process.doors().tell_workers(|| Task::ForgetEndpoints);
+        let lookups = snapshot.lookups.iter();
+        let names = lookups.flat_map(|lookup| lookup.source.names());
+        process.state.names.keep_only(&names.collect());
+        process.forget_endpoints();
         process.config.store(Arc::new(config));
         let metrics = &process.state.metrics;
         metrics.configured(report.generation, ready.hash, SystemTime::now());
@@ -372,7 +369,7 @@ fn lines(diagnostics: &Diagnostics) -> Vec<String> {
 }
 
 /// Files with another content under the same name; what was added or removed is told by the configuration.
-fn changed_files(old: &Fingerprints, new: &Fingerprints) -> Vec<String> {
+pub fn changed_files(old: &Fingerprints, new: &Fingerprints) -> Vec<String> {
     let changed = |(path, now): &(&std::path::PathBuf, &crate::snapshot::Fingerprint)| {
         old.get(*path).is_some_and(|before| before != *now)
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::directory::{AUTO, Directory};
 use super::doors::{Doors, Inherited};
@@ -16,7 +16,7 @@ use super::pid_file::PidFile;
 use super::prepare::{Prepared, Source};
 use super::process::Process;
 use super::reload::{Lookups, Reloader, Reloads};
-use super::service::{Edge, Opening};
+use super::service::{Control, Edge, Opening, OwnPid};
 use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::upgrade::{NewProcess, Predecessor, Upgrader, Upgrades};
@@ -118,14 +118,11 @@ fn start(
     let (tasks, workers): (Vec<_>, Vec<_>) =
         (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
     let doors = Doors::new(tasks);
-    let ajar = doors
+    let mut plan = doors.plan();
+    plan.succeed(&inherited);
+    let ajar = plan
         .prepare(&snapshot.listeners, &mut inherited)
         .map_err(StartError::Listeners)?;
-    let ours: Vec<Address> = ajar
-        .doors()
-        .iter()
-        .map(|door| door.address.clone())
-        .collect();
     let wanted = snapshot.admin.clone();
     state
         .metrics
@@ -147,9 +144,10 @@ fn start(
         process: Arc::clone(&process),
         reloads: reloads.clone(),
         upgrades: None,
+        comparing: Semaphore::new(1),
     })));
     let open_admin = admin
-        .prepare(wanted.as_ref(), &ours, &mut inherited)
+        .prepare(wanted.as_ref(), &plan.ours, &mut inherited)
         .map_err(StartError::Admin)?;
     let directory = match &launch.path {
         Some(path) => directory(&runtime.directory.value, path)?,
@@ -157,17 +155,14 @@ fn start(
     };
     let succeeds = predecessor.is_some();
     let control = match &directory {
-        // The predecessor's is replaced when it has agreed to go.
-        Some(directory) if !succeeds => control(directory, &runtime.directory.value)?,
-        _ => None,
+        Some(directory) if succeeds => Control::OfPredecessor(directory.clone()),
+        Some(directory) => control(directory, &runtime.directory.value)?,
+        None => Control::None,
     };
-    let pid_file = runtime.pid_file.map(|path| PathBuf::from(path.value));
-    let written = match &pid_file {
-        Some(path) if !succeeds => Some(PidFile::write(path).map_err(|source| {
-            let path = path.display().to_string();
-            StartError::PidFile { path, source }
-        })?),
-        _ => None,
+    let pid_file = match runtime.pid_file {
+        Some(path) if succeeds => OwnPid::OfPredecessor(path.value.into()),
+        Some(path) => pid_file(&path.value)?,
+        None => OwnPid::None,
     };
     let supervisor = Arc::new(Supervisor::from_environment());
     let upgrades = Upgrades::new(Upgrader {
@@ -190,10 +185,8 @@ fn start(
             predecessor: predecessor.take(),
             ajar,
             admin: open_admin,
-            directory,
             control,
             pid_file,
-            written,
             requests,
             retiring,
         }),
@@ -256,14 +249,24 @@ fn directory(configured: &str, path: &Path) -> Result<Option<Directory>, StartEr
     }
 }
 
-fn control(directory: &Directory, configured: &str) -> Result<Option<ControlSocket>, StartError> {
-    match ControlSocket::open(directory, false) {
-        Ok(control) => Ok(Some(control)),
+fn control(directory: &Directory, configured: &str) -> Result<Control, StartError> {
+    match ControlSocket::open(directory) {
+        Ok(control) => Ok(Control::Open(control)),
         Err(error) if configured == AUTO => {
             log::warn!("without a control socket: {error}; see `runtime.directory`");
-            Ok(None)
+            Ok(Control::None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+fn pid_file(path: &str) -> Result<OwnPid, StartError> {
+    match PidFile::write(Path::new(path)) {
+        Ok(file) => Ok(OwnPid::Written(file)),
+        Err(source) => Err(StartError::PidFile {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

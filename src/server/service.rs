@@ -1,6 +1,8 @@
 //! How does Pingora's server run ours? As one service: it starts the workers, each a thread with a runtime of its own,
 //! opens the doors, and does the work that belongs to no request.
 
+use std::collections::HashSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,10 +10,11 @@ use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::directory::Directory;
 use super::doors::Ajar;
+use super::exit;
 use super::pid_file::PidFile;
 use super::process::Process;
 use super::reload::{Lookups, RESOLVE_LIMIT, Reloader, Reloads, Requests};
@@ -54,22 +57,45 @@ pub struct Opening {
     pub ajar: Ajar,
     /// Where the admin listener goes.
     pub admin: OpenAdmin,
-    /// Where the control socket goes.
-    pub directory: Option<Directory>,
-    /// The control socket, unless the predecessor still has it.
-    pub control: Option<ControlSocket>,
-    /// Where the PID file goes.
-    pub pid_file: Option<PathBuf>,
-    /// The PID file, unless it is the predecessor's still.
-    pub written: Option<PidFile>,
+    /// The control socket.
+    pub control: Control,
+    /// The PID file.
+    pub pid_file: OwnPid,
     /// Requests for reloads.
     pub requests: Requests,
     /// Generations that are not in force any more.
     pub retiring: mpsc::UnboundedReceiver<Arc<Snapshot>>,
 }
 
+/// The control socket of a process that begins.
+pub enum Control {
+    /// It is open.
+    Open(ControlSocket),
+    /// It is to be taken over when the predecessor has agreed to go.
+    OfPredecessor(Directory),
+    /// There is none.
+    None,
+}
+
+/// The PID file of a process that begins.
+pub enum OwnPid {
+    /// It is there.
+    Written(PidFile),
+    /// It is to be taken over when the predecessor has agreed to go.
+    OfPredecessor(PathBuf),
+    /// There is none.
+    None,
+}
+
+/// Runs what waits for another process where that holds nobody up.
+async fn waiting<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
 impl Edge {
-    fn start_workers(&mut self) -> std::io::Result<()> {
+    fn start_workers(&mut self) -> io::Result<()> {
         for (number, tasks) in self.workers.drain(..).enumerate() {
             let (conf, snapshot, live) = (
                 Arc::clone(&self.conf),
@@ -92,42 +118,43 @@ impl Edge {
     }
 
     /// From here on the process serves.
-    async fn open(&mut self, opening: Opening) -> std::io::Result<()> {
+    async fn open(&mut self, opening: Opening) -> io::Result<()> {
         let process = Arc::clone(&self.process);
         let snapshot = process.snapshot.load_full();
         resolve_unknown(&snapshot.lookups, &process.state, RESOLVE_LIMIT).await;
         let doors = opening.ajar.doors();
         for door in doors {
-            log::info!(
-                "listener {} is listening on {}",
-                door.listener().name,
-                door.address
-            );
+            let name = &door.listener().name;
+            log::info!("listener {name} is listening on {}", door.address);
         }
-        let mut predecessor = opening.predecessor;
-        if let Some(predecessor) = &mut predecessor {
-            let keys = doors.iter().map(|door| door.key().to_owned());
-            // The only thing there is to do now, so this thread may wait for it.
-            predecessor.ready(keys.chain(opening.admin.key()).collect())?;
-        }
-        let moved = process
+        let keys = doors.iter().map(|door| door.key().to_owned());
+        let keys: Vec<String> = keys.chain(opening.admin.key()).collect();
+        let predecessor = match opening.predecessor {
+            Some(mut predecessor) => Some(
+                waiting(move || {
+                    predecessor.ready(keys)?;
+                    Ok(predecessor)
+                })
+                .await?,
+            ),
+            None => None,
+        };
+        process
             .doors()
-            .change(opening.ajar, &snapshot.listeners, &Default::default());
-        log::debug!("{} doors are open", moved.opened.len());
+            .change(opening.ajar, &snapshot.listeners, &HashSet::new());
         if let Some(line) = self.admin.change(opening.admin) {
             log::info!("{line}");
         }
-        self.open_files(
-            opening.directory,
-            opening.control,
-            opening.pid_file,
-            opening.written,
-        );
         process.readiness.set_serving(true);
         if let Some(predecessor) = predecessor {
             let gauge = process.state.metrics.predecessor_connections.clone();
-            predecessor.serving(gauge);
+            if let Some(former) = waiting(move || predecessor.serving(gauge)).await? {
+                process.follows(former);
+            }
         }
+        // Only now is it sure that these are this process's to take.
+        self.take_control(opening.control);
+        self.take_pid_file(opening.pid_file);
         let generation = snapshot.generation;
         self.supervisor.ready(&format!("generation {generation}"));
         self.start_tasks(opening.requests, opening.retiring, &snapshot);
@@ -135,38 +162,39 @@ impl Edge {
         Ok(())
     }
 
-    fn open_files(
-        &self,
-        directory: Option<Directory>,
-        control: Option<ControlSocket>,
-        pid_file: Option<PathBuf>,
-        written: Option<PidFile>,
-    ) {
-        // A process that has taken over serves, whatever becomes of its files.
-        let complain = |what: &str, error: &dyn std::fmt::Display| log::error!("{what}: {error}");
-        let control = control.or_else(|| {
-            ControlSocket::open(directory.as_ref()?, true)
-                .inspect_err(|error| complain("control socket", error))
-                .ok()
-        });
-        if let Some(mut control) = control {
-            let view = View {
-                process: Arc::clone(&self.process),
-                reloads: self.reloads.clone(),
-                upgrades: Some(self.upgrades.clone()),
-            };
-            if let Err(error) = control.serve(Arc::new(view)) {
-                complain("control socket", &error);
+    /// A process that has taken over serves, whatever becomes of its files.
+    fn take_control(&self, control: Control) {
+        let opened = match control {
+            Control::Open(control) => Ok(control),
+            Control::OfPredecessor(directory) => ControlSocket::take_over(&directory),
+            Control::None => return,
+        };
+        let view = View {
+            process: Arc::clone(&self.process),
+            reloads: self.reloads.clone(),
+            upgrades: Some(self.upgrades.clone()),
+            comparing: Semaphore::new(1),
+        };
+        match opened {
+            Ok(mut control) => {
+                if let Err(error) = control.serve(Arc::new(view)) {
+                    log::error!("control socket: {error}");
+                }
+                self.process.keep(control);
             }
-            self.process.keep(control);
+            Err(error) => log::error!("control socket: {error}"),
         }
-        let written = written.or_else(|| {
-            PidFile::write(pid_file.as_ref()?)
-                .inspect_err(|error| complain("PID file", error))
-                .ok()
-        });
-        if let Some(written) = written {
-            self.process.keep(written);
+    }
+
+    fn take_pid_file(&self, pid_file: OwnPid) {
+        let written = match pid_file {
+            OwnPid::Written(file) => Ok(file),
+            OwnPid::OfPredecessor(path) => PidFile::write(&path),
+            OwnPid::None => return,
+        };
+        match written {
+            Ok(file) => self.process.keep(file),
+            Err(error) => log::error!("PID file: {error}"),
         }
     }
 
@@ -186,7 +214,7 @@ impl Edge {
         alive.set(1);
         tokio::spawn(retired::keep(retiring, alive, move || {
             process.state.forget_unused();
-            process.doors().tell_workers(|| Task::ForgetEndpoints);
+            process.forget_endpoints();
         }));
     }
 }
@@ -197,13 +225,13 @@ impl Service for Edge {
         if let Err(error) = self.start_workers() {
             // Without its threads the process would look alive and serve nobody.
             log::error!("worker: {error}");
-            std::process::exit(1);
+            std::process::exit(exit::UNEXPECTED.into());
         }
         if let Some(opening) = self.opening.take()
             && let Err(error) = self.open(opening).await
         {
             log::error!("upgrade: the old process did not hand over: {error}");
-            std::process::exit(7);
+            std::process::exit(exit::UPGRADE.into());
         }
         // Ends with the process; the workers are stopped by their own word.
         let _ = shutdown.changed().await;

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::process::Process;
 use super::reload::Reloads;
-use super::stop::{Cause, drain};
+use super::stop::{Cause, end};
 use super::supervisor::Supervisor;
 use super::upgrade::Upgrades;
 
@@ -77,30 +77,34 @@ impl Signals {
                     log::info!("process {} has taken over: stopping", successor.pid);
                     break Cause::Succeeded(successor);
                 }
-                _ = reopen.recv() => {
-                    if let Some(log) = &self.process.snapshot.load().access_log {
-                        log.reopen();
-                        log::info!("SIGUSR1: the access log is opened anew");
-                    }
-                }
+                _ = reopen.recv() => self.process.reopen_logs("SIGUSR1"),
                 _ = hangup.recv() => self.reloads.request("SIGHUP"),
                 _ = upgrade.recv() => self.upgrades.request("SIGUSR2"),
             }
         };
-        self.end(cause, [&mut terminate, &mut quit, &mut interrupt])
-            .await;
+        self.end(
+            cause,
+            [&mut terminate, &mut quit, &mut interrupt, &mut reopen],
+        )
+        .await;
         Ok(())
     }
 
     /// Ends in good order, unless another signal comes. A process that only finishes what a successor left to it may still
     /// be asked to stop: then the grace of a stop begins.
-    async fn end(&self, mut cause: Cause, [terminate, quit, interrupt]: [&mut Signal; 3]) {
+    async fn end(&self, mut cause: Cause, [terminate, quit, interrupt, reopen]: [&mut Signal; 4]) {
         loop {
-            let signal = tokio::select! {
-                () = drain(&self.process, &cause) => return,
-                _ = terminate.recv() => "SIGTERM",
-                _ = quit.recv() => "SIGQUIT",
-                _ = interrupt.recv() => return log::warn!("SIGINT: leaving at once"),
+            let signal = {
+                let mut ending = std::pin::pin!(end(&self.process, &cause));
+                loop {
+                    tokio::select! {
+                        () = &mut ending => return,
+                        _ = terminate.recv() => break "SIGTERM",
+                        _ = quit.recv() => break "SIGQUIT",
+                        _ = interrupt.recv() => return log::warn!("SIGINT: leaving at once"),
+                        _ = reopen.recv() => self.process.reopen_logs("SIGUSR1"),
+                    }
+                }
             };
             if cause == Cause::Asked {
                 return log::warn!("{signal} again: leaving at once");

@@ -1,11 +1,15 @@
 //! May a connection stay? Whoever closes a listening address, or ends the process, tells its connections step by step.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 /// How long what has begun, a handshake or a header, may still take when waiting connections go.
 pub const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// How long a connection that must not stay may wait for one more request, which is then answered with the word that it
+/// is the last. Closing at once could cross with a request on its way (RFC 9112 §9.5).
+pub const PARTING: Duration = Duration::from_secs(5);
 
 /// What a connection is told, from kind to hard. Each word includes those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,8 +20,10 @@ pub enum Word {
     /// The next answer is the last one and says so (`Connection: close`, GOAWAY). A connection that waits for a request
     /// may still get one: closing it now could cross with a request that is on its way.
     Last,
-    /// Whoever waits for a request goes.
+    /// Whoever waits for a request goes; who was not told with its last answer that it was the last, a little later.
     Leave,
+    /// Whoever waits for a request goes, told or not: nobody else would take the connection either.
+    Close,
     /// The grace is over: WebSockets say goodbye.
     Goodbye,
 }
@@ -70,11 +76,17 @@ impl Stay {
         let _ = self.0.clone().wait_for(|said| *said >= word).await;
     }
 
-    /// Resolves this long after those who wait were told to leave.
-    pub async fn overdue(&self, more: Duration) {
+    /// Resolves this long after those who wait were told to leave, or at `untold` if that is later and nobody is in a hurry.
+    pub async fn overdue(&self, more: Duration, untold: Option<Instant>) {
         self.until(Word::Leave).await;
         // Boxed: a parked connection holds this future for long.
-        Box::pin(tokio::time::sleep(more)).await;
+        Box::pin(async {
+            if let Some(untold) = untold {
+                let _ = tokio::time::timeout_at(untold.into(), self.until(Word::Close)).await;
+            }
+            tokio::time::sleep(more).await;
+        })
+        .await;
     }
 }
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::door::{Door, Queue};
-use super::doors::PARTING;
 use super::process::{Process, Successor};
-use super::stay::Word;
+use super::stay::{PARTING, Word};
 use crate::snapshot::Life;
 
 /// How long WebSockets may take to say goodbye when the grace is over.
@@ -23,27 +22,26 @@ pub enum Cause {
 }
 
 /// Lets everyone finish, and resolves when they have, or when the grace is over.
-pub async fn drain(process: &Process, cause: &Cause) {
+pub async fn end(process: &Process, cause: &Cause) {
     let life = process.snapshot.load().life;
     process.readiness.set_serving(false);
-    let (doors, grace, parting) = match cause {
-        Cause::Asked => (close_for_good(process, &life).await, life.grace, None),
-        Cause::Succeeded(successor) => (
-            leave_doors(process, successor),
-            life.upgrade_grace,
-            Some(PARTING),
-        ),
+    let (doors, grace) = match cause {
+        Cause::Asked => (close_for_good(process, &life).await, life.grace),
+        Cause::Succeeded(successor) => (leave_doors(process, successor), life.upgrade_grace),
     };
-    for door in &doors {
-        door.shut().await;
-    }
-    log::info!("{} connections have {grace:?} to end", process.live.count());
     let ended = tokio::time::timeout(grace, async {
-        if let Some(parting) = parting {
-            // The next request of a waiting connection is the last one here; there is no hurry.
-            let _ = tokio::time::timeout(parting, process.live.none_left()).await;
+        for door in &doors {
+            door.shut().await;
         }
-        process.doors().tell_all(Word::Leave);
+        let connections = process.live.count();
+        log::info!("{connections} connections have {grace:?} to end");
+        if matches!(cause, Cause::Succeeded(_)) {
+            // The next request of a waiting connection is the last one here; there is no hurry.
+            let _ = tokio::time::timeout(PARTING, process.live.none_left()).await;
+            process.doors().tell_all(Word::Leave);
+        } else {
+            process.doors().tell_all(Word::Close);
+        }
         process.live.none_left().await;
     });
     if ended.await.is_ok() {
@@ -61,12 +59,12 @@ pub async fn drain(process: &Process, cause: &Cause) {
 
 async fn close_for_good(process: &Process, life: &Life) -> Vec<Arc<Door>> {
     process.doors().tell_all(Word::Last);
-    if !life.drain_delay.is_zero() && !process.doors().are_closed() {
+    if !life.stop_delay.is_zero() && !process.doors().are_closed() {
         log::info!(
             "not ready any more; connections are accepted for another {:?}",
-            life.drain_delay
+            life.stop_delay
         );
-        tokio::time::sleep(life.drain_delay).await;
+        tokio::time::sleep(life.stop_delay).await;
     }
     process.doors().close_all(|_| Queue::Take)
 }

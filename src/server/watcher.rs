@@ -4,21 +4,65 @@
 //! the symlinks with which Kubernetes swaps a mounted ConfigMap. Looking is a system call for each file and may wait for
 //! a disk, so it belongs on a thread that may block.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::prepare::Watched;
 use super::process::Process;
 use super::reload::Reloads;
 use crate::config::load::PATTERNS;
 
+/// Files that a configuration is read from.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// Files of the configuration, certificates and keys.
+    pub files: Vec<PathBuf>,
+    /// Patterns by which files are looked for.
+    pub patterns: Vec<String>,
+    /// What they looked like.
+    pub seen: Seen,
+}
+
+/// How much the clock by which the system dates files may be behind.
+const CLOCK: Duration = Duration::from_millis(20);
+
+impl Watched {
+    /// Looks at them. What may have changed since `begun`, when somebody began to read them, will look changed the next
+    /// time.
+    pub fn look(&mut self, begun: SystemTime) {
+        let mut seen = Seen::of(&self.files, &self.patterns);
+        let begun = begun.checked_sub(CLOCK).unwrap_or(UNIX_EPOCH);
+        let begun = begun.duration_since(UNIX_EPOCH).unwrap_or_default();
+        seen.doubt_since(
+            i128::try_from(begun.as_nanos()).unwrap_or(i128::MAX),
+            &self.files,
+        );
+        self.seen = seen;
+    }
+
+    /// These, and those of `former` that are not among them.
+    #[must_use]
+    pub fn with(mut self, former: &Self) -> Self {
+        self.files.extend(former.files.iter().cloned());
+        self.files.sort();
+        self.files.dedup();
+        self.patterns.extend(former.patterns.iter().cloned());
+        self.patterns.sort();
+        self.patterns.dedup();
+        for (path, found) in &former.seen.0 {
+            self.seen.0.entry(path.clone()).or_insert(*found);
+        }
+        self
+    }
+}
+
 /// What was seen of a set of files at one moment; equal to another if nothing has changed in between.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen(Vec<(PathBuf, Found)>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen(BTreeMap<PathBuf, Found>);
 
 /// What a path leads to, through symlinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +83,15 @@ enum Found {
     Folder,
     /// Nothing that can be read, and why.
     Nothing(io::ErrorKind),
+    /// What cannot be told: it was changed while it was read.
+    Doubtful,
 }
 
 impl Seen {
     /// Looks at `files`, and at all that match `patterns`, which are expanded anew each time and in the way of the
     /// configuration's `include`. Patterns are whole ones, with their folder.
     pub fn of(files: &[PathBuf], patterns: &[String]) -> Self {
-        let mut seen: Vec<_> = files.iter().map(|file| look_at(file.clone())).collect();
+        let mut seen: BTreeMap<_, _> = files.iter().map(|file| look_at(file.clone())).collect();
         for pattern in patterns {
             // One that is not valid has been refused with the configuration it stands in.
             let Ok(paths) = glob::glob_with(pattern, PATTERNS) else {
@@ -60,6 +106,22 @@ impl Seen {
             }));
         }
         Self(seen)
+    }
+
+    /// Doubts what was changed since this time, in nanoseconds since 1970, and those of `read` that are gone.
+    fn doubt_since(&mut self, time: i128, read: &[PathBuf]) {
+        for (path, found) in &mut self.0 {
+            let doubtful = match found {
+                Found::File {
+                    modified, changed, ..
+                } => *modified.max(changed) >= time,
+                Found::Nothing(_) => read.contains(path),
+                Found::Folder | Found::Doubtful => false,
+            };
+            if doubtful {
+                *found = Found::Doubtful;
+            }
+        }
     }
 }
 
@@ -128,13 +190,13 @@ pub async fn watch(process: Arc<Process>, reloads: Reloads) {
         let every = process.config.load().runtime.watch.as_duration();
         tokio::time::sleep(if every.is_zero() { OFF } else { every }).await;
         let watched = process.watched.load_full();
-        let (false, Some(loaded)) = (every.is_zero(), &watched.seen) else {
+        if every.is_zero() {
             settle = None;
             continue;
-        };
+        }
         let of_these = |(known, _): &(Arc<Watched>, Settle)| Arc::ptr_eq(known, &watched);
         if !settle.as_ref().is_some_and(of_these) {
-            settle = Some((Arc::clone(&watched), Settle::new(loaded.clone())));
+            settle = Some((Arc::clone(&watched), Settle::new(watched.seen.clone())));
         }
         let look = move || Seen::of(&watched.files, &watched.patterns);
         let Ok(seen) = tokio::task::spawn_blocking(look).await else {
@@ -191,6 +253,43 @@ mod tests {
             }
         }
         false
+    }
+
+    #[test]
+    fn what_changed_while_it_was_read_looks_changed_the_next_time() {
+        let folder = Folder::new();
+        folder.write("there", "1");
+        let mut watched = Watched {
+            files: vec![folder.path("there"), folder.path("gone")],
+            ..Watched::default()
+        };
+        watched.look(UNIX_EPOCH);
+        assert_eq!(watched.seen.0[&folder.path("there")], Found::Doubtful);
+        assert_eq!(watched.seen.0[&folder.path("gone")], Found::Doubtful);
+        watched.files.pop();
+        watched.look(SystemTime::now() + Duration::from_secs(60));
+        assert_eq!(watched.seen, Seen::of(&watched.files, &watched.patterns));
+    }
+
+    #[test]
+    fn what_a_refused_configuration_does_not_name_is_watched_on() {
+        let folder = Folder::new();
+        let of = |names: &[&str]| {
+            let mut watched = Watched::default();
+            for name in names {
+                folder.write(name, "1");
+                watched.files.push(folder.path(name));
+            }
+            watched.look(SystemTime::now() + Duration::from_secs(60));
+            watched
+        };
+        let former = of(&["main", "certificate"]);
+        let both = of(&["main"]).with(&former);
+        assert_eq!(
+            both.files,
+            [folder.path("certificate"), folder.path("main")]
+        );
+        assert_eq!(both.seen, Seen::of(&both.files, &both.patterns));
     }
 
     #[test]
@@ -296,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_pattern_that_is_not_valid_finds_nothing() {
-        assert_eq!(Folder::new().see(&[], &["***"]), Seen(Vec::new()));
+        assert_eq!(Folder::new().see(&[], &["***"]), Seen::default());
     }
 
     /// A look that is equal to others with the same number.
@@ -308,7 +407,7 @@ mod tests {
             modified: 0,
             changed: 0,
         };
-        Seen(vec![(PathBuf::from("a"), file)])
+        Seen(BTreeMap::from([(PathBuf::from("a"), file)]))
     }
 
     /// What each look answers, after version 0 was loaded.

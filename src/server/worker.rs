@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora_timeout::fast_timeout::fast_timeout;
+use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, watch};
 
 use super::door::{Door, Queue};
@@ -21,6 +22,7 @@ use super::stay::{LAST_CALL, Stay};
 use crate::proxy::Gate;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{Counted, RefusedReason};
+use crate::upstream::PeerId;
 use crate::upstream::idle::IdlePool;
 
 /// How long an accept loop rests when the process has no descriptor left.
@@ -30,8 +32,8 @@ const REST: Duration = Duration::from_millis(50);
 pub enum Task {
     /// Accept on this socket of the door, until the door closes.
     Accept(Arc<Door>, ListeningSocket, Alive),
-    /// Close idle connections to endpoints that the generation in force does not have.
-    ForgetEndpoints,
+    /// Close idle connections to everyone but these.
+    KeepEndpoints(Arc<FxHashSet<PeerId>>),
 }
 
 /// What the connections of one thread share.
@@ -92,18 +94,10 @@ impl Worker {
                         }
                     });
                 }
-                Some(Task::ForgetEndpoints) => self.forget_endpoints(),
+                Some(Task::KeepEndpoints(known)) => self.idle.keep_only(&known),
                 None => return,
             }
         }
-    }
-
-    fn forget_endpoints(&self) {
-        let snapshot = self.snapshot();
-        let members: Vec<_> = snapshot.pools.iter().map(|pool| pool.members()).collect();
-        let endpoints = members.iter().flat_map(|members| members.endpoints.iter());
-        let known = endpoints.map(|endpoint| endpoint.peer.id).collect();
-        self.idle.keep_only(&known);
     }
 
     async fn accept(self: Arc<Self>, door: &Arc<Door>, socket: ListeningSocket) -> io::Result<()> {
@@ -131,9 +125,7 @@ impl Worker {
             }
         };
         if queue == Queue::Take {
-            for accepted in acceptor.close() {
-                self.take_in(door, accepted);
-            }
+            acceptor.close(|accepted| self.take_in(door, accepted));
         }
         Ok(())
     }
@@ -172,13 +164,15 @@ async fn connection(
         biased;
         opened = fast_timeout(limit, opening) => opened,
         // Nothing was asked yet, so nothing is lost.
-        () = stay.overdue(LAST_CALL) => return,
+        () = stay.overdue(LAST_CALL, None) => return,
     };
     let opened = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(reason)) => return metrics.refused(reason),
         Err(_) => return metrics.refused(RefusedReason::Timeout),
     };
+    // The one that its requests see is enough.
+    drop(stay);
     let Opened {
         connection,
         http2,

@@ -82,7 +82,7 @@ pub fn compile(
         carrier: config.runtime.carrier,
         life: Life {
             grace: config.runtime.grace.as_duration(),
-            drain_delay: config.runtime.drain_delay.as_duration(),
+            stop_delay: config.runtime.stop_delay.as_duration(),
             upgrade_grace: config.runtime.upgrade_grace.as_duration(),
             upgrade_timeout: config.runtime.upgrade_timeout.as_duration(),
         },

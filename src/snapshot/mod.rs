@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
@@ -30,6 +30,7 @@ use crate::server::head::HeadLimits;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
 use crate::tls::SessionState;
+use crate::upstream::PeerId;
 pub use compile::{Compiled, compile};
 pub use files::{Fingerprint, Fingerprints, fingerprint};
 pub use names::Unread;
@@ -64,6 +65,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The endpoints of all pools as they are now, by what tells their connections apart.
+    pub fn peers(&self) -> FxHashSet<PeerId> {
+        let pools = self.pools.iter().map(|pool| pool.members());
+        let mut peers = FxHashSet::default();
+        for members in pools {
+            peers.extend(members.endpoints.iter().map(|endpoint| endpoint.peer.id));
+        }
+        peers
+    }
+
     /// The listener with this [key](Listener::key), as this generation knows it.
     pub fn listener(&self, key: &str) -> Option<&Arc<Listener>> {
         self.by_key.get(key)
@@ -76,7 +87,7 @@ pub struct Life {
     /// How long running requests may go on after SIGTERM.
     pub grace: Duration,
     /// How long connections are still accepted after SIGTERM.
-    pub drain_delay: Duration,
+    pub stop_delay: Duration,
     /// How long the old process of an upgrade may stay.
     pub upgrade_grace: Duration,
     /// How long the new one may take to be ready.

@@ -1,5 +1,6 @@
 //! Which addresses did host names have when they were last looked up?
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,6 +21,12 @@ impl Names {
         }
         known.insert(name.to_owned(), addresses.to_vec());
         true
+    }
+
+    /// Forgets all names but these.
+    pub fn keep_only(&self, names: &HashSet<&str>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| names.contains(name.as_str()));
     }
 
     /// Everything that is known.

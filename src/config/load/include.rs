@@ -171,6 +171,9 @@ impl<'l> Loader<'l> {
             return self.refuse("a file's name is empty".to_owned(), Some(&name.position));
         }
         if !text.contains(['*', '?', '[']) {
+            // One that is missing may come.
+            let path = folder.join(text).to_string_lossy().into_owned();
+            self.patterns.push(Pattern::escape(&path));
             return self.file(&folder.join(text), Some(&name.position));
         }
         match self.matching(folder, text) {

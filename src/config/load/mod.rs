@@ -32,7 +32,7 @@ pub struct Loaded {
     pub root: Node,
     /// The files it was read from, in the order of reading: the main file first.
     pub files: Vec<PathBuf>,
-    /// The patterns by which `include` looked for files, with their folders.
+    /// Where `include` looked for files: patterns, with their folders.
     pub patterns: Vec<String>,
     /// Whether every file that was named is in it. If not, what a name stands for may be in the one that is missing.
     pub complete: bool,

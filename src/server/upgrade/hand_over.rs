@@ -2,10 +2,8 @@
 //! process does wrong, the old one serves on as if nothing had been.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
-use super::link::{Link, MOST_DESCRIPTORS};
+use super::link::{Link, MOST_DESCRIPTORS, Peer};
 use super::message::{FromNew, FromOld, Memory, SocketOf};
 use crate::admin::AdminDoor;
 use crate::server::directory::own_user;
-use crate::server::listen::ListeningSocket;
 use crate::server::process::{Process, Successor};
+use crate::server::socket_file::{self, SocketFile};
 
 /// How often the successor hears how many connections are left.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -90,40 +88,36 @@ pub const STOPPING: &str = "the process is stopping";
 /// The socket at which the new process is waited for; its file goes with it.
 struct HandOverSocket {
     listener: tokio::net::UnixListener,
-    path: PathBuf,
+    _file: SocketFile,
 }
 
 impl HandOverSocket {
     fn bind(path: &Path) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("{}: {error}", path.display());
-        let listener = match UnixListener::bind(path) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                if let Ok(other) = UnixStream::connect(path) {
-                    let peer = Link::new(other).peer();
-                    let who = peer.map_or_else(|_| String::new(), |peer| format!(" {}", peer.pid));
-                    return Err(format!(
-                        "the hand-over socket {} is in use by process{who}",
-                        path.display()
-                    ));
-                }
-                // Left behind by a process that is gone.
-                fs::remove_file(path).map_err(failed)?;
-                UnixListener::bind(path).map_err(failed)?
-            }
-            listener => listener.map_err(failed)?,
-        };
-        listener.set_nonblocking(true).map_err(failed)?;
-        Ok(Self {
-            listener: tokio::net::UnixListener::from_std(listener).map_err(failed)?,
-            path: path.to_owned(),
-        })
+        let bound = socket_file::bind(path).and_then(|(listener, file)| {
+            let listener = tokio::net::UnixListener::from_std(listener)?;
+            Ok(Self {
+                listener,
+                _file: file,
+            })
+        });
+        bound.map_err(|error| format!("the hand-over socket {}: {error}", path.display()))
     }
-}
 
-impl Drop for HandOverSocket {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            log::debug!("{}: {error}", self.path.display());
+    /// The next who comes, and acts as the same user.
+    async fn accept(&self) -> io::Result<(Link, Peer)> {
+        loop {
+            let stream = self.listener.accept().await?.0.into_std()?;
+            stream.set_nonblocking(false)?;
+            let link = Link::new(stream);
+            let peer = link.peer()?;
+            if peer.user == own_user() {
+                return Ok((link, peer));
+            }
+            log::warn!(
+                "upgrade: process {} of user {} was refused",
+                peer.pid,
+                peer.user
+            );
         }
     }
 }
@@ -149,24 +143,11 @@ async fn meet(
     deadline: Instant,
     handed_over: impl FnOnce(Successor) + Send + 'static,
 ) -> Result<u32, String> {
-    let late = "the new process took too long";
-    let stream = tokio::select! {
-        accepted = listening.listener.accept() => accepted.map_err(|error| error.to_string())?.0,
+    let (link, peer) = tokio::select! {
+        greeted = greeting(listening, deadline) => greeted.map_err(|error| told(&error))?,
         _ = child.wait() => return Err("the new process ended before it asked for the sockets".to_owned()),
-        () = tokio::time::sleep_until(deadline.into()) => return Err(late.to_owned()),
+        () = tokio::time::sleep_until(deadline.into()) => return Err(LATE.to_owned()),
     };
-    let stream = stream.into_std().and_then(|stream| {
-        stream.set_nonblocking(false)?;
-        Ok(stream)
-    });
-    let link = Link::new(stream.map_err(|error| error.to_string())?);
-    let peer = link.peer().map_err(|error| error.to_string())?;
-    if peer.user != own_user() {
-        return Err(format!(
-            "process {} of user {} wanted the sockets",
-            peer.pid, peer.user
-        ));
-    }
     let (process, admin) = (Arc::clone(process), Arc::clone(admin));
     let talk = move || {
         let doors = talk(&link, &process, &admin, deadline)?;
@@ -178,15 +159,47 @@ async fn meet(
         Ok(peer.pid)
     };
     let talked = tokio::task::spawn_blocking(talk).await;
-    let talked: Result<u32, io::Error> = talked.map_err(|error| error.to_string())?;
-    talked.map_err(|error| match error.kind() {
-        io::ErrorKind::TimedOut => late.to_owned(),
+    let talked: io::Result<u32> = talked.map_err(|error| error.to_string())?;
+    talked.map_err(|error| told(&error))
+}
+
+const LATE: &str = "the new process took too long";
+
+fn told(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => LATE.to_owned(),
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::ConnectionReset => "the new process ended before it was ready".to_owned(),
         _ => error.to_string(),
-    })
+    }
 }
+
+/// The first who says hello. Others may come by: whoever wants to know whether the socket is in use connects and leaves.
+async fn greeting(listening: &HandOverSocket, deadline: Instant) -> io::Result<(Link, Peer)> {
+    loop {
+        let (link, peer) = listening.accept().await?;
+        let deadline = deadline.min(Instant::now() + GREETING);
+        let greet = move || {
+            let said = link.receive::<FromNew>(Some(deadline))?.0;
+            Ok::<_, io::Error>((said, link))
+        };
+        match tokio::task::spawn_blocking(greet).await? {
+            Ok((FromNew::Hello { version }, link)) => {
+                log::info!("upgrade: version {version} asks for the sockets");
+                return Ok((link, peer));
+            }
+            Ok((other, _)) => return Err(out_of_turn(other)),
+            Err(error) => log::info!("upgrade: process {} said nothing: {error}", peer.pid),
+        }
+    }
+}
+
+/// How long who connects may take to say hello.
+const GREETING: Duration = Duration::from_secs(2);
+
+/// How long the new process may take to serve once it may.
+const LAST_STEP: Duration = Duration::from_secs(10);
 
 /// The conversation; the keys of the doors that the new process has.
 fn talk(
@@ -196,10 +209,6 @@ fn talk(
     deadline: Instant,
 ) -> io::Result<HashSet<String>> {
     let deadline = Some(deadline);
-    match link.receive(deadline)?.0 {
-        FromNew::Hello { version } => log::info!("upgrade: version {version} asks for the sockets"),
-        other => return Err(out_of_turn(other)),
-    }
     let mut sockets = Vec::new();
     for door in process.doors().open() {
         let of = SocketOf {
@@ -230,7 +239,7 @@ fn talk(
         return Err(io::Error::other(STOPPING));
     }
     link.send(&FromOld::Go, &[], deadline)?;
-    match link.receive(deadline)?.0 {
+    match link.receive(Instant::now().checked_add(LAST_STEP))?.0 {
         FromNew::Serving => Ok(doors.into_iter().collect()),
         other => Err(out_of_turn(other)),
     }
@@ -258,24 +267,25 @@ fn memory(process: &Process) -> Memory {
     }
 }
 
-/// Tells the successor how many connections are left, until this process ends or the successor does.
+/// Tells the successor how many connections are left, and does what it says, until either ends.
 fn follow(link: Link, process: Arc<Process>) {
     let tell = move || {
         loop {
-            let connections = process.live.count();
-            if link
-                .send(&FromOld::Draining { connections }, &[], None)
-                .is_err()
-            {
+            let former = process.state.metrics.predecessor_connections.get();
+            let connections = process.live.count() + usize::try_from(former).unwrap_or_default();
+            let leaving = FromOld::Leaving { connections };
+            if link.send(&leaving, &[], None).is_err() {
                 return;
             }
-            std::thread::sleep(TELL_EVERY);
+            match link.receive(Instant::now().checked_add(TELL_EVERY)) {
+                Ok((FromNew::Reopen, _)) => process.reopen_logs("the new process"),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                _ => return,
+            }
         }
     };
-    if let Err(error) = std::thread::Builder::new()
-        .name("successor".to_owned())
-        .spawn(tell)
-    {
+    let thread = std::thread::Builder::new().name("successor".to_owned());
+    if let Err(error) = thread.spawn(tell) {
         log::warn!("the new process can't be told of the rest: {error}");
     }
 }
@@ -289,13 +299,4 @@ async fn end(mut child: Child, reason: String, patience: Duration) -> String {
         log::warn!("the new process can't be ended: {error}");
     }
     format!("{reason}; it was ended")
-}
-
-impl AsFd for ListeningSocket {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        match self {
-            Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
-        }
-    }
 }

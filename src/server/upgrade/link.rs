@@ -9,11 +9,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 /// How many descriptors go with one message. The kernel takes 253 at once.
 pub const MOST_DESCRIPTORS: usize = 64;
@@ -56,6 +57,15 @@ impl Link {
         Self { stream }
     }
 
+    /// Another handle of the same connection.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self::new(self.stream.try_clone()?))
+    }
+
     /// Who is at the other end, as the kernel knows it.
     ///
     /// # Errors
@@ -81,10 +91,11 @@ impl Link {
         descriptors: &[BorrowedFd<'_>],
         deadline: Option<Instant>,
     ) -> io::Result<()> {
-        let body = serde_json::to_vec(message)?;
-        let length = u32::try_from(body.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut bytes = length.to_be_bytes().to_vec();
-        bytes.extend_from_slice(&body);
+        // There may be keys in it.
+        let mut bytes = Zeroizing::new(vec![0; 4]);
+        serde_json::to_writer(&mut *bytes, message)?;
+        let length = u32::try_from(bytes.len() - 4).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        bytes[..4].copy_from_slice(&length.to_be_bytes());
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut sent = 0;
         while sent < bytes.len() {
@@ -123,7 +134,7 @@ impl Link {
         if length > LARGEST {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let mut body = Vec::new();
+        let mut body = Zeroizing::new(Vec::new());
         while body.len() < length {
             // No more memory than what really comes.
             let start = body.len();
@@ -153,6 +164,10 @@ impl Link {
                 RecvFlags::CMSG_CLOEXEC,
             );
             let length = match read {
+                // The process has no place for the descriptors that came.
+                Ok(read) if read.flags.contains(ReturnFlags::CTRUNC) => {
+                    return Err(rustix::io::Errno::MFILE.into());
+                }
                 Ok(read) => read.bytes,
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(rustix::io::Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),

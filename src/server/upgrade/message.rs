@@ -29,6 +29,8 @@ pub enum FromNew {
     },
     /// It accepts.
     Serving,
+    /// The old process's logs were moved away.
+    Reopen,
 }
 
 /// What the old process says.
@@ -45,8 +47,8 @@ pub enum FromOld {
     /// The successor may accept.
     Go,
     /// The old process lets nobody in any more.
-    Draining {
-        /// Connections that it still has.
+    Leaving {
+        /// Connections that it, and processes before it, still have.
         connections: usize,
     },
 }

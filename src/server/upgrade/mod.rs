@@ -6,9 +6,9 @@
 //! new   hello                  it is there
 //! old   sockets, memory        of every door; what is cheap to hand over
 //! new   ready                  configuration read, certificates loaded, what is new bound
-//! old   go                     until here either can give up, and the old one serves on
+//! old   go                     until here either can give up, and nothing has changed
 //! new   serving                it accepts from the same queues as the old one
-//! old   draining               it accepts no more; repeated with the number of connections it still has
+//! old   leaving                it accepts no more; repeated with the number of connections it still has
 //! ```
 //!
 //! Pingora can hand over sockets as well, but at most 32 with 2 KiB of names, without any memory, and the old process
@@ -29,7 +29,7 @@ use crate::admin::{AdminDoor, UpgradeReport};
 pub use hand_over::NewProcess;
 use hand_over::{STOPPING, hand_over};
 pub use message::SocketOf;
-pub use take_over::Predecessor;
+pub use take_over::{Former, Predecessor};
 
 /// Replaces the binary of a process.
 #[derive(Clone)]
@@ -96,6 +96,12 @@ impl Upgrader {
         };
         if self.process.is_stopping() || self.process.is_succeeded() {
             return Err(STOPPING.to_owned());
+        }
+        if std::process::id() == 1 {
+            return Err(
+                "this is process 1, and whatever it starts ends with it; start another container instead"
+                    .to_owned(),
+            );
         }
         let usual = self.usual.as_ref();
         let usual = usual.ok_or("this process has no configuration file to start another with")?;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
+use rustix::process::{Pid, test_kill_process};
 
 use super::link::Link;
 use super::message::{FromNew, FromOld, Memory, SocketOf};
@@ -50,6 +51,9 @@ impl Predecessor {
         loop {
             match link.receive(soon())? {
                 (FromOld::Sockets { sockets: of }, descriptors) => {
+                    if of.len() != descriptors.len() {
+                        return Err(io::Error::other("sockets were lost on the way"));
+                    }
                     for (of, descriptor) in of.into_iter().zip(descriptors) {
                         let (address, socket) = open(&of, descriptor)?;
                         let known = sockets.entry(of.door).or_insert((address, Vec::new()));
@@ -105,35 +109,69 @@ impl Predecessor {
         }
     }
 
-    /// Says that this process accepts, and waits until the old one does not. From then on `connections` shows how many
-    /// it still has.
-    pub fn serving(self, connections: IntGauge) {
-        if let Err(error) = self.link.send(&FromNew::Serving, &[], soon()) {
-            log::warn!("the old process is gone: {error}");
-            return;
-        }
-        let (told, first) = std::sync::mpsc::channel();
+    /// Says that this process accepts, and waits until the old one does not. From then on `connections` shows how many it,
+    /// and those before it, still have.
+    ///
+    /// # Errors
+    ///
+    /// The old process has given the upgrade up and serves on; this one must end.
+    pub fn serving(self, connections: IntGauge) -> io::Result<Option<Former>> {
         let link = self.link;
-        let follow = move || {
-            while let Ok((FromOld::Draining { connections: left }, _)) = link.receive(None) {
+        let told = link
+            .send(&FromNew::Serving, &[], soon())
+            .and_then(|()| link.receive(soon()));
+        match told {
+            Ok((FromOld::Leaving { connections: left }, _)) => {
                 connections.set(i64::try_from(left).unwrap_or(i64::MAX));
-                // Heard once, and then no more.
-                let _ = told.send(());
+            }
+            Ok((other, _)) => return Err(out_of_turn(&other)),
+            Err(error) => {
+                std::thread::sleep(LAST_BREATH);
+                if is_alive(&link) {
+                    return Err(error);
+                }
+                log::warn!("the old process is gone");
+                return Ok(None);
+            }
+        }
+        let former = link.try_clone().map(Former);
+        let follow = move || {
+            while let Ok((FromOld::Leaving { connections: left }, _)) = link.receive(None) {
+                connections.set(i64::try_from(left).unwrap_or(i64::MAX));
             }
             connections.set(0);
             log::info!("the old process has ended");
         };
-        match std::thread::Builder::new()
-            .name("predecessor".to_owned())
-            .spawn(follow)
-        {
-            Ok(_) => {
-                // An error says that it has ended already.
-                let _ = first.recv_timeout(PATIENCE);
-            }
-            Err(error) => log::warn!("the old process can't be followed: {error}"),
+        let thread = std::thread::Builder::new().name("predecessor".to_owned());
+        if let Err(error) = thread.spawn(follow) {
+            log::warn!("the old process can't be followed: {error}");
         }
+        Ok(former.ok())
     }
+}
+
+/// A process that was succeeded and still has connections.
+#[derive(Debug)]
+pub struct Former(Link);
+
+impl Former {
+    /// Tells it to open its logs anew.
+    pub fn reopen(&self) {
+        // One that has ended has nothing open.
+        let _ = self.0.send(&FromNew::Reopen, &[], soon());
+    }
+}
+
+/// How long a process that ends may still be seen.
+const LAST_BREATH: Duration = Duration::from_millis(200);
+
+fn is_alive(link: &Link) -> bool {
+    let pid = link
+        .peer()
+        .ok()
+        .and_then(|peer| i32::try_from(peer.pid).ok());
+    pid.and_then(Pid::from_raw)
+        .is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
 fn soon() -> Option<Instant> {

@@ -186,7 +186,7 @@ async fn every_kind_of_answer_says_that_it_is_the_last_one() {
          pools:\n\
          - {{name: origin, endpoints: [\"{}\"]}}\n\
          - {{name: gone, endpoints: [\"{gone}\"]}}\n\
-         runtime: {{drain_delay: 1s}}\n",
+         runtime: {{stop_delay: 1s}}\n",
         origin.address().expect("TCP"),
     );
     let mut portcullis = Portcullis::start(&yaml).await;

@@ -188,9 +188,9 @@ async fn an_upload_over_http2_goes_on_after_goaway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_drain_delay_goaway_comes_at_once_and_new_connections_get_it_too() {
+async fn with_a_stop_delay_goaway_comes_at_once_and_new_connections_get_it_too() {
     let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {drain_delay: 2s}\n";
+    let yaml = site("", origin.address()) + "runtime: {stop_delay: 2s}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
     let mut frames = Frames::connect(portcullis.listener("http")).await;
     ask(&mut frames, 1, "/bytes/1").await;

@@ -14,9 +14,9 @@ async fn ready(portcullis: &Portcullis) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_drain_delay_it_is_not_ready_at_once_and_closes_its_doors_later() {
+async fn with_a_stop_delay_it_is_not_ready_at_once_and_closes_its_doors_later() {
     let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {drain_delay: 1s, grace: 600ms}\n";
+    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1s, grace: 600ms}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
     let address = portcullis.listener("http");
     let _hanging = Raw::sent(address, "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -55,9 +55,9 @@ async fn with_a_drain_delay_it_is_not_ready_at_once_and_closes_its_doors_later()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_kept_open_by_the_drain_delay_gets_one_more_answer() {
+async fn a_connection_kept_open_by_the_stop_delay_gets_one_more_answer() {
     let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {drain_delay: 1s}\n";
+    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1s}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
     let mut raw = Raw::connect(portcullis.listener("http")).await;
     let mut silent = Raw::connect(portcullis.listener("http")).await;

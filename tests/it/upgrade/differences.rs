@@ -55,7 +55,9 @@ async fn a_listener_may_come_or_go_or_get_another_certificate() {
     raw.until(b"\r\n\r\n").await;
 
     portcullis.configure_as("new.yaml", &after);
-    let mut former = portcullis.upgrade(&["--new-config", "new.yaml"]).await;
+    let mut former = portcullis
+        .upgrade(&["--of", "portcullis.yaml", "-c", "new.yaml"])
+        .await;
     for (name, address) in [("http", http), ("secure", secure), ("admin", admin)] {
         assert_eq!(portcullis.listener(name), address, "{name}");
     }

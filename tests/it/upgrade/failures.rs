@@ -125,11 +125,16 @@ async fn a_configuration_that_can_not_be_used_is_told_with_its_place() {
     ];
     for (yaml, reason) in &cases {
         portcullis.configure_as("new.yaml", yaml);
-        fails(&mut portcullis, &["--new-config", "new.yaml"], &[reason]).await;
+        fails(
+            &mut portcullis,
+            &["--of", "portcullis.yaml", "-c", "new.yaml"],
+            &[reason],
+        )
+        .await;
     }
     fails(
         &mut portcullis,
-        &["--new-config", "missing.yaml"],
+        &["--of", "portcullis.yaml", "-c", "missing.yaml"],
         &["missing.yaml"],
     )
     .await;
@@ -253,7 +258,9 @@ async fn new_connections_do_not_fall_to_a_process_that_fails_to_take_over() {
     let clients = Connecting::start(portcullis.listener("http"), 16);
     for _ in 0..5 {
         clients.goes_on().await;
-        let reason = portcullis.not_upgraded(&["--new-config", "new.yaml"]).await;
+        let reason = portcullis
+            .not_upgraded(&["--of", "portcullis.yaml", "-c", "new.yaml"])
+            .await;
         assert!(reason.contains("admin listener"), "{reason}");
     }
     clients.goes_on().await;

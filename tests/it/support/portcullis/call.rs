@@ -40,12 +40,16 @@ impl From<Output> for Said {
     }
 }
 
-/// The binary with these words, in a directory of its own.
+/// The binary with these words, in a directory of its own, and with its configuration unless they name one.
 pub fn command(words: &[&str], directory: &Path, environment: &[(OsString, OsString)]) -> Command {
+    let config: &[&str] = match words.contains(&"-c") {
+        true => &[],
+        false => &["-c", CONFIG],
+    };
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command
         .args(words)
-        .args(["-c", CONFIG])
+        .args(config)
         .current_dir(directory)
         .env_remove("RUST_LOG")
         .env_remove("NOTIFY_SOCKET")
