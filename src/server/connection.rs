@@ -213,6 +213,44 @@ impl Connection {
         Poll::Ready(Ok(length))
     }
 
+    /// Gives the session whatever comes, at the pace of its clock if it has one.
+    fn poll_stream_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        loop {
+            if let Some(clock) = &mut self.headers
+                && let Some(held) = clock.poll_held(cx)
+            {
+                let held = held.as_ref();
+                let now = held.len().min(buf.remaining());
+                buf.put_slice(&held[..now]);
+                // Before what is there already: the clock has not heard of that yet.
+                let mut input = BytesMut::from(&held[now..]);
+                input.extend_from_slice(&self.input);
+                self.input = input;
+                return Poll::Ready(Ok(()));
+            }
+            let read = self.poll_session_read(cx, buf, usize::MAX);
+            let Some(clock) = &mut self.headers else {
+                return read.map_ok(|_| ());
+            };
+            match read {
+                Poll::Pending => return clock.poll(cx).map(Err),
+                Poll::Ready(Ok(length)) if length > 0 => {
+                    let kept = clock.heard(&mut buf.filled_mut()[before..]);
+                    buf.set_filled(before + kept);
+                    if kept > 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(ended) => return Poll::Ready(ended.map(|_| ())),
+            }
+        }
+    }
+
     /// Gives the session what belongs to a chunked body; what is behind it goes back to the read-ahead buffer.
     fn poll_chunked_read(
         &mut self,
@@ -337,16 +375,7 @@ impl AsyncRead for Connection {
                         return Poll::Ready(Err(error));
                     }
                 }
-                let before = buf.filled().len();
-                let read = this.poll_session_read(cx, buf, usize::MAX);
-                let Some(clock) = &mut this.headers else {
-                    return read.map_ok(|_| ());
-                };
-                if read.is_pending() {
-                    return clock.poll(cx).map(Err);
-                }
-                clock.heard(&buf.filled()[before..]);
-                read.map_ok(|_| ())
+                this.poll_stream_read(cx, buf)
             }
             Expect::Body(left) => {
                 let most = usize::try_from(left).unwrap_or(usize::MAX);

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use super::pong::Pong;
+
 /// Type, flags and length of a frame (RFC 9113 §4.1).
 const FRAME_HEADER: usize = 9;
 /// The bytes every connection begins with.
@@ -51,23 +53,25 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// Follows what has come.
-    pub fn follow(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let passed = self.skip.min(bytes.len());
-                self.skip -= passed;
-                bytes = &bytes[passed..];
-                continue;
-            }
-            let taken = (FRAME_HEADER - self.have).min(bytes.len());
-            self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
-            self.have += taken;
-            bytes = &bytes[taken..];
-            if self.have == FRAME_HEADER {
-                self.begin_frame();
-            }
+    /// Follows what has come, up to a part of a frame, and gives its length: not 0 unless nothing has come.
+    pub fn follow_one(&mut self, bytes: &[u8]) -> usize {
+        if self.skip > 0 {
+            let passed = self.skip.min(bytes.len());
+            self.skip -= passed;
+            return passed;
         }
+        let taken = (FRAME_HEADER - self.have).min(bytes.len());
+        self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
+        self.have += taken;
+        if self.have == FRAME_HEADER {
+            self.begin_frame();
+        }
+        taken
+    }
+
+    /// Whether the next byte begins a frame.
+    pub fn is_between(&self) -> bool {
+        self.skip == 0 && self.have == 0
     }
 
     fn begin_frame(&mut self) {
@@ -93,6 +97,7 @@ impl Frames {
 #[derive(Debug)]
 pub struct HeaderClock {
     frames: Frames,
+    pong: Pong,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -102,19 +107,26 @@ impl HeaderClock {
     pub fn new(limit: Duration) -> Self {
         Self {
             frames: Frames::default(),
+            pong: Pong::default(),
             limit,
             timer: None,
         }
     }
 
-    /// Follows what has come.
-    pub fn heard(&mut self, bytes: &[u8]) {
+    /// Follows what has come, and gives how much of it is there for the session.
+    pub fn heard(&mut self, bytes: &mut [u8]) -> usize {
         let before = self.frames.begun;
-        self.frames.follow(bytes);
+        let length = self.pong.take_out(&mut self.frames, bytes);
         if self.frames.begun != before || !self.frames.in_header() {
             // The time is that of one header, however often a piece of it comes.
             self.timer = None;
         }
+        length
+    }
+
+    /// What was held back and is due.
+    pub fn poll_held(&mut self, cx: &mut Context<'_>) -> Option<impl AsRef<[u8]>> {
+        self.pong.poll(&self.frames, cx)
     }
 
     /// Resolves when a header has taken too long.
@@ -137,6 +149,12 @@ impl HeaderClock {
 mod tests {
     use super::*;
 
+    fn follow(state: &mut Frames, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = &bytes[state.follow_one(bytes)..];
+        }
+    }
+
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
         let mut bytes = vec![
             0,
@@ -155,8 +173,8 @@ mod tests {
 
     fn after(frames: &[Vec<u8>]) -> Frames {
         let mut state = Frames::default();
-        state.follow(crate::server::head::HTTP2_PREFACE);
-        frames.iter().for_each(|frame| state.follow(frame));
+        follow(&mut state, crate::server::head::HTTP2_PREFACE);
+        frames.iter().for_each(|frame| follow(&mut state, frame));
         state
     }
 

@@ -15,7 +15,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::connection::Connection;
 use super::head::{self, Found, Head};
-use super::stay::{LAST_CALL, PARTING};
+use super::stay::{LAST_CALL, PARTING, Stay};
 use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::watch as watched;
@@ -37,6 +37,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     let mut skipped = false;
     // Until when it waits although it must not stay: its last answer did not say so.
     let mut untold = None;
+    let came = Instant::now();
     loop {
         if connection.input().is_empty() {
             let patience = {
@@ -51,7 +52,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             let heard = tokio::select! {
                 biased;
                 heard = fast_timeout(patience, connection.fill()) => heard,
-                () = about.stay.overdue(LAST_LOOK, untold) => return Ended::Closed,
+                () = let_go(&about.stay, (served == 0).then_some(came), untold) => return Ended::Closed,
             };
             match heard {
                 Ok(Ok(length)) if length > 0 => {}
@@ -118,6 +119,15 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
 
 /// How long a request may have been on its way when waiting connections go.
 const LAST_LOOK: Duration = Duration::from_millis(50);
+
+/// Resolves when who waits for a request has to go. `fresh` is when a client came that has not asked yet: it may do so for
+/// a moment.
+async fn let_go(stay: &Stay, fresh: Option<Instant>, untold: Option<Instant>) {
+    stay.overdue(LAST_LOOK, untold).await;
+    if let Some(came) = fresh {
+        Box::pin(tokio::time::sleep(LAST_CALL.saturating_sub(came.elapsed()))).await;
+    }
+}
 
 /// Pingora's session for one request, whose header is `bytes`.
 fn session(

@@ -56,19 +56,27 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     };
     let open = Arc::new(Open::default());
     let mut last = std::pin::pin!(about.stay.until(Word::Last));
+    let mut told = false;
+    // Who has just come gets to ask: with a GOAWAY before its first request it could only try again, and meet the same.
+    let may_ask = tokio::time::sleep(LAST_CALL);
+    let mut may_ask = std::pin::pin!(may_ask);
     let mut ending = false;
     let mut gone = std::pin::pin!(about.stay.overdue(FAREWELL, None));
     let mut leaving = false;
     let mut served: u32 = 0;
     let mut malformed = 0;
     loop {
+        if told && !ending && (served > 0 || may_ask.is_elapsed()) {
+            http2.graceful_shutdown();
+            ending = true;
+        }
         let accepted = tokio::select! {
             biased;
-            () = &mut last, if !ending => {
-                http2.graceful_shutdown();
-                ending = true;
+            () = &mut last, if !told => {
+                told = true;
                 continue;
             }
+            () = &mut may_ask, if told && !ending => continue,
             // A client that does not answer the PING of a graceful end could go on for ever.
             () = &mut gone, if !leaving => {
                 leaving = true;

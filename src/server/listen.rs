@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::socket::Socket as Stream;
 use super::socket_file::{self, SocketError, SocketFile};
+use super::turn_away::turn_away;
 use crate::pool::Address;
 
 /// The kernel's queue of connections that nobody has accepted yet; it takes no more than `net.core.somaxconn`.
@@ -303,6 +304,9 @@ impl Acceptor {
                 let Ok(listener) = listener.into_std() else {
                     return;
                 };
+                if let Err(error) = turn_away(&listener) {
+                    log::debug!("a connection may be reset: {error}");
+                }
                 for _ in 0..BACKLOG {
                     let Ok((stream, peer)) = listener.accept() else {
                         return;

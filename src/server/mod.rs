@@ -25,6 +25,7 @@ pub mod listen;
 pub mod live;
 mod open;
 mod pid_file;
+mod pong;
 pub mod prepare;
 pub mod process;
 pub mod proxy_protocol;
@@ -40,6 +41,7 @@ mod stop;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod turn_away;
 pub mod upgrade;
 mod watcher;
 mod websocket;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::directory::{AUTO, Directory};
 use super::doors::{Doors, Inherited};
@@ -177,6 +177,7 @@ fn start(
     let listeners = listeners.map(|door| (door.listener(), door.address.clone()));
     let listeners = listeners.collect();
     let admin_address = open_admin.address().cloned();
+    let listening = Arc::new(Notify::new());
     let edge = Edge {
         process: Arc::clone(&process),
         conf: Arc::new(server_conf(threads)),
@@ -203,6 +204,7 @@ fn start(
         reloads: reloads.clone(),
         upgrades: upgrades.clone(),
         supervisor: Arc::clone(&supervisor),
+        listening: Arc::clone(&listening),
     };
     let mut server = Server::new_with_opt_and_conf(None, server_conf(threads));
     server.bootstrap();
@@ -212,6 +214,7 @@ fn start(
         reloads,
         upgrades,
         supervisor,
+        listening,
     };
     Ok(Started {
         listeners,

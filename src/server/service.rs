@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::directory::Directory;
 use super::doors::Ajar;
@@ -47,6 +47,8 @@ pub struct Edge {
     pub upgrades: Upgrades,
     /// Who wants to know that it serves.
     pub supervisor: Arc<Supervisor>,
+    /// Told when signals are listened to.
+    pub listening: Arc<Notify>,
 }
 
 /// What is needed once, when the process begins to serve.
@@ -95,7 +97,9 @@ async fn waiting<T: Send + 'static>(
 }
 
 impl Edge {
-    fn start_workers(&mut self) -> io::Result<()> {
+    /// Resolves when every worker is at work.
+    async fn start_workers(&mut self) -> io::Result<()> {
+        let (begun, mut beginning) = mpsc::channel::<()>(1);
         for (number, tasks) in self.workers.drain(..).enumerate() {
             let (conf, snapshot, live) = (
                 Arc::clone(&self.conf),
@@ -105,15 +109,20 @@ impl Edge {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
+            let begun = begun.clone();
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
                     runtime.block_on(async {
                         let worker = Arc::new(Worker::new(number, &conf, snapshot, live));
+                        drop(begun);
                         worker.run(tasks).await;
                     });
                 })?;
         }
+        drop(begun);
+        // Nothing is sent: it ends with the last of those who could.
+        beginning.recv().await;
         Ok(())
     }
 
@@ -222,11 +231,12 @@ impl Edge {
 #[async_trait]
 impl Service for Edge {
     async fn start_service(&mut self, _: Option<ListenFds>, mut shutdown: ShutdownWatch, _: usize) {
-        if let Err(error) = self.start_workers() {
+        if let Err(error) = self.start_workers().await {
             // Without its threads the process would look alive and serve nobody.
             log::error!("worker: {error}");
             std::process::exit(exit::UNEXPECTED.into());
         }
+        self.listening.notified().await;
         if let Some(opening) = self.opening.take()
             && let Err(error) = self.open(opening).await
         {

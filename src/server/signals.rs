@@ -8,10 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::process::Process;
 use super::reload::Reloads;
-use super::stop::{Cause, end};
+use super::stop::{Cause, close_doors, end};
 use super::supervisor::Supervisor;
 use super::upgrade::Upgrades;
 
@@ -52,6 +53,8 @@ pub struct Signals {
     pub upgrades: Upgrades,
     /// Who started the process, and wants to know.
     pub supervisor: Arc<Supervisor>,
+    /// Told when signals are listened to: who is told before that that the process serves could kill it with one.
+    pub listening: Arc<Notify>,
 }
 
 impl Signals {
@@ -63,6 +66,7 @@ impl Signals {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut reopen = signal(SignalKind::user_defined1())?;
         let mut upgrade = signal(SignalKind::user_defined2())?;
+        self.listening.notify_one();
         let cause = loop {
             tokio::select! {
                 _ = terminate.recv() => break self.asked("SIGTERM"),
@@ -71,6 +75,7 @@ impl Signals {
                     log::info!("SIGINT: leaving at once");
                     self.supervisor.stopping();
                     self.process.stop();
+                    close_doors(&self.process, &Cause::Asked);
                     return Ok(());
                 }
                 successor = self.process.successor() => {
@@ -101,13 +106,15 @@ impl Signals {
                         () = &mut ending => return,
                         _ = terminate.recv() => break "SIGTERM",
                         _ = quit.recv() => break "SIGQUIT",
-                        _ = interrupt.recv() => return log::warn!("SIGINT: leaving at once"),
+                        _ = interrupt.recv() => break "SIGINT",
                         _ = reopen.recv() => self.process.reopen_logs("SIGUSR1"),
                     }
                 }
             };
-            if cause == Cause::Asked {
-                return log::warn!("{signal} again: leaving at once");
+            if cause == Cause::Asked || signal == "SIGINT" {
+                // In a hurry some may still be open.
+                close_doors(&self.process, &cause);
+                return log::warn!("{signal}: leaving at once");
             }
             cause = self.asked(signal);
         }

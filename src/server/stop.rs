@@ -25,10 +25,15 @@ pub enum Cause {
 pub async fn end(process: &Process, cause: &Cause) {
     let life = process.snapshot.load().life;
     process.readiness.set_serving(false);
-    let (doors, grace) = match cause {
-        Cause::Asked => (close_for_good(process, &life).await, life.grace),
-        Cause::Succeeded(successor) => (leave_doors(process, successor), life.upgrade_grace),
+    process.doors().tell_all(Word::Last);
+    let grace = match cause {
+        Cause::Asked => {
+            wait_for_balancers(process, &life).await;
+            life.grace
+        }
+        Cause::Succeeded(_) => life.upgrade_grace,
     };
+    let doors = close_doors(process, cause);
     let ended = tokio::time::timeout(grace, async {
         for door in &doors {
             door.shut().await;
@@ -57,8 +62,7 @@ pub async fn end(process: &Process, cause: &Cause) {
     let _ = tokio::time::timeout(GOODBYE, process.live.none_left()).await;
 }
 
-async fn close_for_good(process: &Process, life: &Life) -> Vec<Arc<Door>> {
-    process.doors().tell_all(Word::Last);
+async fn wait_for_balancers(process: &Process, life: &Life) {
     if !life.stop_delay.is_zero() && !process.doors().are_closed() {
         log::info!(
             "not ready any more; connections are accepted for another {:?}",
@@ -66,17 +70,12 @@ async fn close_for_good(process: &Process, life: &Life) -> Vec<Arc<Door>> {
         );
         tokio::time::sleep(life.stop_delay).await;
     }
-    process.doors().close_all(|_| Queue::Take)
 }
 
-fn leave_doors(process: &Process, successor: &Successor) -> Vec<Arc<Door>> {
-    let mut doors = process.doors();
-    doors.tell_all(Word::Last);
-    doors.close_all(|door| {
-        if successor.doors.contains(door.key()) {
-            Queue::Leave
-        } else {
-            Queue::Take
-        }
+/// Closes the doors, and gives those that were open until now. The files of Unix sockets go, except those of a successor.
+pub fn close_doors(process: &Process, cause: &Cause) -> Vec<Arc<Door>> {
+    process.doors().close_all(|door| match cause {
+        Cause::Succeeded(successor) if successor.doors.contains(door.key()) => Queue::Leave,
+        _ => Queue::Take,
     })
 }

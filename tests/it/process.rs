@@ -6,6 +6,7 @@ mod drain;
 mod farewell;
 mod files;
 mod goaway;
+mod goodbye;
 mod idle;
 mod latecomers;
 mod ledger;

@@ -192,7 +192,7 @@ async fn every_kind_of_answer_says_that_it_is_the_last_one() {
     let mut portcullis = Portcullis::start(&yaml).await;
     let long = format!("/{}", "x".repeat(2000));
     let asked = [
-        ("GET", "/old/a", 308),
+        ("GET", "/old/a", 302),
         ("GET", "/fixed", 200),
         ("HEAD", "/fixed", 200),
         ("GET", "/gone", 502),
@@ -212,7 +212,11 @@ async fn every_kind_of_answer_says_that_it_is_the_last_one() {
         assert!(!raw.get("/fixed").await.closes());
         parked.push(raw);
     }
-    told_to_stop(&portcullis).await;
+    portcullis.signal("TERM");
+    eventually("everyone has heard it", async || {
+        portcullis.stderr().contains("not ready any more")
+    })
+    .await;
     for (raw, (method, path, status)) in parked.iter_mut().zip(asked) {
         raw.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
             .await;

@@ -49,6 +49,27 @@ async fn the_file_of_a_unix_socket_goes_with_the_process() {
 }
 
 #[tokio::test]
+async fn the_file_of_a_unix_socket_goes_in_a_hurry_as_well() {
+    let mut interrupted = Portcullis::start(&on_a_unix_socket()).await;
+    let path = interrupted.directory().join("edge.sock");
+    interrupted.signal("INT");
+    assert_eq!(interrupted.end().await.code(), Some(0));
+    assert!(!path.exists());
+    let yaml = on_a_unix_socket() + "runtime: {drain_delay: 1h}\n";
+    let mut hurried = Portcullis::start(&yaml).await;
+    let path = hurried.directory().join("edge.sock");
+    hurried.signal("TERM");
+    eventually("it stops", async || {
+        hurried.stderr().contains("accepted for another")
+    })
+    .await;
+    assert!(path.exists());
+    hurried.signal("TERM");
+    assert_eq!(hurried.end().await.code(), Some(0));
+    assert!(!path.exists());
+}
+
+#[tokio::test]
 async fn the_file_of_a_unix_socket_stays_when_another_process_has_put_its_own_there() {
     let mut portcullis = Portcullis::start(&on_a_unix_socket()).await;
     let path = portcullis.directory().join("edge.sock");

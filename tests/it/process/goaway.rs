@@ -203,9 +203,32 @@ async fn with_a_stop_delay_goaway_comes_at_once_and_new_connections_get_it_too()
         "{:?}",
         started.elapsed()
     );
+    // A client that comes now gets to ask, even if that takes it a moment.
+    let mut client = http2(portcullis.listener("http")).await;
+    assert_eq!(client.get("/bytes/6").await.body.len(), 6);
     let mut late = Frames::connect(portcullis.listener("http")).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     ask(&mut late, 1, "/bytes/5").await;
     let rest = rest(&mut late).await;
+    assert_eq!(rest.goaways, [ALL_STREAMS, 1], "{rest:?}");
+    assert_eq!(rest.whole.len(), 1, "{rest:?}");
+    assert_eq!(portcullis.end().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_has_just_come_may_still_ask() {
+    let origin = origin().await;
+    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
+    let mut frames = Frames::connect(portcullis.listener("http")).await;
+    assert_eq!(frames.next().await, Some(Frame::Other(4)), "SETTINGS");
+    portcullis.signal("TERM");
+    eventually("it stops", async || {
+        portcullis.stderr().contains("connections have 30s to end")
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    ask(&mut frames, 1, "/bytes/5").await;
+    let rest = rest(&mut frames).await;
     assert_eq!(rest.goaways, [ALL_STREAMS, 1], "{rest:?}");
     assert_eq!(rest.whole.len(), 1, "{rest:?}");
     assert_eq!(portcullis.end().await.code(), Some(0));

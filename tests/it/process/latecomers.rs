@@ -94,10 +94,15 @@ impl Drop for Busy {
 
 /// What failed although it was let in: to be refused is what happens at a stop without a successor.
 fn lost(report: &Report) -> Vec<String> {
-    let refused =
-        |what: &What| matches!(what, What::NoConnection(more) if more.contains("refused"));
+    let may_be = |what: &What| match what {
+        What::NoConnection(more) => more.contains("refused"),
+        // The library of these clients answers the PING behind the first GOAWAY before it sends what is queued already.
+        // What it sends then comes after the second GOAWAY, and is known to have had no effect (RFC 9113 §6.8).
+        What::PastGoAway(_) => true,
+        _ => false,
+    };
     let failures = report.failures.iter();
-    let lost = failures.filter(|failure| !refused(&failure.what));
+    let lost = failures.filter(|failure| !may_be(&failure.what));
     lost.map(|failure| format!("{:?}: {}", failure.kind, failure.what))
         .collect()
 }
@@ -106,7 +111,7 @@ fn lost(report: &Report) -> Vec<String> {
 async fn clients_at_work_lose_nothing_at_a_stop_on_a_busy_machine() {
     let _busy = Busy::start();
     let kinds = [Kind::Keepalive, Kind::Fresh, Kind::Http2, Kind::Upload];
-    for round in 0..4 {
+    for round in 0..2 {
         let origin = origin().await;
         let mut portcullis = Portcullis::start(&site("", origin.address())).await;
         let ledger = Ledger::builder(portcullis.listener("http"));
@@ -127,7 +132,7 @@ async fn clients_at_work_lose_nothing_at_a_stop_on_a_busy_machine() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_http2_connection_at_sigterm_is_served_or_refused_but_not_reset() {
     let _busy = Busy::start();
-    for round in 0..8 {
+    for round in 0..5 {
         let origin = origin().await;
         let mut portcullis = Portcullis::start(&site("", origin.address())).await;
         let ledger = Ledger::builder(portcullis.listener("http"));
@@ -145,36 +150,43 @@ async fn a_new_http2_connection_at_sigterm_is_served_or_refused_but_not_reset() 
     }
 }
 
-/// Connects, asks, and tells what came: nothing if it was refused.
-fn ask_at_once(address: std::net::SocketAddr) -> Option<std::io::Result<Vec<u8>>> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    let mut answer = Vec::new();
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let answered = asked.and_then(|()| stream.read_to_end(&mut answer));
-    Some(answered.map(|_| answer))
+const HELLO: &str = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\n\
+                     routes: [{name: hello, respond: {body: hello}}]\n";
+
+/// Asks, and gives what came until the connection's end.
+fn ask(mut stream: TcpStream) -> std::io::Result<String> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 #[test]
 fn connections_that_wait_in_the_queue_at_sigterm_are_answered() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let yaml = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\n\
-                routes: [{name: hello, respond: {body: hello}}]\n";
     for round in 0..4 {
-        let mut portcullis = runtime.block_on(Portcullis::start(yaml));
+        let mut portcullis = runtime.block_on(Portcullis::start(HELLO));
         let address = portcullis.listener("http");
         // While it is held, connections pile up in the kernel, and so does the signal.
         portcullis.signal("STOP");
-        let clients: Vec<_> = (0..50)
-            .map(|_| std::thread::spawn(move || ask_at_once(address)))
-            .collect();
-        std::thread::sleep(Duration::from_millis(100));
+        let connect = |_| TcpStream::connect(address).expect("connected");
+        let clients: Vec<_> = (0..50).map(connect).collect();
         portcullis.signal("TERM");
-        portcullis.signal("CONT");
-        for client in clients {
-            let answer = client.join().expect("no panic").expect("connected");
+        // Half of them ask before it goes on, the others while it stops.
+        let asking: Vec<_> = clients
+            .into_iter()
+            .enumerate()
+            .map(|(number, client)| {
+                if number == 25 {
+                    portcullis.signal("CONT");
+                }
+                std::thread::spawn(move || ask(client))
+            })
+            .collect();
+        for client in asking {
+            let answer = client.join().expect("no panic");
             let answer = answer.unwrap_or_else(|error| panic!("round {round}: {error}"));
-            let answer = String::from_utf8_lossy(&answer).into_owned();
             assert!(answer.ends_with("hello"), "round {round}: {answer:?}");
         }
         let status = runtime.block_on(portcullis.end());
@@ -182,23 +194,41 @@ fn connections_that_wait_in_the_queue_at_sigterm_are_answered() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_has_just_come_may_still_ask() {
+    let mut portcullis = Portcullis::start(HELLO).await;
+    let mut raw = Raw::connect(portcullis.listener("http")).await;
+    eventually("it is in", async || {
+        portcullis.metric("portcullis_connections_total").await == 1.0
+    })
+    .await;
+    portcullis.signal("TERM");
+    eventually("it stops", async || {
+        portcullis.stderr().contains("connections have 30s to end")
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    raw.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = raw.last_response().await;
+    assert_eq!((answer.text().as_str(), answer.closes()), ("hello", true));
+    assert_eq!(portcullis.end().await.code(), Some(0));
+}
+
 #[test]
 fn connections_that_come_while_it_stops_are_answered_or_refused_but_not_reset() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let yaml = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\n\
-                routes: [{name: hello, respond: {body: hello}}]\n";
     for round in 0..6 {
-        let mut portcullis = runtime.block_on(Portcullis::start(yaml));
+        let mut portcullis = runtime.block_on(Portcullis::start(HELLO));
         let address = portcullis.listener("http");
         let clients: Vec<_> = (0..4)
             .map(|_| {
                 std::thread::spawn(move || {
                     let mut answers = 0;
-                    while let Some(answer) = ask_at_once(address) {
-                        let answer = answer?;
-                        let answer = String::from_utf8_lossy(&answer).into_owned();
+                    // Until it is refused, or not heard at all.
+                    while let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) {
+                        let answer = ask(stream)?;
                         if !answer.ends_with("hello") {
-                            return Err(std::io::Error::other(format!("{answer:?}")));
+                            return Err(std::io::Error::other(answer));
                         }
                         answers += 1;
                     }

@@ -1,7 +1,7 @@
 //! What do signals do that end nothing?
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::*;
 
@@ -38,6 +38,8 @@ async fn sigusr1_opens_the_access_log_anew_and_no_line_is_lost() {
     let log = portcullis.directory().join("access.log");
     for round in 1..=2 {
         client.get(&format!("/before/{round}")).await;
+        let before = portcullis.logged(|line| line["target"] == format!("/before/{round}"));
+        before.await;
         // As logrotate does: rename, signal.
         let rotated = log.with_extension(round.to_string());
         std::fs::rename(&log, &rotated).expect("renamed");
@@ -103,7 +105,7 @@ impl Drop for Started {
 #[tokio::test]
 async fn sighup_while_the_process_starts_does_not_kill_it() {
     use rustix::process::Signal;
-    for round in 0..12 {
+    for round in 0..8 {
         let directory = tempfile::tempdir().expect("a directory");
         let mut started = Started::new(directory.path());
         // Before this the program itself has not begun: what the system does then is not its to say.
@@ -130,10 +132,10 @@ async fn sighup_while_the_process_starts_does_not_kill_it() {
 #[tokio::test]
 async fn a_signal_to_stop_ends_a_process_that_starts_and_leaves_nothing() {
     use rustix::process::Signal;
-    for round in 0..24u64 {
+    for round in 0..15u64 {
         let directory = tempfile::tempdir().expect("a directory");
         let mut started = Started::new(directory.path());
-        tokio::time::sleep(Duration::from_millis(round * 4)).await;
+        tokio::time::sleep(Duration::from_millis(round * 6)).await;
         let signal = [Signal::TERM, Signal::INT, Signal::QUIT][round as usize % 3];
         started.signal(signal);
         let status = eventually_some("it ends", async || started.0.try_wait().expect("a child"));
@@ -146,5 +148,24 @@ async fn a_signal_to_stop_ends_a_process_that_starts_and_leaves_nothing() {
             assert!(!directory.path().join("pid").exists(), "{said}");
             assert!(!said.contains("ERROR"), "{said}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_says_that_it_is_ready_can_be_stopped_in_good_order() {
+    use rustix::process::Signal;
+    for round in 0..12 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut started = Started::new(directory.path());
+        let said = || std::fs::read_to_string(directory.path().join("err")).expect("a file");
+        // As soon as it can be known.
+        let waiting = Instant::now();
+        while !said().contains(": ready") {
+            assert!(waiting.elapsed() < PATIENCE, "{}", said());
+            std::thread::yield_now();
+        }
+        started.signal([Signal::TERM, Signal::QUIT, Signal::INT][round % 3]);
+        let status = eventually_some("it ends", async || started.0.try_wait().expect("a child"));
+        assert_eq!(status.await.code(), Some(0), "round {round}: {}", said());
     }
 }

@@ -158,23 +158,28 @@ fn a_file_that_is_no_socket_is_named_and_left_alone() {
 
 #[test]
 fn a_log_or_pid_file_that_can_not_be_written_is_named() {
+    // In /proc not even root can make a file.
     for (section, what) in [
         (
-            "access_log: {path: '@dir@/nowhere/access.log'}\n",
-            "access log",
+            "access_log: {path: /proc/access.log}\n",
+            "access log /proc/access.log: ",
         ),
-        ("access_log: {path: '@dir@'}\n", "access log"),
-        ("runtime: {pid_file: '@dir@/nowhere/pid'}\n", "PID file"),
-        ("runtime: {pid_file: '@dir@'}\n", "PID file"),
+        ("runtime: {pid_file: /proc/pid}\n", "PID file /proc/pid: "),
+        ("runtime: {pid_file: /proc}\n", "PID file /proc: "),
     ] {
-        let builder = Portcullis::builder(&format!("{ANY_PORT}{HELLO}{section}"));
-        let said = complaint(&builder.refused(6));
-        assert!(said.starts_with(what), "{said}");
-        assert!(
-            said.contains(&builder.directory().display().to_string()),
-            "{said}"
-        );
+        let said = Portcullis::builder(&format!("{ANY_PORT}{HELLO}{section}")).refused(6);
+        assert!(complaint(&said).starts_with(what), "{said}");
     }
+}
+
+#[test]
+fn a_folder_of_a_log_that_is_not_there_is_an_error_of_the_configuration() {
+    let yaml = format!("{ANY_PORT}{HELLO}access_log: {{path: '@dir@/nowhere/access.log'}}\n");
+    let said = complaint(&Portcullis::builder(&yaml).refused(1));
+    assert!(
+        said.contains("portcullis.yaml:3:") && said.contains("/nowhere does not exist"),
+        "{said}"
+    );
 }
 
 #[test]
