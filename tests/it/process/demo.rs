@@ -35,6 +35,15 @@ fn start() -> Demo {
     )
 }
 
+fn kill(demo: &Demo, signal: &str) {
+    let told = Command::new("kill")
+        .arg(signal)
+        .arg(demo.0.id().to_string())
+        .status()
+        .expect("kill");
+    assert!(told.success());
+}
+
 /// One test and not two: both need the same fixed ports.
 #[tokio::test]
 async fn it_says_what_listens_where_answers_and_stops_on_sigint_and_names_a_port_that_is_taken() {
@@ -47,15 +56,20 @@ async fn it_says_what_listens_where_answers_and_stops_on_sigint_and_names_a_port
     }
     let mut demo = start();
     let said = Arc::new(Mutex::new(String::new()));
-    let (heard, stdout) = (Arc::clone(&said), demo.0.stdout.take().expect("piped"));
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            heard
-                .lock()
-                .expect("no panic inside")
-                .push_str(&format!("{line}\n"));
-        }
-    });
+    let stdout = demo.0.stdout.take().expect("piped");
+    let stderr = demo.0.stderr.take().expect("piped");
+    let outputs: [Box<dyn Read + Send>; 2] = [Box::new(stdout), Box::new(stderr)];
+    for output in outputs {
+        let heard = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                heard
+                    .lock()
+                    .expect("no panic inside")
+                    .push_str(&format!("{line}\n"));
+            }
+        });
+    }
     eventually("the introduction", async || {
         assert!(demo.0.try_wait().expect("a child").is_none(), "it ended");
         said.lock()
@@ -101,6 +115,15 @@ async fn it_says_what_listens_where_answers_and_stops_on_sigint_and_names_a_port
         Some("http://127.0.0.1:8080/new/page")
     );
 
+    // What runs from memory has nothing that another process could be started with.
+    kill(&demo, "-USR2");
+    let reason = "serves on: this process has no configuration file to start another with";
+    eventually("an upgrade is refused", async || {
+        said.lock().expect("no panic inside").contains(reason)
+    })
+    .await;
+    assert_eq!(client.get("/status").await.status, 200);
+
     // A second one finds the ports taken, says which, and does not panic.
     let mut second = start();
     let ended = eventually_some("the second one ends", async || {
@@ -121,12 +144,7 @@ async fn it_says_what_listens_where_answers_and_stops_on_sigint_and_names_a_port
         "{complaint}"
     );
 
-    let told = Command::new("kill")
-        .arg("-INT")
-        .arg(demo.0.id().to_string())
-        .status()
-        .expect("kill");
-    assert!(told.success());
+    kill(&demo, "-INT");
     let ended = eventually_some("it ends", async || demo.0.try_wait().expect("a child")).await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
 }

@@ -46,6 +46,24 @@ async fn auto_makes_one_in_the_service_s_directory_and_is_found_again() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_new_process_may_have_another_one() {
+    let origin = origin().await;
+    let site = site("", origin.address());
+    let mut portcullis = Portcullis::start(&(site.clone() + DIRECTORY)).await;
+    let [before, after] = ["sockets", "others"].map(|name| portcullis.directory().join(name));
+    portcullis.configure_as(
+        "new.yaml",
+        &(site + "runtime: {directory: '@dir@/others'}\n"),
+    );
+    let mut former = portcullis.upgrade(&["--new-config", "new.yaml"]).await;
+    assert_eq!(former.end().await.code(), Some(0));
+    assert!(!before.join("control.sock").exists());
+    assert_eq!(mode(&after), 0o700);
+    let at = format!("unix:{}/control.sock", after.display());
+    assert_eq!(portcullis.run(&["reload", "--at", &at]).await.code, 0);
+}
+
 #[test]
 fn one_that_others_may_enter_is_refused() {
     let builder = Portcullis::builder(&(site("", Some(([127, 0, 0, 1], 9).into())) + DIRECTORY));

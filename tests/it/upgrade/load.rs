@@ -135,6 +135,65 @@ fn echo(socket: &mut WebSocket, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_old_process_does_not_stay_for_ever() {
+    let origin = origin().await;
+    let yaml = site("", origin.address()) + "runtime: {upgrade_grace: 300ms}\n";
+    let mut portcullis = Portcullis::start(&yaml).await;
+    let address = portcullis.listener("http");
+    let _hangs = Raw::sent(address, "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let hangs = |journal: &origin::Journal| journal.in_flight() == 1;
+    assert!(origin.journal().becomes(PATIENCE, hangs).await);
+    let mut former = portcullis.upgrade(&[]).await;
+    assert_eq!(former.end().await.code(), Some(0));
+    let said = portcullis.stderr();
+    assert!(
+        said.contains("the grace is over; 1 connections are cut"),
+        "{said}"
+    );
+    assert_eq!(http1(address).await.get("/").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_keeps_an_admin_connection_open_is_sent_to_the_new_process() {
+    let origin = origin().await;
+    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
+    let mut socket = WebSocket::connect(portcullis.listener("http"), "/ws");
+    echo(&mut socket, "one");
+    let mut scraper = Raw::connect(portcullis.admin()).await;
+    assert_eq!(scraper.get("/metrics").await.status, 200);
+    let mut former = portcullis.upgrade(&[]).await;
+    assert_eq!(scraper.rest().await, b"", "closed, and nothing else");
+    assert_eq!(former.ended(), None);
+    eventually("one is left", async || left(&portcullis).await == 1.0).await;
+    socket.close();
+    assert_eq!(former.end().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn descriptors_do_not_pile_up_from_process_to_process() {
+    let origin = origin().await;
+    let yaml = site("", origin.address()) + "runtime: {threads: 2}\n";
+    let mut portcullis = Portcullis::start(&yaml).await;
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        let mut former = portcullis.upgrade(&[]).await;
+        assert_eq!(former.end().await.code(), Some(0));
+        eventually("it is not followed any more", async || {
+            portcullis
+                .stderr()
+                .matches("the old process has ended")
+                .count()
+                == counts.len() + 1
+        })
+        .await;
+        // Files may be there or not: certificates are read in the background.
+        let descriptors = portcullis.descriptors();
+        counts.push(["socket", "pipe", "anon_inode"].map(|kind| descriptors[kind]));
+    }
+    assert_eq!(counts[0], counts[3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_wait_for_being_accepted_are_served_by_either_process() {
     let origin = origin().await;
     let yaml = site("", origin.address()) + "runtime: {threads: 2}\n";

@@ -17,7 +17,7 @@ async fn readyz(portcullis: &Portcullis) -> (u16, String) {
 async fn generations_are_counted_on() {
     let origin = origin().await;
     let mut portcullis = Portcullis::start(&site("", origin.address())).await;
-    let generation = "portcullis_config_generation";
+    let generation = "portcullis_config_generation ";
     assert_eq!(portcullis.metric(generation).await, 1.0);
     portcullis
         .apply(&site("limits: {uri: 1KiB}", origin.address()))
@@ -59,7 +59,7 @@ async fn a_drain_stays_in_force_until_it_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_resume_their_tls_sessions() {
+async fn clients_resume_their_tls_sessions_after_reloads_and_upgrades() {
     let (authority, origin) = (Authority::new(), origin().await);
     let settings = "tls: {certificates: [{certificate: a.crt, key: a.key}]}";
     let mut portcullis = Portcullis::builder(&site(settings, origin.address()))
@@ -69,20 +69,25 @@ async fn clients_resume_their_tls_sessions() {
     let address = portcullis.listener("http");
     let configs = [&TLS12, &TLS13]
         .map(|version| Arc::new(client_config(&authority.roots(), &[version], &["http/1.1"])));
-    for upgrades in 0..3 {
+    for visit in 0..4 {
         for config in &configs {
             let stream = tls(address, "a.test", config).await.expect("a handshake");
-            let expected = match upgrades {
+            let expected = match visit {
                 0 => HandshakeKind::Full,
                 _ => HandshakeKind::Resumed,
             };
             assert_eq!(
                 stream.get_ref().1.handshake_kind(),
                 Some(expected),
-                "{upgrades}"
+                "visit {visit}"
             );
             let answer = over(stream, false, "https", "a.test").await.get("/").await;
             assert_eq!(answer.status, 200);
+        }
+        if visit == 0 {
+            let other = format!("{settings}, limits: {{uri: 1KiB}}");
+            portcullis.apply(&site(&other, origin.address())).await;
+            continue;
         }
         let mut former = portcullis.upgrade(&[]).await;
         assert_eq!(former.end().await.code(), Some(0));

@@ -95,6 +95,20 @@ async fn it_hears_of_the_start_of_upgrades_and_of_the_end() {
         number += 2;
         assert_eq!(former.end().await.code(), Some(0));
     }
+    // A former process that is told to stop has nothing to say either.
+    let address = portcullis.listener("http");
+    let _hangs = Raw::sent(address, "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let hangs = |journal: &origin::Journal| journal.in_flight() == 1;
+    assert!(origin.journal().becomes(PATIENCE, hangs).await);
+    let mut former = portcullis.upgrade(&[]).await;
+    number += 2;
+    former.signal("TERM");
+    eventually("it stops", async || {
+        portcullis.stderr().contains("SIGTERM: stopping")
+    })
+    .await;
+    former.signal("INT");
+    assert_eq!(former.end().await.code(), Some(0));
     portcullis.program("fails", "#!/bin/sh\nexit 1\n");
     portcullis.not_upgraded(&["--binary", "fails"]).await;
     assert_eq!(portcullis.stop().await.code(), Some(0));
