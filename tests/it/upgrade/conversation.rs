@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::failures::{IDLE, impatient};
+use super::failures::{IDLE, impatient, patient};
 use crate::support::*;
 
 /// One end of the conversation: messages of JSON, each after its length.
@@ -78,7 +78,7 @@ fn hello() -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_process_that_talks_nonsense_or_leaves_is_given_up() {
-    let (mut portcullis, _origin) = impatient().await;
+    let (mut portcullis, _origin) = patient().await;
     let reason = against(&mut portcullis, async |mut new| {
         new.write(b"GET / HTTP/1.1\r\n\r\n").await;
     })

@@ -9,11 +9,19 @@ use crate::support::*;
 /// A new process that does nothing until a file is there; that it has begun is told by another.
 pub const IDLE: &str = "#!/bin/sh\n: > begun\nwhile [ ! -e done ]; do sleep 0.05; done\nexit 3\n";
 
-/// One that waits a second for a new process.
+/// A running one, with a directory for its sockets.
+pub async fn patient() -> (Portcullis, origin::Origin) {
+    with_runtime("directory: '@dir@/sockets'").await
+}
+
+/// One that waits no longer than a second for a new process.
 pub async fn impatient() -> (Portcullis, origin::Origin) {
+    with_runtime("directory: '@dir@/sockets', upgrade_timeout: 1s").await
+}
+
+async fn with_runtime(settings: &str) -> (Portcullis, origin::Origin) {
     let origin = origin().await;
-    let yaml =
-        site("", origin.address()) + "runtime: {directory: '@dir@/sockets', upgrade_timeout: 1s}\n";
+    let yaml = site("", origin.address()) + &format!("runtime: {{{settings}}}\n");
     (Portcullis::start(&yaml).await, origin)
 }
 
@@ -83,9 +91,9 @@ async fn a_binary_that_fails_or_hangs_or_is_none_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_configuration_that_can_not_be_used_is_told_with_its_place() {
-    let (mut portcullis, origin) = impatient().await;
+    let (mut portcullis, origin) = patient().await;
     let site = site("", origin.address());
-    let good = site.clone() + "runtime: {directory: '@dir@/sockets', upgrade_timeout: 1s}\n";
+    let good = site.clone() + "runtime: {directory: '@dir@/sockets'}\n";
     let (with, directory) = (
         |rest: &str| site.clone() + rest,
         portcullis.directory().to_owned(),
@@ -140,7 +148,7 @@ async fn a_configuration_that_can_not_be_used_is_told_with_its_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigusr2_that_fails_is_told_in_the_log() {
-    let (mut portcullis, origin) = impatient().await;
+    let (mut portcullis, origin) = patient().await;
     portcullis.configure(&(site("", origin.address()) + "nonsense: 1\n"));
     portcullis.signal("USR2");
     let told = "upgrade by SIGUSR2 failed, this process serves on: ";
@@ -163,7 +171,7 @@ async fn sigusr2_that_fails_is_told_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hand_over_socket_in_use_is_left_alone_and_one_left_behind_is_replaced() {
-    let (mut portcullis, _origin) = impatient().await;
+    let (mut portcullis, _origin) = patient().await;
     let place = portcullis.hand_over_socket();
     let other = UnixListener::bind(&place).expect("a socket");
     let said = portcullis.run(&["upgrade"]).await;
