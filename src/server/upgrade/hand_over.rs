@@ -144,6 +144,8 @@ async fn meet(
     handed_over: impl FnOnce(Successor) + Send + 'static,
 ) -> Result<u32, String> {
     let (link, peer) = tokio::select! {
+        // What it has said counts, although it may have ended since.
+        biased;
         greeted = greeting(listening, deadline) => greeted.map_err(|error| told(&error))?,
         _ = child.wait() => return Err("the new process ended before it asked for the sockets".to_owned()),
         () = tokio::time::sleep_until(deadline.into()) => return Err(LATE.to_owned()),
