@@ -14,7 +14,7 @@ use crate::config::{Config, Diagnostics, load, print, schema};
 use crate::demo;
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
-use crate::server::directory::Directory;
+use crate::server::directory::{AUTO, Directory};
 use crate::server::exit::StartError;
 use crate::server::prepare::{self, Prepared};
 use crate::server::run::{self, Launch};
@@ -218,7 +218,12 @@ impl Running {
                 let loaded = load::load(path, &prepare::environment, &mut ignored);
                 let config = loaded.map(|loaded| Config::read(&loaded.root, &mut ignored));
                 let directory = config.unwrap_or_default().runtime.directory;
-                Place::In(Directory::candidates(&directory.value, path))
+                let mut directories = Directory::candidates(&directory.value, path);
+                if directory.value != AUTO {
+                    // The process may have been started before this directory was written down, and can say so.
+                    directories.extend(Directory::candidates(AUTO, path));
+                }
+                Place::In(directories)
             }
         }
     }

@@ -77,6 +77,11 @@ impl AdminDoor {
         }
     }
 
+    /// Where it is, if it is open.
+    pub fn address(&self) -> Option<Address> {
+        self.lock().as_ref().map(|open| open.bound.clone())
+    }
+
     /// Gets the socket, if another one is wanted. `ours` are addresses that this process has open.
     ///
     /// # Errors
@@ -95,11 +100,9 @@ impl AdminDoor {
         if open.as_ref().is_some_and(|open| open.written == *wanted) {
             return Ok(OpenAdmin::Same);
         }
-        let mut ours = ours.to_vec();
-        ours.extend(open.as_ref().map(|open| open.bound.clone()));
         let bound = match inherited.remove(&key(wanted)) {
             Some((address, sockets)) => adopt(address, sockets, 1)?,
-            None => bind(wanted, 1, &ours)?,
+            None => bind(wanted, 1, ours)?,
         };
         let Bound {
             address,

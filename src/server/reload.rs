@@ -202,14 +202,20 @@ impl Reloader {
     ) -> Result<Ready, ReloadReport> {
         resolve_unknown(&snapshot.lookups, &self.process.state, RESOLVE_LIMIT).await;
         let metrics = &self.process.state.metrics;
+        let mut problems = Diagnostics::default();
         snapshot.access_log = if config.access_log == self.process.config.load().access_log {
             old.access_log.clone()
         } else {
-            run::open_access_log(config, metrics)
-                .map_err(|error| self.rejected(vec![error.to_string()]))?
-                .map(Arc::new)
+            let opened = run::open_access_log(config, metrics);
+            let opened = opened.map_err(|error| {
+                let position = config.access_log.path.position.clone();
+                problems.push(Diagnostic::error("access_log.path", error.to_string()).at(position));
+            });
+            opened.ok().flatten().map(Arc::new)
         };
-        let plan = self.process.doors().plan();
+        let mut plan = self.process.doors().plan();
+        // Listeners may have the admin listener's address, and it theirs.
+        plan.ours.extend(self.admin.address());
         let (listeners, address) = (snapshot.listeners.clone(), snapshot.admin.clone());
         let admin = Arc::clone(&self.admin);
         // The system may take its time.
@@ -221,7 +227,6 @@ impl Reloader {
         let Ok((ajar, admin)) = bound.await else {
             return Err(self.rejected(vec!["opening it failed in an unexpected way".to_owned()]));
         };
-        let mut problems = Diagnostics::default();
         let ajar = ajar.map_err(|failed| not_bound(config, &failed, &mut problems));
         let admin = admin.map_err(|error| {
             problems.push(
@@ -232,7 +237,7 @@ impl Reloader {
                     .clone()),
             );
         });
-        let (Ok(ajar), Ok(admin)) = (ajar, admin) else {
+        let (Ok(ajar), Ok(admin), true) = (ajar, admin, problems.is_empty()) else {
             return Err(self.rejected(lines(&problems)));
         };
         Ok(Ready {

@@ -231,6 +231,8 @@ fn start(
 impl Started {
     /// Serves until a signal, or a successor, ends it.
     pub fn serve(self) {
+        // They are the first generation's, which ends with a reload.
+        drop(self.listeners);
         self.server.run(self.run);
         self.admin_door.close_for_good();
         self.process.remove_files();

@@ -30,7 +30,7 @@ async fn a_renamed_listener_keeps_its_sockets_and_its_connections() {
     assert_eq!(two.get("/").await.text(), "after");
     assert_eq!(text(place).await, "after");
     portcullis
-        .logged(|line| line["listener"] == "new" && line["protocol"] == "HTTP/2.0")
+        .logged(|line| line["listener"] == "new" && line["protocol"] == "HTTP/2")
         .await;
 }
 
@@ -139,23 +139,28 @@ async fn a_broken_configuration_that_narrows_an_address_disturbs_nobody() {
     let (origin, port) = (origin().await, free_port());
     let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = listener("taken", other.local_addr().expect("an address"));
-    let yaml = |ip: &str, more: &[&str]| {
+    let yaml = |ip: &str, more: &[String]| {
         let edge = listener("edge", format!("{ip}:{port}"));
         let mut listeners = vec![edge.as_str()];
-        listeners.extend(more);
+        listeners.extend(more.iter().map(String::as_str));
         config(
             &listeners,
             &[&to("origin")],
             &[&pool("origin", origin.address())],
         )
     };
+    // Many come between the one that can be had and the one that can't.
+    let mut more: Vec<String> = (0..100)
+        .map(|number| listener(&format!("l{number}"), "127.0.0.1:0"))
+        .collect();
+    more.push(taken);
     let portcullis = Portcullis::start(&yaml("0.0.0.0", &[])).await;
     let ledger = Ledger::builder(([127, 0, 0, 1], port).into())
         .kinds(&[Kind::Keepalive, Kind::Fresh])
         .start();
     ledger.settled().await;
     for _ in 0..20 {
-        portcullis.rejected(&yaml("127.0.0.1", &[&taken])).await;
+        portcullis.rejected(&yaml("127.0.0.1", &more)).await;
     }
     ledger.stop().await.assert_clean();
 }
