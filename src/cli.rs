@@ -213,17 +213,17 @@ impl Running {
             Some(address) => Place::At(address.clone()),
             None => {
                 // What is wrong with the configuration is told by the process; its directory may still be read.
-                let mut ignored = Diagnostics::default();
+                let mut wrong = Diagnostics::default();
                 let path = &self.config.path;
-                let loaded = load::load(path, &prepare::environment, &mut ignored);
-                let config = loaded.map(|loaded| Config::read(&loaded.root, &mut ignored));
+                let loaded = load::load(path, &prepare::environment, &mut wrong);
+                let config = loaded.map(|loaded| Config::read(&loaded.root, &mut wrong));
                 let directory = config.unwrap_or_default().runtime.directory;
                 let mut directories = Directory::candidates(&directory.value, path);
                 if directory.value != AUTO {
                     // The process may have been started before this directory was written down, and can say so.
                     directories.extend(Directory::candidates(AUTO, path));
                 }
-                Place::In(directories)
+                Place::In(directories, wrong)
             }
         }
     }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::config::Diagnostics;
 use crate::pool::Address;
 use crate::server::directory::Directory;
 
@@ -20,7 +21,9 @@ use crate::server::directory::Directory;
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody is there.
-    #[error("no running Portcullis was reached: {0}")]
+    #[error(
+        "no running Portcullis was reached; if it runs, name its control socket with `--at unix:/path`, or use signals: {0}"
+    )]
     Unreached(String),
     /// It ended, or did not answer in the way it should.
     #[error("no answer: {0}")]
@@ -35,8 +38,8 @@ pub enum AskError {
 pub enum Place {
     /// At its admin listener, or a control socket.
     At(Address),
-    /// At the control socket in one of these directories.
-    In(Vec<Directory>),
+    /// At the control socket in one of these directories, unless what is wrong with the configuration hides another.
+    In(Vec<Directory>, Diagnostics),
 }
 
 impl Place {
@@ -60,10 +63,16 @@ impl Place {
                     let stream = first(std::slice::from_ref(&**socket)).await?;
                     exchange(stream, path, body).await
                 }
-                Self::In(directories) => {
+                Self::In(directories, wrong) => {
                     let sockets: Vec<PathBuf> =
                         directories.iter().map(Directory::control).collect();
-                    exchange(first(&sockets).await?, path, body).await
+                    let stream = first(&sockets).await.map_err(|error| match error {
+                        AskError::Unreached(places) if wrong.has_errors() => {
+                            AskError::Unreached(format!("{places}\n{wrong}"))
+                        }
+                        error => error,
+                    })?;
+                    exchange(stream, path, body).await
                 }
             }
         })

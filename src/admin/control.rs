@@ -10,6 +10,7 @@ use super::answer::View;
 use super::serve::{connection, places};
 use crate::server::directory::{Directory, own_user};
 use crate::server::socket_file::{self, SocketError, SocketFile};
+use crate::server::upgrade::Link;
 
 /// The user who may do everything anyway.
 const ROOT: u32 = 0;
@@ -57,14 +58,19 @@ impl ControlSocket {
         })
     }
 
-    /// Opens it in place of that of a process that is succeeded: whoever asks meets either process, and never none.
+    /// Opens it in place of that of the process with this number, which is succeeded: whoever asks meets either process, and
+    /// never none.
     ///
     /// # Errors
     ///
-    /// It can't be made.
-    pub fn take_over(directory: &Directory) -> Result<Self, ControlError> {
+    /// Yet another process listens there, or it can't be made.
+    pub fn take_over(directory: &Directory, predecessor: u32) -> Result<Self, ControlError> {
         let path = directory.control();
         let taken = || {
+            let there = Link::connect(&path).and_then(|there| there.peer());
+            if there.is_ok_and(|there| there.pid != predecessor) {
+                return Err(SocketError::InUse);
+            }
             let (listener, mut file) = socket_file::bind(&path.with_extension("new"))?;
             file.rename(&path)?;
             Ok(Self {

@@ -79,12 +79,6 @@ impl ReloadReport {
             ),
         }
     }
-
-    /// Everything there is to know about it beside that.
-    pub fn lines(&self) -> impl Iterator<Item = &str> {
-        let lines = self.diagnostics.iter().chain(&self.changes);
-        lines.chain(&self.needs_upgrade).map(String::as_str)
-    }
 }
 
 impl fmt::Display for ReloadReport {

@@ -61,7 +61,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     let may_ask = tokio::time::sleep(LAST_CALL);
     let mut may_ask = std::pin::pin!(may_ask);
     let mut ending = false;
-    let mut gone = std::pin::pin!(about.stay.overdue(FAREWELL, None));
+    let mut gone = std::pin::pin!(about.stay.overdue(LAST_CALL + FAREWELL, None));
     let mut leaving = false;
     let mut served: u32 = 0;
     let mut malformed = 0;

@@ -329,8 +329,16 @@ fn tell(report: &ReloadReport, who: &str) {
         ReloadResult::Rejected | ReloadResult::NeedsUpgrade => log::Level::Error,
     };
     log::log!(level, "reload by {who}: {}", report.summary());
-    let lines = || report.lines();
-    for line in lines().take(LOGGED_LINES) {
+    // What is told about a configuration that is in force are warnings.
+    let warning = level.min(log::Level::Warn);
+    let warnings = report.diagnostics.iter().map(|line| (warning, line));
+    let changes = report.changes.iter().chain(&report.needs_upgrade);
+    let lines = || {
+        warnings
+            .clone()
+            .chain(changes.clone().map(|line| (level, line)))
+    };
+    for (level, line) in lines().take(LOGGED_LINES) {
         log::log!(level, "reload: {}", line.replace("\n  ", "; "));
     }
     let more = lines().skip(LOGGED_LINES).count();

@@ -154,10 +154,12 @@ fn start(
         None => None,
     };
     let succeeds = predecessor.is_some();
-    let control = match &directory {
-        Some(directory) if succeeds => Control::OfPredecessor(directory.clone()),
-        Some(directory) => control(directory, &runtime.directory.value)?,
-        None => Control::None,
+    let control = match (&directory, &predecessor) {
+        (Some(directory), Some(predecessor)) => {
+            Control::OfPredecessor(directory.clone(), predecessor.pid())
+        }
+        (Some(directory), None) => control(directory, &runtime.directory.value)?,
+        (None, _) => Control::None,
     };
     let pid_file = match runtime.pid_file {
         Some(path) if succeeds => OwnPid::OfPredecessor(path.value.into()),

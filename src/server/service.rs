@@ -73,8 +73,8 @@ pub struct Opening {
 pub enum Control {
     /// It is open.
     Open(ControlSocket),
-    /// It is to be taken over when the predecessor has agreed to go.
-    OfPredecessor(Directory),
+    /// It is to be taken over from the process with this number when that has agreed to go.
+    OfPredecessor(Directory, u32),
     /// There is none.
     None,
 }
@@ -175,7 +175,7 @@ impl Edge {
     fn take_control(&self, control: Control) {
         let opened = match control {
             Control::Open(control) => Ok(control),
-            Control::OfPredecessor(directory) => ControlSocket::take_over(&directory),
+            Control::OfPredecessor(directory, pid) => ControlSocket::take_over(&directory, pid),
             Control::None => return,
         };
         let view = View {

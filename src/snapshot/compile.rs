@@ -15,6 +15,7 @@ use crate::config::{AccessLogFormat, Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
 use crate::proxy::forward::{AddedFields, TrustedProxies};
+use crate::server::directory::AUTO;
 use crate::state::State;
 use crate::telemetry::metrics::NO_ROUTE;
 
@@ -44,6 +45,7 @@ pub fn compile(
     let forwarding = forwarding(config, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     check_access_log(config, &mut diagnostics);
+    check_directory(config, &mut diagnostics);
     addresses::check(config, &listeners, admin.as_ref(), &mut diagnostics);
     if config.listeners.is_empty() && unread.is_empty() && !diagnostics.has_errors() {
         diagnostics.push(
@@ -178,6 +180,21 @@ fn check_access_log(config: &Config, diagnostics: &mut Diagnostics) {
     if let Some(problem) = problem {
         let at = written.position.clone();
         diagnostics.push(Diagnostic::error("access_log.path", problem).at(at));
+    }
+}
+
+/// Commands look for it from wherever they are run.
+fn check_directory(config: &Config, diagnostics: &mut Diagnostics) {
+    let written = &config.runtime.directory;
+    if written.value != AUTO && !Path::new(&written.value).is_absolute() {
+        diagnostics.push(
+            Diagnostic::error(
+                "runtime.directory",
+                "is neither `auto` nor an absolute path",
+            )
+            .at(written.position.clone())
+            .hint("write `/run/portcullis`, for instance".to_owned()),
+        );
     }
 }
 

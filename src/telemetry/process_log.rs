@@ -27,12 +27,12 @@ const ENGINE: [&str; 4] = [
 /// How a record becomes a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// `2025-01-02T03:04:05.678Z INFO  portcullis: message`, with the level in colour on a terminal.
+    /// `2025-01-02T03:04:05.678Z INFO  4711 portcullis: message`, with the number of the process and the level in colour on a terminal.
     ///
     /// Control characters in the message are written as `\n`, `\r`, `\t` or `\u{1b}`.
     #[default]
     Text,
-    /// One JSON object a line with the strings `time`, `level`, `target` and `message`.
+    /// One JSON object a line with the strings `time`, `level`, `pid`, `target` and `message`.
     Json,
 }
 
@@ -137,7 +137,8 @@ fn write_text(
     timestamp::rfc3339(&mut line, time);
     write!(
         line,
-        " {level} {}: {}",
+        " {level} {} {}: {}",
+        std::process::id(),
         Printable(target),
         Printable(message)
     )?;
@@ -156,6 +157,7 @@ fn write_json(
     let mut object = Object::new(&mut line);
     object.quoted("time", |out| timestamp::rfc3339(out, time));
     object.text("level", level.as_str());
+    object.display("pid", std::process::id());
     object.text("target", target);
     object.display("message", message);
     object.end_line();
@@ -230,7 +232,10 @@ mod tests {
     fn text_is_time_level_target_and_message() {
         assert_eq!(
             text("listening on [::]:443"),
-            "2025-01-02T03:04:05.678Z INFO  portcullis: listening on [::]:443\n"
+            format!(
+                "2025-01-02T03:04:05.678Z INFO  {} portcullis: listening on [::]:443\n",
+                std::process::id()
+            )
         );
     }
 
@@ -238,7 +243,7 @@ mod tests {
     fn json_is_one_object_a_line() {
         let value: serde_json::Value = serde_json::from_str(&json("a \"b\"\n")).expect("JSON");
         let expected = serde_json::json!({
-            "time": "2025-01-02T03:04:05.678Z", "level": "WARN", "target": "portcullis", "message": "a \"b\"\n",
+            "time": "2025-01-02T03:04:05.678Z", "level": "WARN", "pid": std::process::id().to_string(), "target": "portcullis", "message": "a \"b\"\n",
         });
         assert_eq!(value, expected);
     }

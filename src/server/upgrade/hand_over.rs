@@ -45,7 +45,7 @@ pub async fn hand_over(
     socket: &Path,
     new: &NewProcess,
     limit: Duration,
-    handed_over: impl FnOnce(Successor) + Send + 'static,
+    handed_over: impl FnOnce(&Successor) + Send + 'static,
 ) -> Result<u32, String> {
     let deadline = Instant::now() + limit;
     let listening = HandOverSocket::bind(socket)?;
@@ -141,7 +141,7 @@ async fn meet(
     listening: &HandOverSocket,
     child: &mut Child,
     deadline: Instant,
-    handed_over: impl FnOnce(Successor) + Send + 'static,
+    handed_over: impl FnOnce(&Successor) + Send + 'static,
 ) -> Result<u32, String> {
     let (link, peer) = tokio::select! {
         // What it has said counts, although it may have ended since.
@@ -153,10 +153,14 @@ async fn meet(
     let (process, admin) = (Arc::clone(process), Arc::clone(admin));
     let talk = move || {
         let doors = talk(&link, &process, &admin, deadline)?;
-        handed_over(Successor {
+        let successor = Successor {
             pid: peer.pid,
             doors,
-        });
+        };
+        handed_over(&successor);
+        // Before this process may end: without it the new one would take the end for a change of mind.
+        tell_rest(&link, &process)?;
+        process.succeeded_by(successor);
         follow(link, process);
         Ok(peer.pid)
     };
@@ -192,7 +196,17 @@ async fn greeting(listening: &HandOverSocket, deadline: Instant) -> io::Result<(
                 return Ok((link, peer));
             }
             Ok((other, _)) => return Err(out_of_turn(other)),
-            Err(error) => log::info!("upgrade: process {} said nothing: {error}", peer.pid),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::TimedOut
+                ) =>
+            {
+                log::info!("upgrade: process {} came and said nothing", peer.pid);
+            }
+            Err(error) => return Err(error),
         }
     }
 }
@@ -269,20 +283,23 @@ fn memory(process: &Process) -> Memory {
     }
 }
 
+fn tell_rest(link: &Link, process: &Process) -> io::Result<()> {
+    let former = process.state.metrics.predecessor_connections.get();
+    let connections = process.live.count() + usize::try_from(former).unwrap_or_default();
+    link.send(&FromOld::Leaving { connections }, &[], None)
+}
+
 /// Tells the successor how many connections are left, and does what it says, until either ends.
 fn follow(link: Link, process: Arc<Process>) {
     let tell = move || {
         loop {
-            let former = process.state.metrics.predecessor_connections.get();
-            let connections = process.live.count() + usize::try_from(former).unwrap_or_default();
-            let leaving = FromOld::Leaving { connections };
-            if link.send(&leaving, &[], None).is_err() {
-                return;
-            }
             match link.receive(Instant::now().checked_add(TELL_EVERY)) {
                 Ok((FromNew::Reopen, _)) => process.reopen_logs("the new process"),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
                 _ => return,
+            }
+            if tell_rest(&link, &process).is_err() {
+                return;
             }
         }
     };

@@ -28,6 +28,7 @@ use super::supervisor::Supervisor;
 use crate::admin::{AdminDoor, UpgradeReport};
 pub use hand_over::NewProcess;
 use hand_over::{STOPPING, hand_over};
+pub use link::Link;
 pub use message::SocketOf;
 pub use take_over::{Former, Predecessor};
 
@@ -69,19 +70,23 @@ impl Upgrades {
         config: Option<PathBuf>,
     ) -> UpgradeReport {
         log::info!("upgrade by {who}: begins");
-        let upgrader = Arc::clone(&self.0);
+        let (upgrader, who) = (Arc::clone(&self.0), who.to_owned());
         // A task of its own: who asked may leave, and a hand-over must not stop half-way.
-        let upgrade = tokio::spawn(async move { upgrader.try_upgrade(binary, config).await });
-        match upgrade.await.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(pid) => {
-                log::info!("upgrade by {who}: process {pid} serves");
-                UpgradeReport::Upgraded { pid }
+        let upgrade = tokio::spawn(async move {
+            match upgrader.try_upgrade(binary, config).await {
+                Ok(pid) => {
+                    log::info!("upgrade by {who}: process {pid} serves");
+                    UpgradeReport::Upgraded { pid }
+                }
+                Err(reason) => {
+                    log::error!("upgrade by {who} failed, this process serves on: {reason}");
+                    UpgradeReport::Failed { reason }
+                }
             }
-            Err(reason) => {
-                log::error!("upgrade by {who} failed, this process serves on: {reason}");
-                UpgradeReport::Failed { reason }
-            }
-        }
+        });
+        upgrade.await.unwrap_or_else(|error| UpgradeReport::Failed {
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -114,13 +119,11 @@ impl Upgrader {
         };
         let limit = self.process.snapshot.load().life.upgrade_timeout;
         let socket = directory.hand_over();
-        let (process, admin) = (Arc::clone(&self.process), Arc::clone(&self.admin));
-        let supervisor = Arc::clone(&self.supervisor);
-        let handed_over = move |successor: Successor| {
+        let (admin, supervisor) = (Arc::clone(&self.admin), Arc::clone(&self.supervisor));
+        let handed_over = move |successor: &Successor| {
             // systemd believes the main process; the new one is heard only after that.
             supervisor.main_process(successor.pid);
-            admin.leave_to(&successor);
-            process.succeeded_by(successor);
+            admin.leave_to(successor);
         };
         hand_over(
             &self.process,

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
-use rustix::process::{Pid, test_kill_process};
 
 use super::link::Link;
 use super::message::{FromNew, FromOld, Memory, SocketOf};
@@ -71,6 +70,11 @@ impl Predecessor {
                 (other, _) => return Err(out_of_turn(&other)),
             }
         }
+    }
+
+    /// The number of its process; 0 if the system does not tell.
+    pub fn pid(&self) -> u32 {
+        self.link.peer().map_or(0, |peer| peer.pid)
     }
 
     /// Puts its memory into that of this process, for the first generation to find.
@@ -165,13 +169,13 @@ impl Former {
 /// How long a process that ends may still be seen.
 const LAST_BREATH: Duration = Duration::from_millis(200);
 
+/// Whether the process at the other end still runs; one that has ended and that nobody has asked about yet does not.
 fn is_alive(link: &Link) -> bool {
-    let pid = link
-        .peer()
-        .ok()
-        .and_then(|peer| i32::try_from(peer.pid).ok());
-    pid.and_then(Pid::from_raw)
-        .is_some_and(|pid| test_kill_process(pid).is_ok())
+    let pid = link.peer().map_or(0, |peer| peer.pid);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state comes after the name, which is in parentheses and may have any in it (proc(5)).
+    let state = stat.rsplit(')').next().map_or("", str::trim_start);
+    !matches!(state.chars().next(), None | Some('Z' | 'X'))
 }
 
 fn soon() -> Option<Instant> {

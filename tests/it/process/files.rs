@@ -55,7 +55,7 @@ async fn the_file_of_a_unix_socket_goes_in_a_hurry_as_well() {
     interrupted.signal("INT");
     assert_eq!(interrupted.end().await.code(), Some(0));
     assert!(!path.exists());
-    let yaml = on_a_unix_socket() + "runtime: {drain_delay: 1h}\n";
+    let yaml = on_a_unix_socket() + "runtime: {stop_delay: 1h}\n";
     let mut hurried = Portcullis::start(&yaml).await;
     let path = hurried.directory().join("edge.sock");
     hurried.signal("TERM");

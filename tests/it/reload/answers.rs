@@ -104,16 +104,19 @@ async fn rejected_tells_everything_that_is_wrong_with_its_place() {
     let missing = "portcullis.yaml:1:11: error: include: can't read missing.yaml: ";
     assert!(said.text.contains(missing), "{said:?}");
     assert_eq!(text(portcullis.listener("http")).await, "hello");
-    // The log tells the same, in one line.
-    eventually("the log tells it", async || {
-        portcullis.stderr().lines().any(|line| {
-            line.contains("ERROR")
-                && line.contains("reload by portcullis/")
-                && line.contains("more.yaml:2:41: error: ")
-                && line.contains("portcullis.yaml:6:29: error: ")
+    // The log tells the same, a line for each.
+    for text in [
+        "reload by portcullis/",
+        "more.yaml:2:41: error: ",
+        "portcullis.yaml:6:29: error: ",
+    ] {
+        eventually("the log tells it", async || {
+            let said = portcullis.stderr();
+            let mut errors = said.lines().filter(|line| line.contains("ERROR"));
+            errors.any(|line| line.contains(text))
         })
-    })
-    .await;
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -232,8 +235,7 @@ async fn sighup_reloads_and_the_log_tells_what_came_of_it() {
     let portcullis = Portcullis::start(&config(&[HTTP], &[&says("before", &[])], &[])).await;
     portcullis.configure(&config(&[HTTP], &[&says("after", &[])], &[]));
     portcullis.signal("HUP");
-    let line =
-        "reload by SIGHUP: applied: generation 2;  route after: added;  route before: removed";
+    let line = "reload by SIGHUP: applied: generation 2";
     eventually("the log tells it", async || {
         portcullis.stderr().contains(line)
     })
@@ -337,13 +339,13 @@ async fn check_against_a_running_process_tells_what_a_reload_would_do_and_does_n
         said
     };
     let said = check(&before).await;
-    let same = format!("against generation 1 at {admin}: 0 changes");
+    let same = "against generation 1: 0 changes".to_owned();
     assert!(said.code == 0 && said.has_line(&same), "{said:?}");
     let after = before.replace("before", "after");
     let said = check(&after).await;
     assert_eq!(said.code, 0, "{said:?}");
     for line in [
-        format!("against generation 1 at {admin}: 2 changes"),
+        "against generation 1: 2 changes".to_owned(),
         "route after: added".to_owned(),
         "route before: removed".to_owned(),
     ] {

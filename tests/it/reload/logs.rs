@@ -166,7 +166,7 @@ async fn the_process_log_changes_level_and_shape() {
                 .is_some_and(|message| message.contains(text))
         })
     };
-    let line = "applied: generation 2;  log: changed: format text -> json";
+    let line = "log: changed: format text -> json";
     eventually("a line of JSON", async || json(line)).await;
     // Nothing but errors: what is applied is not told, what is rejected is.
     portcullis

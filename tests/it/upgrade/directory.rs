@@ -56,7 +56,9 @@ async fn the_new_process_may_have_another_one() {
         "new.yaml",
         &(site + "runtime: {directory: '@dir@/others'}\n"),
     );
-    let mut former = portcullis.upgrade(&["--new-config", "new.yaml"]).await;
+    let mut former = portcullis
+        .upgrade(&["--of", "portcullis.yaml", "-c", "new.yaml"])
+        .await;
     assert_eq!(former.end().await.code(), Some(0));
     assert!(!before.join("control.sock").exists());
     assert_eq!(mode(&after), 0o700);
