@@ -9,6 +9,9 @@ use rustls::ALL_VERSIONS;
 
 use super::*;
 
+const TLS: &str = "{name: tls, address: \"127.0.0.1:0\", \
+                   tls: {certificates: [{certificate: a.crt, key: a.key}]}}";
+
 /// How many reloads there are, and how long they take altogether.
 fn storm() -> (u32, Duration) {
     match std::env::var_os("CI") {
@@ -55,11 +58,7 @@ impl Stage {
             1 => format!("\"{a}\", {{address: \"{b}\", weight: 3}}"),
             _ => format!("\"{b}\""),
         };
-        let mut listeners = vec![
-            HTTP.to_owned(),
-            "{name: tls, address: \"127.0.0.1:0\", tls: {certificates: [{certificate: a.crt, key: a.key}]}}"
-                .to_owned(),
-        ];
+        let mut listeners = vec![HTTP.to_owned(), TLS.to_owned()];
         if round % 2 == 1 {
             listeners.push(format!(
                 "{{name: extra, address: \"127.0.0.1:{}\"}}",
@@ -185,42 +184,33 @@ impl Stage {
     }
 }
 
-/// What it holds when nobody uses it, with an empty configuration.
+/// What a process holds when nobody uses it: its memory in bytes, and its descriptors.
 async fn at_rest(portcullis: &Portcullis) -> (u64, BTreeMap<String, usize>) {
-    portcullis.apply(&config(&[HTTP, "{name: tls, address: \"127.0.0.1:0\", tls: {certificates: [{certificate: a.crt, key: a.key}]}}"], &[&says("rest", &[])], &[])).await;
+    let yaml = config(&[HTTP, TLS], &[&says("rest", &[])], &[]);
+    assert_eq!(portcullis.reload(&yaml).await.code, 0);
     for series in ["portcullis_connections{", "portcullis_upstream_in_flight"] {
         eventually(series, async || portcullis.metric(series).await == 0.0).await;
     }
     eventually("one generation", async || {
-        portcullis
-            .metric("portcullis_config_generations_in_use ")
-            .await
-            == 1.0
+        let generations = "portcullis_config_generations_in_use ";
+        portcullis.metric(generations).await == 1.0
     })
     .await;
     // The allocator gives pages back when it comes to it: the smallest of several looks counts.
-    let (mut memory, mut descriptors) = (u64::MAX, None);
-    for _ in 0..15 {
+    let (mut memory, mut descriptors) = (u64::MAX, BTreeMap::new());
+    for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         memory = memory.min(portcullis.rss());
-        descriptors = Some(portcullis.descriptors());
+        descriptors = portcullis.descriptors();
     }
-    (memory, descriptors.expect("several looks"))
+    (memory, descriptors)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_reloads_under_load_fail_no_request_and_leave_nothing_behind() {
     let stage = Stage::new();
     let (rounds, time) = storm();
-    let yaml = config(
-        &[
-            HTTP,
-            "{name: tls, address: \"127.0.0.1:0\", tls: {certificates: [{certificate: a.crt, key: a.key}]}}",
-        ],
-        &[&says("start", &[])],
-        &[],
-    );
-    let portcullis = Portcullis::builder(&yaml)
+    let portcullis = Portcullis::builder(&config(&[HTTP, TLS], &[&says("start", &[])], &[]))
         .identity("a", &stage.identities[0])
         .start()
         .await;
@@ -228,12 +218,21 @@ async fn fifty_reloads_under_load_fail_no_request_and_leave_nothing_behind() {
     stage.storm(&portcullis, rounds / 5, time / 5).await;
     let (memory, descriptors) = at_rest(&portcullis).await;
     stage.storm(&portcullis, rounds, time).await;
-    let (memory_after, descriptors_after) = at_rest(&portcullis).await;
-    assert_eq!(descriptors_after, descriptors);
-    let growth = memory_after as f64 / memory as f64;
-    eprintln!("memory: {memory} before, {memory_after} after, {growth:.3} times as much");
-    assert!(growth < 1.05, "{memory} before, {memory_after} after");
-    let by_result = |result: &str| format!("portcullis_reloads_total{{result=\"{result}\"}}");
-    assert!(portcullis.metric(&by_result("rejected")).await >= f64::from(rounds / 10 * 3));
-    assert!(portcullis.metric("portcullis_panics_total").await == 0.0);
+    let mut grown = Vec::new();
+    loop {
+        let (memory_after, descriptors_after) = at_rest(&portcullis).await;
+        assert_eq!(descriptors_after, descriptors);
+        grown.push(memory_after as f64 / memory as f64);
+        if memory_after < memory + memory / 20 {
+            break;
+        }
+        // What is left behind adds up with each storm. How well threads' heaps fill up is chance: it has been seen to be
+        // 10 % more after one storm, and nothing after the next.
+        assert!(grown.len() < 4, "{memory} bytes, and then times {grown:?}");
+        stage.storm(&portcullis, rounds / 5, time / 5).await;
+    }
+    eprintln!("memory: {memory} bytes, and then times {grown:.3?}");
+    let rejected = "portcullis_reloads_total{result=\"rejected\"}";
+    assert!(portcullis.metric(rejected).await >= f64::from(rounds / 10 * 3));
+    assert_eq!(portcullis.metric("portcullis_panics_total ").await, 0.0);
 }

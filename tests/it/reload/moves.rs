@@ -154,7 +154,7 @@ async fn a_broken_configuration_that_narrows_an_address_disturbs_nobody() {
         )
     };
     // Many come between the one that can be had and the one that can't.
-    let mut more: Vec<String> = (0..100)
+    let mut more: Vec<String> = (0..60)
         .map(|number| listener(&format!("l{number}"), "127.0.0.1:0"))
         .collect();
     more.push(taken);
@@ -163,7 +163,7 @@ async fn a_broken_configuration_that_narrows_an_address_disturbs_nobody() {
         .kinds(&[Kind::Keepalive, Kind::Fresh])
         .start();
     ledger.settled().await;
-    for _ in 0..20 {
+    for _ in 0..12 {
         portcullis.rejected(&yaml("127.0.0.1", &more)).await;
     }
     ledger.stop().await.assert_clean();

@@ -61,9 +61,14 @@ async fn nobody_new_comes_in_and_who_is_there_is_served_once_more() {
             (200, "at last\n")
         );
         assert!(response.closes(), "{response:?}");
-        let rest = String::from_utf8(streaming.rest().await).expect("dots");
-        assert_eq!(rest.matches('.').count(), 30, "{rest:?}");
-        assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest:?}");
+        // Its header had been sent, so it is told with the next one.
+        let rest = streaming.until(b"\r\n0\r\n\r\n").await;
+        let dots = rest.iter().filter(|byte| **byte == b'.').count();
+        assert_eq!(dots, 30);
+        streaming
+            .send("GET /bytes/5 HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await;
+        assert!(streaming.last_response().await.closes());
         assert_eq!(origin.journal().cancelled(), 0);
         assert!(
             !Raw::connect(portcullis.listener("http"))
@@ -76,19 +81,21 @@ async fn nobody_new_comes_in_and_who_is_there_is_served_once_more() {
     .await;
 }
 
-#[tokio::test]
-async fn who_does_not_ask_again_is_let_go_a_little_later() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_ask_again_is_let_go_a_little_later_and_a_websocket_stays() {
     let origin = origin().await;
     let pool = pool("origin", origin.address());
-    let portcullis = Portcullis::start(&two(OTHER, Carrier::Direct, &pool)).await;
+    let portcullis = Portcullis::start(&two(OTHER, Carrier::Duplex, &pool)).await;
     let address = portcullis.listener("other");
     let (mut one_client, mut two_client) = (http1(address).await, http2(address).await);
     assert_eq!(one_client.get("/").await.status, 200);
     assert_eq!(two_client.get("/").await.status, 200);
-    let mut asking = http1(address).await;
-    assert_eq!(asking.get("/").await.status, 200);
+    let (mut silent, mut socket) = (
+        Raw::connect(address).await,
+        WebSocket::connect(address, "/ws"),
+    );
     let started = Instant::now();
-    portcullis.apply(&one(Carrier::Direct, &pool)).await;
+    portcullis.apply(&one(Carrier::Duplex, &pool)).await;
     // HTTP/2 can be told at once that nothing more is taken.
     two_client.closed().await;
     assert!(
@@ -102,11 +109,20 @@ async fn who_does_not_ask_again_is_let_go_a_little_later() {
         "{:?}",
         started.elapsed()
     );
+    assert!(silent.rest().await.is_empty());
     let connections = "portcullis_connections{listener=\"other\"}";
-    eventually("one is left", async || {
-        portcullis.metric(connections).await <= 1.0
+    eventually("the WebSocket is left", async || {
+        portcullis.metric(connections).await == 1.0
     })
     .await;
+    socket.send("still there").expect("sent");
+    assert_eq!(socket.receive().expect("an echo"), "still there".into());
+    socket.close();
+    eventually("nothing is left", async || {
+        portcullis.metric(connections).await == 0.0
+    })
+    .await;
+    assert_eq!(origin.journal().cancelled(), 0);
 }
 
 #[tokio::test]

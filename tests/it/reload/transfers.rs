@@ -21,7 +21,7 @@ const PIECES: u64 = 60;
 const PIECE: usize = 40_000;
 
 /// A body that is larger than what the kernel's buffers on its way hold, so that a slow reader holds up its sender.
-const DOWNLOAD: usize = 32 << 20;
+const DOWNLOAD: usize = 20 << 20;
 
 fn piece(number: u64) -> Bytes {
     let bytes = (0..PIECE as u64).map(|at| (number * 31 + at * 7 + at / 251).to_le_bytes()[0]);
