@@ -22,7 +22,7 @@ use crate::server::directory::Directory;
 pub enum AskError {
     /// Nobody is there.
     #[error(
-        "no running Portcullis was reached: {0}\nif it runs, name its control socket with `--at unix:/path`, or use signals"
+        "no running Portcullis was reached: {0}; if it runs, name its control socket with `--at unix:/path`, or use signals"
     )]
     Unreached(String),
     /// It ended, or did not answer in the way it should.
