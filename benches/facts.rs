@@ -8,7 +8,7 @@ use portcullis::proxy::forward::{
     AddedFields, Keep, Peer, Received, Scheme, TrustedProxies, add_request_fields, client_address,
     request_id, strip_request,
 };
-use portcullis::server::head::{Found, HeadLimits, find};
+use portcullis::server::connection::head::{Found, HeadLimits, find};
 
 const LIMITS: HeadLimits = HeadLimits {
     header: 32 << 10,

@@ -16,7 +16,7 @@ use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
 use crate::server::directory::{AUTO, Directory};
 use crate::server::exit::StartError;
-use crate::server::prepare::{self, Prepared};
+use crate::server::reload::prepare::{self, Prepared};
 use crate::server::run::{self, Launch};
 
 /// Where the configuration is, unless said otherwise.

@@ -9,7 +9,7 @@ use origin::Origin;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::pool::Address;
 use crate::server::exit::StartError;
-use crate::server::prepare::{Prepared, prepare_loaded};
+use crate::server::reload::prepare::{Prepared, prepare_loaded};
 use crate::server::run::{self, Launch, Started};
 use crate::state::State;
 use crate::tls::self_signed;

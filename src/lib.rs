@@ -5,11 +5,11 @@
 //! | Module | The question it answers | May use |
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
-//! | [`proxy`] | what happens to one request? | everything but the process; Pingora |
+//! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `config`, `route`, `proxy::forward` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `state`, `upstream`, `telemetry`, `error` |
-//! | [`upstream`] | how is that endpoint reached? | `pool`, `server::socket`, `error`; Pingora |
+//! | [`upstream`] | how is that endpoint reached? | `pool`, `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error` |
 //! | [`error`] | in which ways can it fail? | nothing |
 //!
@@ -33,10 +33,14 @@
 //! | endpoint | one address in a pool |
 //! | balancer | the algorithm that chooses an endpoint |
 //! | lease | the right to use one endpoint for one attempt, given back by drop |
+//! | door | an address that is open, with its sockets, over all generations |
 //! | outcome | what an attempt taught about the endpoint: success, failure or neutral |
 //! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |
 //! | state | memory that outlives a reload |
 //! | carrier | what moves the bytes of a request: the direct exchange or pingora-proxy's duplex |
+//! | reload | another configuration takes over in the same process |
+//! | upgrade | another process, the successor, takes over the doors |
+//! | drain | the operator wants no new requests here; everything else goes on |
 //! | reason | why a request ended as it did: one closed set for log, metric and `Proxy-Status` |
 
 pub mod admin;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::answer::View;
 use super::serve::{connection, places};
 use crate::server::directory::{Directory, own_user};
-use crate::server::socket_file::{self, SocketError, SocketFile};
+use crate::server::door::socket_file::{self, SocketError, SocketFile};
 use crate::server::upgrade::Link;
 
 /// The user who may do everything anyway.

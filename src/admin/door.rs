@@ -8,10 +8,10 @@ use tokio::task::AbortHandle;
 use super::answer::View;
 use super::serve::serve;
 use crate::pool::Address;
-use crate::server::doors::Inherited;
-use crate::server::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
+use crate::server::door::doors::Inherited;
+use crate::server::door::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
+use crate::server::door::socket_file::SocketFile;
 use crate::server::process::Successor;
-use crate::server::socket_file::SocketFile;
 use crate::server::upgrade::SocketOf;
 
 /// The admin listener, open or not.

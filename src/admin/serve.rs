@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::answer::View;
-use crate::server::listen::{Acceptor, ListeningSocket};
-use crate::server::live::Live;
+use crate::server::door::listen::{Acceptor, ListeningSocket};
+use crate::server::door::live::Live;
 
 /// Connections at once: scrapers and probes are few, and nobody else belongs here.
 const CONNECTIONS: usize = 64;

@@ -9,7 +9,7 @@ use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::proxy::Session;
 
 use crate::server::door::Door;
-use crate::server::stay::Stay;
+use crate::server::door::stay::Stay;
 
 /// A client's connection, as it was accepted.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::decide::{Next, decide};
 use crate::config::{Diagnostics, load};
 use crate::error::Reason;
 use crate::server::door::Door;
-use crate::server::listen::Bound;
-use crate::server::prepare::prepare_loaded;
+use crate::server::door::listen::Bound;
+use crate::server::reload::prepare::prepare_loaded;
 use crate::server::run::new_state;
 use crate::snapshot::Snapshot;
 

@@ -6,44 +6,28 @@
 //!
 //! | | |
 //! |---|---|
-//! | start | [`run`], [`prepare`], [`exit`], `service`, `supervisor`, `pid_file`, [`directory`] |
-//! | accept | [`door`], [`doors`], [`listen`], `worker`, `open`, [`socket_file`] |
-//! | a connection's life | [`connection`], `http1`, `http2`, [`head`], `chunked`, `frames`, `websocket`, [`stay`] |
-//! | change and end | [`reload`], `watcher`, `retired`, [`signals`], `stop`, [`upgrade`] |
+//! | `run`, `service`, [`exit`] | how is a process put together, and why did it not start? |
+//! | [`door`] | which addresses are open, who may come in, and who may stay? |
+//! | `worker` | what does one thread do? |
+//! | [`connection`] | how does a client's connection live? |
+//! | [`reload`] | how does another configuration take over? |
+//! | [`upgrade`] | how does another binary? |
+//! | [`signals`], `stop` | what do signals do, and how does the process end? |
+//! | [`process`], [`directory`], `pid_file`, `supervisor` | what do its parts share, and who is told? |
 
-mod chunked;
 pub mod connection;
 pub mod directory;
 pub mod door;
-pub mod doors;
 pub mod exit;
-mod frames;
-pub mod head;
-mod http1;
-mod http2;
-pub mod listen;
-pub mod live;
-mod open;
 mod pid_file;
-mod pong;
-pub mod prepare;
 pub mod process;
-pub mod proxy_protocol;
 pub mod reload;
-mod retired;
 pub mod run;
 mod service;
 pub mod signals;
-pub mod socket;
-pub mod socket_file;
-pub mod stay;
 mod stop;
 mod supervisor;
 #[cfg(test)]
 mod tests;
-mod turn_away;
 pub mod upgrade;
-mod watcher;
-mod websocket;
-mod wire;
 mod worker;

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::doors::Doors;
-use super::live::Live;
-use super::upgrade::Former;
-use super::watcher::Watched;
-use super::worker::Task;
 use crate::admin::Askers;
 use crate::config::Config;
+use crate::server::door::doors::Doors;
+use crate::server::door::live::Live;
+use crate::server::reload::watcher::Watched;
+use crate::server::upgrade::Former;
+use crate::server::worker::Task;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 

@@ -12,19 +12,19 @@ use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use super::directory::Directory;
-use super::doors::Ajar;
-use super::exit;
-use super::pid_file::PidFile;
-use super::process::Process;
-use super::reload::{Lookups, RESOLVE_LIMIT, Reloader, Reloads, Requests};
-use super::retired;
-use super::supervisor::Supervisor;
-use super::upgrade::{Predecessor, Upgrades};
-use super::watcher::watch;
-use super::worker::{Task, Worker};
 use crate::admin::{AdminDoor, ControlSocket, OpenAdmin, View};
 use crate::pool::discovery::resolve_unknown;
+use crate::server::directory::Directory;
+use crate::server::door::doors::Ajar;
+use crate::server::exit;
+use crate::server::pid_file::PidFile;
+use crate::server::process::Process;
+use crate::server::reload::retired;
+use crate::server::reload::watcher::watch;
+use crate::server::reload::{Lookups, RESOLVE_LIMIT, Reloader, Reloads, Requests};
+use crate::server::supervisor::Supervisor;
+use crate::server::upgrade::{Predecessor, Upgrades};
+use crate::server::worker::{Task, Worker};
 use crate::snapshot::Snapshot;
 
 /// The edge: everything Portcullis runs.

@@ -10,11 +10,11 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::process::Process;
-use super::reload::Reloads;
-use super::stop::{Cause, close_doors, end};
-use super::supervisor::Supervisor;
-use super::upgrade::Upgrades;
+use crate::server::process::Process;
+use crate::server::reload::Reloads;
+use crate::server::stop::{Cause, close_doors, end};
+use crate::server::supervisor::Supervisor;
+use crate::server::upgrade::Upgrades;
 
 /// How long it may take until a new process that did not come to take over is gone, and everyone who has asked something
 /// has the answer.

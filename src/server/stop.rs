@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::door::{Door, Queue};
-use super::process::{Process, Successor};
-use super::stay::{PARTING, Word};
+use crate::server::door::stay::{PARTING, Word};
+use crate::server::door::{Door, Queue};
+use crate::server::process::{Process, Successor};
 use crate::snapshot::Life;
 
 /// How long WebSockets may take to say goodbye when the grace is over.

@@ -15,13 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::door::Door;
-use super::listen::bind;
-use super::prepare::prepare_loaded;
-use super::run::new_state;
-use super::worker::{Task, Worker};
 use crate::config::{Diagnostics, load};
 use crate::pool::{Address, Pool};
+use crate::server::door::Door;
+use crate::server::door::listen::bind;
+use crate::server::reload::prepare::prepare_loaded;
+use crate::server::run::new_state;
+use crate::server::worker::{Task, Worker};
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{AccessLog, Destination, Format, Settings};
 use crate::upstream::system_roots;

@@ -14,7 +14,7 @@ use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned};
 use crate::policy::https::strict_transport_security;
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
-use crate::server::head::HeadLimits;
+use crate::server::connection::head::HeadLimits;
 
 /// Routes, and their places in the configuration.
 #[derive(Clone)]

@@ -26,7 +26,7 @@ use crate::policy::{HeaderEdits, Redirect, Respond, Rewrite};
 use crate::pool::{Address, Pool, Timeouts};
 use crate::proxy::forward::{AddedFields, TrustedProxies};
 use crate::route::{Request, RouteMatch, RouteTable};
-use crate::server::head::HeadLimits;
+use crate::server::connection::head::HeadLimits;
 use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
 use crate::tls::SessionState;

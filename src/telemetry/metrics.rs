@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
 
-use crate::admin::ReloadResult;
 use crate::error::Reason;
 use catalogue::Catalogue;
 use families::{Endpoints, Listeners, Pools, Routes};
@@ -24,7 +23,7 @@ pub use families::{
     Counted, EndpointMetrics, EndpointSeries, ListenerMetrics, ListenerSeries, PoolMetrics,
     PoolSeries, RouteMetrics, RouteSeries,
 };
-pub use labels::{RefusedReason, TlsVersion};
+pub use labels::{RefusedReason, ReloadResult, TlsVersion};
 pub use live::{Family, Handle};
 
 /// The media type of what [`Metrics::render`] writes.

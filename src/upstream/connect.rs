@@ -12,7 +12,7 @@ use super::Peer;
 use super::connection::{EndpointConnection, EndpointWire};
 use crate::error::Reason;
 use crate::pool::Address;
-use crate::server::socket::Socket;
+use crate::server::connection::socket::Socket;
 
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]

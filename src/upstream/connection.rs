@@ -14,7 +14,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use crate::server::socket::Socket;
+use crate::server::connection::socket::Socket;
 
 /// A connection to an endpoint.
 pub struct EndpointConnection {

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::server::stay::{Stay, Word};
-use crate::server::websocket::{Frames, GOING_AWAY};
+use crate::server::connection::websocket::{Frames, GOING_AWAY};
+use crate::server::door::stay::{Stay, Word};
 
 /// The end of a WebSocket, should it come from here.
 pub struct Goodbye {

@@ -15,8 +15,8 @@ use super::link::{Link, MOST_DESCRIPTORS, Peer};
 use super::message::{FromNew, FromOld, Memory, SocketOf};
 use crate::admin::AdminDoor;
 use crate::server::directory::own_user;
+use crate::server::door::socket_file::{self, SocketFile};
 use crate::server::process::{Process, Successor};
-use crate::server::socket_file::{self, SocketFile};
 
 /// How often the successor hears how many connections are left.
 const TELL_EVERY: Duration = Duration::from_secs(1);

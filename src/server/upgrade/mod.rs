@@ -22,10 +22,10 @@ mod take_over;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::directory::Directory;
-use super::process::{Process, Successor};
-use super::supervisor::Supervisor;
 use crate::admin::{AdminDoor, UpgradeReport};
+use crate::server::directory::Directory;
+use crate::server::process::{Process, Successor};
+use crate::server::supervisor::Supervisor;
 pub use hand_over::NewProcess;
 use hand_over::{STOPPING, hand_over};
 pub use link::Link;

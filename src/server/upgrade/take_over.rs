@@ -17,8 +17,8 @@ use super::link::Link;
 use super::message::{FromNew, FromOld, Memory, SocketOf};
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
-use crate::server::doors::Inherited;
-use crate::server::listen::ListeningSocket;
+use crate::server::door::doors::Inherited;
+use crate::server::door::listen::ListeningSocket;
 use crate::state::State;
 use crate::tls::SessionState;
 

@@ -8,8 +8,7 @@ use prometheus::{
 };
 
 use super::families::{Endpoints, Listeners, Pools, Routes};
-use super::{AccessLogMetrics, ReloadMetrics};
-use crate::admin::ReloadResult;
+use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::error::Reason;
 
 /// Upper bounds in seconds of what a whole request or an endpoint's answer may take.

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::server::socket::Socket;
+use crate::server::connection::socket::Socket;
 use crate::upstream::connection::EndpointWire;
 use pingora::protocols::UniqueID;
 

@@ -12,11 +12,11 @@ use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_opt
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::Notify;
 
-use super::connection::Connection;
-use super::stay::{LAST_CALL, Word};
-use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::{About, Unread, Watchdog, unread_request, watch};
+use crate::server::connection::Connection;
+use crate::server::door::stay::{LAST_CALL, Word};
+use crate::server::worker::Worker;
 use crate::snapshot::Listener;
 
 /// Streams that are refused before they are requests, on one connection: past it, the connection ends.

@@ -1,19 +1,26 @@
 //! Which addresses are open, over all generations? A door is an address with its sockets, one for each worker; reloads
 //! change what holds behind it, and only closing it ends it.
 
+pub mod doors;
+pub mod listen;
+pub mod live;
+pub mod socket_file;
+pub mod stay;
+mod turn_away;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
-use super::listen::{Bound, ListeningSocket};
-use super::live::Live;
-use super::socket_file::SocketFile;
-use super::stay::{Guests, Stay, Word};
-use super::worker::Task;
 use crate::pool::Address;
+use crate::server::worker::Task;
 use crate::snapshot::Listener;
+use listen::{Bound, ListeningSocket};
+use live::Live;
+use socket_file::SocketFile;
+use stay::{Guests, Stay, Word};
 
 /// What becomes of connections that wait in the kernel's queue when a door closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

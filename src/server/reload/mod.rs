@@ -1,6 +1,10 @@
 //! How does another configuration take over while everything goes on? Read, compile, bind what is new, and only then
 //! swap: all or nothing. One at a time; who asks while one runs gets the answer of the next.
 
+pub mod prepare;
+pub mod retired;
+pub mod watcher;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,17 +12,17 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::doors::{Ajar, Inherited, NotBound};
-use super::prepare::{Prepared, Source};
-use super::process::Process;
-use super::run;
-use super::supervisor::Supervisor;
 use crate::admin::{AdminDoor, OpenAdmin, ReloadReport, ReloadResult};
 use crate::config::diff;
 use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::pool::discovery::{Lookup, keep_resolved, resolve_unknown};
+use crate::server::door::doors::{Ajar, Inherited, NotBound};
+use crate::server::process::Process;
+use crate::server::run;
+use crate::server::supervisor::Supervisor;
 use crate::snapshot::{Fingerprints, Snapshot};
 use crate::telemetry::process_log::ProcessLog;
+use prepare::{Prepared, Source};
 
 /// How long a reload waits for host names that nobody has looked up yet. Past it the pool begins without them, as it
 /// does at a start: one name that can't be resolved must not hold everything up.

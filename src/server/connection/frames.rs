@@ -173,7 +173,7 @@ mod tests {
 
     fn after(frames: &[Vec<u8>]) -> Frames {
         let mut state = Frames::default();
-        follow(&mut state, crate::server::head::HTTP2_PREFACE);
+        follow(&mut state, crate::server::connection::head::HTTP2_PREFACE);
         frames.iter().for_each(|frame| follow(&mut state, frame));
         state
     }

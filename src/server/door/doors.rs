@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::door::{Door, Queue, Tasks, tell};
 use super::listen::{BindError, ListeningSocket, adopt, bind, explain};
 use super::stay::{Guests, PARTING, Word};
-use super::worker::Task;
 use crate::pool::Address;
+use crate::server::door::{Door, Queue, Tasks, tell};
+use crate::server::worker::Task;
 use crate::snapshot::Listener;
 
 /// Sockets of a predecessor: those of each door, with where it really is.

@@ -8,14 +8,14 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::Connection;
-use super::door::Door;
 use super::proxy_protocol::{self, Parsed};
 use super::socket::Socket;
-use super::stay::Stay;
 use super::wire::Wire;
 use crate::config::listener::ProxyProtocolMode;
 use crate::proxy::{About, TlsAbout};
+use crate::server::connection::Connection;
+use crate::server::door::Door;
+use crate::server::door::stay::Stay;
 use crate::snapshot::Listener;
 use crate::telemetry::metrics::{RefusedReason, TlsVersion};
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
-use super::socket::Socket as Stream;
 use super::socket_file::{self, SocketError, SocketFile};
 use super::turn_away::turn_away;
 use crate::pool::Address;
+use crate::server::connection::socket::Socket as Stream;
 
 /// The kernel's queue of connections that nobody has accepted yet; it takes no more than `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;

@@ -5,6 +5,18 @@
 //! pipelined request stays where it is), a write buffer that lets header and body leave in one system call, and a limit
 //! on how long a client may leave an answer unread.
 
+mod chunked;
+mod frames;
+pub mod head;
+pub mod http1;
+pub mod http2;
+pub mod open;
+mod pong;
+pub mod proxy_protocol;
+pub mod socket;
+mod websocket;
+mod wire;
+
 mod goodbye;
 mod pingora;
 
@@ -25,11 +37,11 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::chunked::{Chunks, Malformed};
-use super::frames::HeaderClock;
-use super::wire::Wire;
 use crate::proxy::About;
+use chunked::{Chunks, Malformed};
+use frames::HeaderClock;
 use goodbye::Goodbye;
+use wire::Wire;
 
 /// What a session may read now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

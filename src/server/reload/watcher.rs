@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::process::Process;
-use super::reload::Reloads;
 use crate::config::load::PATTERNS;
+use crate::server::process::Process;
+use crate::server::reload::Reloads;
 
 /// Files that a configuration is read from.
 #[derive(Clone, Debug, Default)]

@@ -7,8 +7,8 @@
 use memchr::memmem;
 
 use super::chunked::Chunks;
-use super::connection::Expect;
 use crate::error::Reason;
+use crate::server::connection::Expect;
 
 /// How much of a header is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,13 +13,13 @@ use pingora::protocols::Shutdown;
 use pingora::protocols::http::ServerSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::connection::Connection;
 use super::head::{self, Found, Head};
-use super::stay::{LAST_CALL, PARTING, Stay};
-use super::worker::Worker;
 use crate::error::Reason;
 use crate::proxy::watch as watched;
 use crate::proxy::{ALLOWED_METHODS, About, Unread, Watchdog, error_body, unread_request};
+use crate::server::connection::Connection;
+use crate::server::door::stay::{LAST_CALL, PARTING, Stay};
+use crate::server::worker::Worker;
 use crate::snapshot::Listener;
 
 /// How a connection's life as HTTP/1 ended.
@@ -222,6 +222,6 @@ async fn refuse(
     };
     unread_request(&worker.snapshot(), about, &unread, since, sent);
     // What the client still sends must not make the kernel throw the answer away.
-    connection.expect(super::connection::Expect::Stream);
+    connection.expect(crate::server::connection::Expect::Stream);
     connection.shutdown().await;
 }

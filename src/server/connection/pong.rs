@@ -64,7 +64,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::server::head::HTTP2_PREFACE;
+    use crate::server::connection::head::HTTP2_PREFACE;
 
     const PONG: &[u8; LENGTH] = b"\0\0\x08\x06\x01\0\0\0\0\x0b\x7b\xa2\xf0\x8b\x9b\xfe\x54";
     /// An empty SETTINGS.
