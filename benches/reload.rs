@@ -81,23 +81,30 @@ async fn measure(routes: usize, lengths: &Lengths) -> String {
         .collect();
     tokio::time::sleep(lengths.phase / 4).await;
     let mut applied = Vec::new();
-    proxy.reload(routes, endpoint, 0).await;
+    // Once before it counts, as in a process that has been reloaded before.
+    proxy.write(routes, endpoint, 1);
+    proxy.reload().await;
+    proxy.one_generation().await;
     let before = proxy.memory("VmRSS");
     // Makes the peak begin anew (proc(5)).
     fs::write(format!("/proc/{}/clear_refs", proxy.child.id()), "5").expect("its own child");
     for _ in 0..lengths.rounds {
         times.phase(1);
-        tokio::time::sleep(lengths.phase).await;
+        quiet(&proxy, routes, endpoint, lengths).await;
+        times.phase(0);
+        tokio::time::sleep(SETTLE).await;
         times.phase(2);
         let started = Instant::now();
         while started.elapsed() < lengths.phase {
-            applied.push(proxy.reload(routes, endpoint, applied.len() + 1).await);
+            proxy.write(routes, endpoint, applied.len() + 2);
+            applied.push(proxy.reload().await);
             tokio::time::sleep(lengths.pause).await;
         }
+        times.phase(0);
+        proxy.one_generation().await;
+        tokio::time::sleep(SETTLE).await;
     }
-    times.phase(0);
     let peak = proxy.memory("VmHWM");
-    tokio::time::sleep(lengths.phase / 4).await;
     let after = proxy.memory("VmRSS");
     times.over.store(true, Ordering::Relaxed);
     for client in clients {
@@ -118,6 +125,18 @@ async fn measure(routes: usize, lengths: &Lengths) -> String {
         peak >> 10,
         after >> 10,
     )
+}
+
+/// Between phases, so that none is measured with what is left of the one before.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// The same writing of files as with reloads, on the same cores, but nobody is asked to read them.
+async fn quiet(proxy: &Proxy, routes: usize, endpoint: SocketAddr, lengths: &Lengths) {
+    let started = Instant::now();
+    while started.elapsed() < lengths.phase {
+        proxy.write(routes, endpoint, 0);
+        tokio::time::sleep(lengths.pause).await;
+    }
 }
 
 /// How long requests took, by phase.
@@ -160,7 +179,6 @@ async fn ask(address: SocketAddr, host: &str, path: &str, times: &Times) {
         due += PACE;
         tokio::time::sleep_until(due.into()).await;
         let phase = times.phase.load(Ordering::Relaxed);
-        let asked = Instant::now();
         let request = Request::builder()
             .uri(path)
             .header("host", host)
@@ -169,10 +187,9 @@ async fn ask(address: SocketAddr, host: &str, path: &str, times: &Times) {
         let response = sender.send_request(request).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         response.into_body().collect().await.expect("a whole body");
-        let taken = asked.elapsed();
+        // From when it was due: a pause delays all that were due in it.
+        let taken = due.elapsed();
         times.taken.lock().expect("no panic inside")[phase].push(taken);
-        // One long pause is one sample, not as many as were due in it.
-        due = due.max(Instant::now() - PACE);
     }
 }
 
@@ -221,13 +238,33 @@ impl Proxy {
         }
     }
 
+    fn write(&self, routes: usize, endpoint: SocketAddr, number: usize) {
+        write(&self.config, routes, endpoint, number);
+    }
+
+    /// Waits until nothing of former configurations is in memory.
+    async fn one_generation(&self) {
+        loop {
+            let metrics = self.ask(Method::GET, "/metrics").await.1;
+            if metrics.contains("\nportcullis_config_generations_in_use 1\n") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// How long a reload takes from the question to the answer.
-    async fn reload(&self, routes: usize, endpoint: SocketAddr, number: usize) -> Duration {
-        write(&self.config, routes, endpoint, number + 1);
+    async fn reload(&self) -> Duration {
+        let (taken, body) = self.ask(Method::POST, "/reload").await;
+        assert!(body.contains("\"applied\""), "{body}");
+        taken
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> (Duration, String) {
         let mut sender = connect(self.admin).await;
         let request = Request::builder()
-            .method(Method::POST)
-            .uri("/reload")
+            .method(method)
+            .uri(path)
             .header("host", "localhost")
             .body(Empty::new())
             .expect("a request");
@@ -240,9 +277,7 @@ impl Proxy {
             .await
             .expect("a body")
             .to_bytes();
-        let body = String::from_utf8_lossy(&body);
-        assert!(body.contains("\"applied\""), "{body}");
-        taken
+        (taken, String::from_utf8_lossy(&body).into_owned())
     }
 
     /// A size of the process in KiB.
