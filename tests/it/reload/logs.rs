@@ -72,7 +72,7 @@ async fn the_access_log_can_move_change_its_shape_stop_and_begin_again() {
     ask("/in-b-again").await;
     let b = has_lines(&portcullis, "b.log", 3).await;
     assert!(b[2].contains("/in-b-again"), "{b:?}");
-    assert_eq!(portcullis.descriptors(), descriptors);
+    portcullis.has_descriptors(&descriptors).await;
     let written = "portcullis_access_log_lines_total{result=\"written\"}";
     eventually("all are counted", async || {
         portcullis.metric(written).await == 4.0

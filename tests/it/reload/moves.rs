@@ -16,7 +16,7 @@ async fn a_renamed_listener_keeps_its_sockets_and_its_connections() {
     let (mut one, mut two) = (http1(place).await, http2(place).await);
     assert_eq!(one.get("/").await.text(), "before");
     assert_eq!(two.get("/").await.text(), "before");
-    let sockets = portcullis.descriptors();
+    let descriptors = portcullis.descriptors();
     let said = portcullis.apply(&yaml("new", "after")).await;
     assert!(
         said.has_line("listener new: added") && said.has_line("listener old: removed"),
