@@ -184,6 +184,7 @@ async fn ask(address: SocketAddr, host: &str, path: &str, times: &Times) {
             .header("host", host)
             .body(Empty::new())
             .expect("a request");
+        sender.ready().await.expect("a connection");
         let response = sender.send_request(request).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         response.into_body().collect().await.expect("a whole body");
@@ -302,7 +303,7 @@ impl Drop for Proxy {
 /// A configuration as a platform team has it, every time with another value in some routes.
 fn write(path: &Path, routes: usize, endpoint: SocketAddr, number: usize) {
     let mut text = String::from(
-        "admin: { address: \"127.0.0.1:0\" }\naccess_log: { format: off }\nlisteners:\n  - { name: http, address: \"127.0.0.1:0\" }\nroutes:\n",
+        "admin: { address: \"127.0.0.1:0\" }\naccess_log: { format: off }\nlisteners:\n  - { name: http, address: \"127.0.0.1:0\", limits: { requests: 0 } }\nroutes:\n",
     );
     for route in 0..routes {
         let value = if route % 100 == 0 { number } else { 0 };
