@@ -114,7 +114,7 @@ async fn measure(routes: usize, lengths: &Lengths) -> String {
     let (quiet, reloading) = (times.taken(1), times.taken(2));
     let (calm, busy) = (at(&quiet, 99), at(&reloading, 99));
     format!(
-        "| {routes} | {:.1?} / {:.1?} ({} reloads) | {:.0?}, {calm:.0?} | {:.0?}, {busy:.0?} | {:.2} | {} / {} / {} MiB |",
+        "| {routes} | {:.1?} / {:.1?} ({} reloads) | {:.2?}, {calm:.2?} | {:.2?}, {busy:.2?} | {:.2} | {} / {} / {} MiB |",
         at(&applied, 50),
         applied.last().expect("at least one"),
         applied.len(),

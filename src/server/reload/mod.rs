@@ -149,8 +149,7 @@ impl Reloader {
 
     async fn try_reload(&mut self) -> Result<ReloadReport, ReloadReport> {
         let (source, state) = (Arc::clone(&self.source), Arc::clone(&self.process.state));
-        // Not on this thread: the admin listener goes on answering meanwhile.
-        let Ok(prepared) = tokio::task::spawn_blocking(move || source(&state)).await else {
+        let Some(prepared) = behind_requests(move || source(&state)).await else {
             return Err(self.rejected(vec!["reading it failed in an unexpected way".to_owned()]));
         };
         let Prepared {
@@ -324,6 +323,31 @@ impl Reloader {
             ..self.report(ReloadResult::Rejected)
         }
     }
+}
+
+/// How much less than others a thread of a reload wants the processor (nice(1)).
+const NICE: i32 = 10;
+
+/// Does work that may take the processor for long on a thread of its own, which lets those go first that serve requests;
+/// `None` if it panicked.
+async fn behind_requests<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, done) = oneshot::channel();
+    let work = move || {
+        // On Linux it is each thread that is nice, not the process.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            log::debug!("a reload goes as fast as requests: {error}");
+        }
+        // The reload waits for it.
+        let _ = sender.send(work());
+    };
+    let thread = std::thread::Builder::new().name("reload".to_owned());
+    thread
+        .spawn(work)
+        .inspect_err(|error| log::error!("reload: {error}"))
+        .ok()?;
+    done.await.ok()
 }
 
 /// One line for the reload and one for each thing to know about it; what is too much for a log is in the answer.

@@ -23,11 +23,7 @@ async fn a_renamed_listener_keeps_its_sockets_and_its_connections() {
         "{said:?}"
     );
     assert!(!said.text.contains("listening on"), "{said:?}");
-    // That of the command may still be closing.
-    eventually("the same sockets", async || {
-        portcullis.descriptors()["socket"] == sockets["socket"]
-    })
-    .await;
+    portcullis.has_descriptors(&descriptors).await;
     // The same connections, under the new name: its routes are asked, and its name is in the log.
     let answer = one.get("/").await;
     assert_eq!((answer.text().as_str(), answer.closes()), ("after", false));
