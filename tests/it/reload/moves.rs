@@ -16,14 +16,15 @@ async fn a_renamed_listener_keeps_its_sockets_and_its_connections() {
     let (mut one, mut two) = (http1(place).await, http2(place).await);
     assert_eq!(one.get("/").await.text(), "before");
     assert_eq!(two.get("/").await.text(), "before");
-    let descriptors = portcullis.descriptors();
+    let sockets = || portcullis.descriptors()["socket"];
+    let before = sockets();
     let said = portcullis.apply(&yaml("new", "after")).await;
     assert!(
         said.has_line("listener new: added") && said.has_line("listener old: removed"),
         "{said:?}"
     );
     assert!(!said.text.contains("listening on"), "{said:?}");
-    portcullis.has_descriptors(&descriptors).await;
+    eventually("as many sockets", async || sockets() == before).await;
     // The same connections, under the new name: its routes are asked, and its name is in the log.
     let answer = one.get("/").await;
     assert_eq!((answer.text().as_str(), answer.closes()), ("after", false));
