@@ -14,7 +14,7 @@ async fn sighup_does_not_kill_it() {
     for _ in 0..3 {
         portcullis.signal("HUP");
     }
-    eventually("it says what it does not do", async || {
+    eventually("it says what it did", async || {
         portcullis.stderr().contains("SIGHUP")
     })
     .await;
