@@ -222,6 +222,6 @@ async fn refuse(
     };
     unread_request(&worker.snapshot(), about, &unread, since, sent);
     // What the client still sends must not make the kernel throw the answer away.
-    connection.expect(crate::server::connection::Expect::Stream);
+    connection.expect(super::Expect::Stream);
     connection.shutdown().await;
 }
