@@ -35,11 +35,6 @@ impl ControlError {
         let path = path.display().to_string();
         Self { path, source }
     }
-
-    /// Whether another process has it.
-    pub const fn is_in_use(&self) -> bool {
-        matches!(self.source, SocketError::InUse)
-    }
 }
 
 impl ControlSocket {

@@ -17,8 +17,8 @@ const MOST_READ: u64 = 32;
 /// The file with the pid of this process; removed when dropped, unless another process has taken it over.
 #[derive(Debug)]
 pub struct PidFile {
-    /// Absolute, because the working directory may change; `None` once there is nothing left to remove.
-    path: Option<PathBuf>,
+    /// Absolute, because the working directory may change.
+    path: PathBuf,
 }
 
 impl PidFile {
@@ -38,17 +38,14 @@ impl PidFile {
         file.as_file()
             .set_permissions(Permissions::from_mode(MODE))?;
         file.persist(&path).map_err(|error| error.error)?;
-        Ok(Self { path: Some(path) })
+        Ok(Self { path })
     }
 
     /// Another process that takes it over between the look and the removal loses it; the system has no removal with a
     /// condition, and who takes over does so long before its predecessor leaves.
-    fn take_away(&mut self) -> io::Result<()> {
-        let Some(path) = self.path.take() else {
-            return Ok(());
-        };
-        let removed = match is_ours(&path) {
-            Ok(true) => fs::remove_file(&path),
+    fn take_away(&self) -> io::Result<()> {
+        let removed = match is_ours(&self.path) {
+            Ok(true) => fs::remove_file(&self.path),
             Ok(false) => Ok(()),
             Err(error) => Err(error),
         };
@@ -107,12 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn the_file_goes_when_it_is_removed_or_dropped() {
+    fn the_file_goes_when_it_is_dropped() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("pid");
-        let file = PidFile::write(&path).expect("a file");
-        drop(file);
-        assert!(!path.exists());
         drop(PidFile::write(&path).expect("a file"));
         assert!(!path.exists());
     }
@@ -127,10 +121,6 @@ mod tests {
             fs::write(&path, &successor).expect("written");
             drop(file);
             assert_eq!(fs::read_to_string(&path).expect("text"), successor);
-            let file = PidFile::write(&path).expect("a file");
-            fs::write(&path, &successor).expect("written");
-            drop(file);
-            assert_eq!(fs::read_to_string(&path).expect("text"), successor);
         }
     }
 
@@ -140,7 +130,7 @@ mod tests {
         let path = folder.path().join("pid");
         let file = PidFile::write(&path).expect("a file");
         fs::remove_file(&path).expect("removed");
-        drop(file);
+        file.take_away().expect("nothing to do");
     }
 
     #[test]

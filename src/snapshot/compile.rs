@@ -209,7 +209,7 @@ fn admin(config: &Config, diagnostics: &mut Diagnostics) -> Option<Address> {
                 diagnostics.push(
                     Diagnostic::warning(
                         "admin.address",
-                        "whoever reaches this address can read it: there is no authentication",
+                        "whoever reaches this address can read it, reload and drain: there is no authentication",
                     )
                     .at(written.position.clone()),
                 );

@@ -1,5 +1,6 @@
-//! How does an old process hand over to a new one? Step by step, and until the last one it can go back: whatever the new
-//! process does wrong, the old one serves on as if nothing had been.
+//! How does an old process hand over to a new one? Step by step, and until it has said `go` as if nothing had been. What
+//! the new process does wrong between that and its serving costs the connections it has taken meanwhile; the old one then
+//! serves on as well.
 
 use std::collections::HashSet;
 use std::io;
@@ -38,7 +39,7 @@ pub struct NewProcess {
 ///
 /// # Errors
 ///
-/// Why it did not come to that. Then the new process has ended, and nothing has changed.
+/// Why it did not come to that. Then the new process has ended, and this one still has its doors.
 pub async fn hand_over(
     process: &Arc<Process>,
     admin: &Arc<AdminDoor>,

@@ -154,9 +154,7 @@ async fn an_endpoint_that_resets_the_connection_is_a_502() {
 #[tokio::test]
 async fn an_endpoint_that_refuses_connections_is_a_502() {
     both_carriers(async |carrier| {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .ok();
+        let nobody = Some(std::net::SocketAddr::from(([127, 0, 0, 1], free_port())));
         let portcullis = Portcullis::builder(&site("", nobody))
             .carrier(carrier)
             .start()
@@ -217,9 +215,7 @@ async fn a_pool_whose_names_are_not_resolved_is_a_503_that_says_when_to_come_aga
 #[tokio::test]
 async fn an_answer_to_head_that_fails_has_no_body() {
     both_carriers(async |carrier| {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .ok();
+        let nobody = Some(std::net::SocketAddr::from(([127, 0, 0, 1], free_port())));
         let portcullis = Portcullis::builder(&site("", nobody))
             .carrier(carrier)
             .start()

@@ -108,9 +108,7 @@ async fn the_endpoints_own_trailers_only_answer_passes() {
 
 #[tokio::test]
 async fn a_failure_of_portcullis_is_a_grpc_status_without_body() {
-    let refusing = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .ok();
+    let refusing = Some(std::net::SocketAddr::from(([127, 0, 0, 1], free_port())));
     let nowhere = "listeners: [{name: http, address: '127.0.0.1:0'}]\nroutes: [{name: all, pool: none}]\n\
                    pools: [{name: none, protocol: http2, endpoints: ['nowhere.invalid:1']}]\n";
     for (yaml, status, reason) in [
