@@ -237,11 +237,7 @@ async fn https_redirect_sends_plain_requests_away_unless_a_trusted_proxy_took_tl
 #[tokio::test]
 async fn https_redirect_points_to_the_port_of_the_tls_listener_and_lets_tls_through() {
     let (authority, origin) = (Authority::new(), origin().await);
-    // A port that is known before the start: whoever else takes it meanwhile fails the test, not the machine.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a port")
-        .port();
+    let port = free_port();
     let yaml = format!(
         "listeners:\n  - {{name: http, address: '127.0.0.1:0'}}\n  - {{name: https, address: '127.0.0.1:{port}', \
          tls: {{certificates: [{{certificate: a.crt, key: a.key}}]}}}}\n\
