@@ -101,7 +101,13 @@ pub async fn exchange(
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => {
                         attempt::explain(ctx, &error);
-                        return Err(failed(ctx, ProxyError::new(error.reason(), Phase::Connect)));
+                        let reason = match error.reason() {
+                            Reason::ConnectTimeout => {
+                                fail::timeout(deadline, Reason::ConnectTimeout)
+                            }
+                            reason => reason,
+                        };
+                        return Err(failed(ctx, ProxyError::new(reason, Phase::Connect)));
                     }
                     Err(gone) => return Err(failed(ctx, gone)),
                 };

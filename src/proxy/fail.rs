@@ -1,7 +1,7 @@
 //! What does an error mean, and what does the client get for it? The one place where errors of carriers become reasons.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::{Error, ErrorSource, ErrorType};
 
@@ -26,10 +26,15 @@ pub fn reason(error: &Error, stage: Stage) -> Reason {
     }
 }
 
+/// How much too early Pingora's timers may fire: they count whole milliseconds, and drop what is beyond.
+const EARLY: Duration = Duration::from_millis(1);
+
 /// A time was over: the request's own, or that of the step?
 pub fn timeout(deadline: Option<Instant>, step: Reason) -> Reason {
     match deadline {
-        Some(deadline) if Instant::now() >= deadline => Reason::TotalTimeout,
+        Some(deadline) if deadline.saturating_duration_since(Instant::now()) <= EARLY => {
+            Reason::TotalTimeout
+        }
         _ => step,
     }
 }
@@ -180,13 +185,22 @@ mod tests {
     }
 
     #[test]
+    fn a_timer_that_fires_up_to_a_millisecond_early_is_the_request_s_own_time() {
+        let almost = Instant::now() + Duration::from_micros(900);
+        assert_eq!(
+            timeout(Some(almost), Reason::UpstreamReadTimeout),
+            Reason::TotalTimeout
+        );
+    }
+
+    #[test]
     fn the_request_s_own_time_goes_before_the_step_s() {
         let past = Instant::now();
         assert_eq!(
             timeout(Some(past), Reason::UpstreamReadTimeout),
             Reason::TotalTimeout
         );
-        let later = past.checked_add(std::time::Duration::from_secs(60));
+        let later = past.checked_add(Duration::from_secs(60));
         assert_eq!(
             timeout(later, Reason::UpstreamReadTimeout),
             Reason::UpstreamReadTimeout

@@ -119,8 +119,6 @@ impl Peer {
         };
         duplex.group_key = id.0;
         let options = &mut duplex.options;
-        options.connection_timeout = Some(timeouts.connect);
-        options.total_connection_timeout = Some(timeouts.connect);
         options.write_timeout = Some(timeouts.write);
         options.idle_timeout = keepalive.idle;
         options.max_h2_streams = HTTP2_STREAMS;
@@ -156,6 +154,8 @@ impl Peer {
     /// become a WebSocket, and turns true when it has.
     pub fn duplex(&self, timeouts: &Timeouts, upgraded: Option<Arc<AtomicBool>>) -> Box<HttpPeer> {
         let mut peer = Box::new(self.duplex.clone());
+        peer.options.connection_timeout = Some(timeouts.connect);
+        peer.options.total_connection_timeout = Some(timeouts.connect);
         let one_time = timeouts.first_byte == timeouts.read && upgraded.is_none();
         if one_time || self.protocol == Protocol::Http2 {
             peer.options.read_timeout = Some(timeouts.first_byte.max(timeouts.read));

@@ -70,6 +70,9 @@ async fn a_connection_that_does_not_open_is_a_504() {
         let yaml = impatient(Some(address), "connect: 200ms");
         let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
         takes_too_long(&portcullis, "/", "connect_timeout", "connect").await;
+        let yaml = impatient(Some(address), "total: 200ms");
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        takes_too_long(&portcullis, "/", "total_timeout", "connect").await;
     })
     .await;
 }
