@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 
 use super::answer::View;
 use super::serve::serve;
 use crate::pool::Address;
+use crate::server::door::Queue;
 use crate::server::door::doors::Inherited;
 use crate::server::door::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
 use crate::server::door::socket_file::SocketFile;
@@ -26,7 +27,7 @@ struct Open {
     /// For a successor.
     socket: ListeningSocket,
     file: Option<SocketFile>,
-    accepting: AbortHandle,
+    closing: oneshot::Sender<Queue>,
 }
 
 /// What is to become of the admin listener.
@@ -130,7 +131,7 @@ impl AdminDoor {
         match to {
             OpenAdmin::Same => None,
             OpenAdmin::Off => open.take().map(|open| {
-                open.close(true);
+                open.close(Queue::Take);
                 "admin is off".to_owned()
             }),
             OpenAdmin::At {
@@ -144,16 +145,21 @@ impl AdminDoor {
                 if let Some(file) = &mut file {
                     file.own();
                 }
-                let accepting = tokio::spawn(serve(socket, Arc::clone(&self.view)));
+                // Before the one before it closes: they may share an address.
+                if let Err(error) = socket.listen() {
+                    log::error!("admin: {error}");
+                }
+                let (closing, closed) = oneshot::channel();
+                tokio::spawn(serve(socket, Arc::clone(&self.view), closed));
                 let opened = Open {
                     written,
                     file,
                     bound,
                     socket: copy,
-                    accepting: accepting.abort_handle(),
+                    closing,
                 };
                 if let Some(before) = open.replace(opened) {
-                    before.close(true);
+                    before.close(Queue::Take);
                 }
                 Some(line)
             }
@@ -164,7 +170,7 @@ impl AdminDoor {
     pub fn leave_to(&self, successor: &Successor) {
         if let Some(open) = self.lock().take() {
             let is_taken = successor.doors.contains(&key(&open.written));
-            open.close(!is_taken);
+            open.close(if is_taken { Queue::Leave } else { Queue::Take });
         }
         self.view.process.askers.leave();
     }
@@ -172,7 +178,7 @@ impl AdminDoor {
     /// Accepts no more, and nobody else does.
     pub fn close_for_good(&self) {
         if let Some(open) = self.lock().take() {
-            open.close(true);
+            open.close(Queue::Take);
         }
     }
 
@@ -204,10 +210,11 @@ fn key(written: &Address) -> String {
 }
 
 impl Open {
-    fn close(self, for_good: bool) {
-        self.accepting.abort();
-        if let (false, Some(file)) = (for_good, self.file) {
+    fn close(self, queue: Queue) {
+        if let (Queue::Leave, Some(file)) = (queue, self.file) {
             file.leave();
         }
+        // Nobody hears it only if the socket could not be watched.
+        let _ = self.closing.send(queue);
     }
 }

@@ -8,10 +8,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::answer::View;
-use crate::server::door::listen::{Acceptor, ListeningSocket};
+use crate::server::door::Queue;
+use crate::server::door::listen::{Accepted, Acceptor, ListeningSocket};
 use crate::server::door::live::Live;
 
 /// Connections at once: scrapers and probes are few, and nobody else belongs here.
@@ -38,25 +39,43 @@ impl Askers {
     }
 }
 
-/// Serves until it is aborted; connections that were accepted go on until [`Askers::leave`].
-pub async fn serve(socket: ListeningSocket, view: Arc<View>) {
+/// Serves until it is told what becomes of those who wait; connections that were accepted go on until [`Askers::leave`].
+pub async fn serve(socket: ListeningSocket, view: Arc<View>, mut closed: oneshot::Receiver<Queue>) {
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => return log::error!("admin: {error}"),
     };
     let places = places();
-    // The semaphore is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match acceptor.accept().await {
-            Ok((stream, ..)) => {
-                tokio::spawn(connection(stream, Arc::clone(&view), place));
-            }
-            Err(error) => {
+    let take = |(stream, ..): Accepted, place| {
+        tokio::spawn(connection(stream, Arc::clone(&view), place));
+    };
+    let queue = loop {
+        let next = async {
+            // The semaphore is never closed.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, acceptor.accept().await)
+        };
+        let next = tokio::select! {
+            biased;
+            queue = &mut closed => break queue,
+            next = next => next,
+        };
+        match next {
+            (Ok(place), Ok(accepted)) => take(accepted, place),
+            (_, Err(error)) => {
                 // No descriptor is left: the traffic has them, and the next try comes soon.
                 log::warn!("admin: accept: {error}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
+            (Err(_), _) => return,
         }
+    };
+    if queue == Ok(Queue::Take) {
+        acceptor.close(|accepted| {
+            if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                take(accepted, place);
+            }
+        });
     }
 }
 

@@ -169,6 +169,10 @@ impl Doors {
             }
         }
         self.open = kept;
+        // Before this returns, and before an address that overlaps is closed: nobody is to be refused in between.
+        for door in &ajar.doors {
+            door.listen();
+        }
         for (worker, task) in ajar.tasks {
             // A worker ends only with the process.
             let _ = self.workers[worker].send(task);

@@ -39,6 +39,18 @@ impl ListeningSocket {
             Self::Unix(socket) => Self::Unix(socket.try_clone()?),
         })
     }
+
+    /// Lets the kernel take connections, which then wait for an [`Acceptor`]; nothing new for a socket that listens.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn listen(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => SockRef::from(socket).listen(BACKLOG),
+            Self::Unix(_) => Ok(()),
+        }
+    }
 }
 
 impl AsFd for ListeningSocket {
@@ -97,8 +109,8 @@ pub enum BindError {
 
 /// Opens `shards` sockets at `address`. TCP connections are spread over them by the kernel (SO_REUSEPORT), so that no
 /// worker wakes another's. `ours` are addresses that this process, or the one it follows, has open: one that overlaps
-/// with them, such as `:80` with `127.0.0.1:80`, is not taken by somebody else. Its sockets listen when an [`Acceptor`] is
-/// made of them, the others at once.
+/// with them, such as `:80` with `127.0.0.1:80`, is not taken by somebody else. Its sockets don't
+/// [listen](ListeningSocket::listen) yet, the others do.
 ///
 /// # Errors
 ///
@@ -255,18 +267,14 @@ pub enum Acceptor {
 pub type Accepted = (Stream, Option<SocketAddr>, Option<SocketAddr>);
 
 impl Acceptor {
-    /// Hands a socket to the runtime this is called in.
+    /// Hands a listening socket to the runtime this is called in.
     ///
     /// # Errors
     ///
     /// The runtime can't watch it.
     pub fn new(socket: ListeningSocket) -> io::Result<Self> {
         Ok(match socket {
-            ListeningSocket::Tcp(socket) => {
-                // Nothing new for one that listens already.
-                SockRef::from(&socket).listen(BACKLOG)?;
-                Self::Tcp(tokio::net::TcpListener::from_std(socket)?)
-            }
+            ListeningSocket::Tcp(socket) => Self::Tcp(tokio::net::TcpListener::from_std(socket)?),
             ListeningSocket::Unix(socket) => {
                 Self::Unix(tokio::net::UnixListener::from_std(socket)?)
             }

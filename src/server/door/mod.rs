@@ -147,6 +147,16 @@ impl Door {
         sockets.iter().map(ListeningSocket::try_clone).collect()
     }
 
+    /// Lets connections come to it, where they wait for the workers.
+    pub fn listen(&self) {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        for socket in &*sockets {
+            if let Err(error) = socket.listen() {
+                log::error!("listener {}: {error}", self.listener_now().name);
+            }
+        }
+    }
+
     /// Says that it is this process's: nobody had it before, or who had it has gone.
     pub fn own(&self) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
