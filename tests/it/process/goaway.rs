@@ -93,8 +93,8 @@ async fn rfc9113_6_8_goaway_comes_twice_and_a_stream_between_them_is_served() {
     let origin = origin().await;
     let mut portcullis = Portcullis::start(&site("", origin.address())).await;
     let mut frames = Frames::connect(portcullis.listener("http")).await;
-    ask(&mut frames, 1, "/delay/600").await;
-    ask(&mut frames, 3, "/delay/600").await;
+    ask(&mut frames, 1, "/held").await;
+    ask(&mut frames, 3, "/held").await;
     let arrived = origin
         .journal()
         .becomes(PATIENCE, |journal| journal.in_flight() == 2);
@@ -103,8 +103,13 @@ async fn rfc9113_6_8_goaway_comes_twice_and_a_stream_between_them_is_served() {
     let ping = first_goaway(&mut frames).await;
     // These were on their way when the server said GOAWAY.
     ask(&mut frames, 5, "/bytes/5").await;
-    ask(&mut frames, 7, "/delay/700").await;
+    ask(&mut frames, 7, "/held").await;
     frames.pong(&ping).await;
+    let arrived = origin
+        .journal()
+        .becomes(PATIENCE, |journal| journal.in_flight() == 3);
+    assert!(arrived.await);
+    origin.release();
     let rest = rest(&mut frames).await;
     assert_eq!(rest.goaways, [7], "{rest:?}");
     let streams: Vec<u32> = rest.whole.iter().map(|(stream, _)| *stream).collect();

@@ -18,7 +18,7 @@ async fn sigterm_lets_a_running_request_finish_and_leaves_with_0() {
         assert_eq!(idle.get("/").await.status, 200);
         let (mut one, mut two) = (http1(address).await, http2(address).await);
         let running = tokio::spawn(async move {
-            let answers = tokio::join!(one.get("/delay/800"), two.get("/drip/20/40"));
+            let answers = tokio::join!(one.get("/held"), two.get("/held-body"));
             (answers.0.text(), answers.1.text())
         });
         assert!(
@@ -35,8 +35,12 @@ async fn sigterm_lets_a_running_request_finish_and_leaves_with_0() {
         })
         .await;
         assert!(portcullis.ended().is_none(), "two requests are running");
+        origin.release();
         let texts = running.await.expect("both answers");
-        assert_eq!(texts, ("at last\n".to_owned(), ".".repeat(20)));
+        assert_eq!(
+            texts,
+            ("at last\n".to_owned(), "so far\nat last\n".to_owned())
+        );
         let status = portcullis.end().await;
         assert_eq!(status.code(), Some(0), "{status:?}");
     })
@@ -162,12 +166,11 @@ async fn while_it_stops_it_is_alive_but_not_ready() {
         http1(portcullis.listener("http")).await,
     );
     assert_eq!(other.get("/").await.status, 200);
-    raw.send("GET /drip/100/20 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await;
+    raw.send("GET /held-body HTTP/1.1\r\nHost: a\r\n\r\n").await;
     raw.until(b"\r\n\r\n").await;
     let hang = Raw::sent(
         portcullis.listener("http"),
-        "GET /delay/1500 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /held HTTP/1.1\r\nHost: a\r\n\r\n",
     );
     let mut hang = hang.await;
     assert!(
@@ -194,6 +197,7 @@ async fn while_it_stops_it_is_alive_but_not_ready() {
             .status,
         200
     );
+    origin.release();
     let response = hang.last_response().await;
     assert_eq!(
         (response.status, response.text().as_str()),

@@ -117,7 +117,7 @@ async fn server_sent_events_go_on_without_their_route_their_pool_and_their_liste
         let address = portcullis.listener("other");
         let mut streams = Vec::new();
         for mut client in [http1(address).await, http2(address).await] {
-            let asked = request("GET", "/sse?n=90&ms=10").body(full(""));
+            let asked = request("GET", "/sse?n=250&ms=10").body(full(""));
             let response = client.send(asked.expect("a request")).await;
             streams.push((response.expect("a header").into_body(), Vec::new(), client));
         }
@@ -130,7 +130,7 @@ async fn server_sent_events_go_on_without_their_route_their_pool_and_their_liste
                 }
             }
         }
-        let events = (0..90).map(|number| format!("id: {number}\ndata: event {number}\n\n"));
+        let events = (0..250).map(|number| format!("id: {number}\ndata: event {number}\n\n"));
         let expected: String = events.collect();
         for (body, text, _) in &mut streams {
             loop {
@@ -162,7 +162,7 @@ async fn a_request_under_way_keeps_the_limits_and_headers_it_began_with() {
         };
         let portcullis = Portcullis::start(&yaml("before", "10s")).await;
         let address = portcullis.listener("http");
-        let running = tokio::spawn(async move { http1(address).await.get("/delay/700").await });
+        let running = tokio::spawn(async move { http1(address).await.get("/held").await });
         assert!(
             origin
                 .journal()
@@ -170,6 +170,7 @@ async fn a_request_under_way_keeps_the_limits_and_headers_it_began_with() {
                 .await
         );
         portcullis.apply(&yaml("after", "100ms")).await;
+        origin.release();
         let answer = running.await.expect("an answer");
         assert_eq!(
             (answer.status.as_u16(), answer.header("x-word")),
@@ -177,7 +178,7 @@ async fn a_request_under_way_keeps_the_limits_and_headers_it_began_with() {
         );
         let answer = http1(address).await.get("/").await;
         assert_eq!(answer.header("x-word"), Some("after"));
-        assert_eq!(http1(address).await.get("/delay/700").await.status, 504);
+        assert_eq!(http1(address).await.get("/hang").await.status, 504);
     })
     .await;
 }

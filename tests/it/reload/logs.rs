@@ -92,7 +92,7 @@ async fn a_request_that_began_before_the_change_is_in_the_old_log() {
     };
     let portcullis = Portcullis::start(&yaml("a.log")).await;
     let address = portcullis.listener("http");
-    let running = tokio::spawn(async move { http1(address).await.get("/delay/500").await });
+    let running = tokio::spawn(async move { http1(address).await.get("/held").await });
     assert!(
         origin
             .journal()
@@ -100,9 +100,10 @@ async fn a_request_that_began_before_the_change_is_in_the_old_log() {
             .await
     );
     portcullis.apply(&yaml("b.log")).await;
+    origin.release();
     running.await.expect("an answer");
     let a = has_lines(&portcullis, "a.log", 1).await;
-    assert!(a[0].contains("/delay/500"), "{a:?}");
+    assert!(a[0].contains("/held"), "{a:?}");
     eventually("the old file is closed", async || {
         portcullis
             .descriptors()

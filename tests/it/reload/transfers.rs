@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use origin::expected_bytes;
 use tokio::net::TcpSocket;
+use tokio::sync::watch;
 
 use super::*;
 use crate::streaming::pieces::{growing, next_piece};
 
-/// How long a transfer takes.
+/// How long a transfer takes at least. It does not end before the reloads are done.
 fn duration() -> Duration {
     match std::env::var_os("CI") {
         Some(_) => Duration::from_secs(4),
@@ -42,12 +43,20 @@ fn receipt() -> String {
     )
 }
 
-async fn upload(mut client: Client) {
+/// Waits until the reloads are done if most of a transfer is through.
+async fn linger(share: f64, done: &mut watch::Receiver<bool>) {
+    if share > 0.9 {
+        done.wait_for(|done| *done).await.expect("a word");
+    }
+}
+
+async fn upload(mut client: Client, mut done: watch::Receiver<bool>) {
     let (sender, body) = growing();
     let pieces = async move {
         for number in 0..PIECES {
             sender.send(piece(number)).await.expect("taken");
             tokio::time::sleep(duration() / PIECES as u32).await;
+            linger(number as f64 / PIECES as f64, &mut done).await;
         }
     };
     let asked = request("POST", "/upload").body(body).expect("a request");
@@ -66,7 +75,7 @@ async fn slow(address: SocketAddr, http2: bool) -> Client {
     over(stream, http2, "http", &address.to_string()).await
 }
 
-async fn download(mut client: Client) {
+async fn download(mut client: Client, mut done: watch::Receiver<bool>) {
     let asked = request("GET", &format!("/bytes/{DOWNLOAD}")).body(full(""));
     let response = client
         .send(asked.expect("a request"))
@@ -80,8 +89,10 @@ async fn download(mut client: Client) {
             break;
         }
         read.extend_from_slice(&piece);
-        let due = duration().mul_f64(read.len() as f64 / DOWNLOAD as f64);
+        let share = read.len() as f64 / DOWNLOAD as f64;
+        let due = duration().mul_f64(share);
         tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+        linger(share, &mut done).await;
     }
     assert!(
         started.elapsed() > duration() * 9 / 10,
@@ -111,13 +122,14 @@ async fn reloads_in_the_middle_of_slow_transfers_leave_them_whole() {
     let direct = Portcullis::start(&yaml(Carrier::Direct, 0)).await;
     let duplex = Portcullis::start(&yaml(Carrier::Duplex, 0)).await;
     let (at_direct, at_duplex) = (direct.listener("http"), duplex.listener("http"));
+    let (done, told) = watch::channel(false);
     let transfers = [
-        tokio::spawn(upload(http1(at_duplex).await)),
-        tokio::spawn(upload(http2(at_duplex).await)),
-        tokio::spawn(download(slow(at_duplex, false).await)),
-        tokio::spawn(download(slow(at_duplex, true).await)),
-        tokio::spawn(download(slow(at_direct, false).await)),
-        tokio::spawn(download(slow(at_direct, true).await)),
+        tokio::spawn(upload(http1(at_duplex).await, told.clone())),
+        tokio::spawn(upload(http2(at_duplex).await, told.clone())),
+        tokio::spawn(download(slow(at_duplex, false).await, told.clone())),
+        tokio::spawn(download(slow(at_duplex, true).await, told.clone())),
+        tokio::spawn(download(slow(at_direct, false).await, told.clone())),
+        tokio::spawn(download(slow(at_direct, true).await, told)),
     ];
     let are_under_way = async || {
         for (portcullis, count) in [(&direct, 2.0), (&duplex, 4.0)] {
@@ -137,6 +149,7 @@ async fn reloads_in_the_middle_of_slow_transfers_leave_them_whole() {
     // The reloads came in the middle.
     are_under_way().await;
     assert!(!transfers.iter().any(|transfer| transfer.is_finished()));
+    done.send_replace(true);
     for transfer in transfers {
         transfer.await.expect("a whole transfer");
     }

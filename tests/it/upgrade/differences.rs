@@ -51,7 +51,7 @@ async fn a_listener_may_come_or_go_or_get_another_certificate() {
     assert_eq!(shown().await, a.der());
     let mut guest = http1(gone).await;
     assert_eq!(guest.get("/").await.status, 200);
-    let mut raw = Raw::sent(gone, "GET /drip/10/50 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut raw = Raw::sent(gone, "GET /held-body HTTP/1.1\r\nHost: a\r\n\r\n").await;
     raw.until(b"\r\n\r\n").await;
 
     portcullis.configure_as("new.yaml", &after);
@@ -71,6 +71,7 @@ async fn a_listener_may_come_or_go_or_get_another_certificate() {
     })
     .await;
     assert_eq!(guest.get("/").await.header("connection"), Some("close"));
+    origin.release();
     raw.until(b"\r\n0\r\n\r\n").await;
     assert_eq!(former.end().await.code(), Some(0));
 

@@ -76,7 +76,7 @@ async fn what_has_begun_ends_on_the_old_process_which_ends_then() {
         let address = portcullis.listener("http");
         let (mut one, mut two) = (http1(address).await, http2(address).await);
         let downloads = tokio::spawn(async move {
-            let answers = tokio::join!(one.get("/drip/40/50"), two.get("/drip/40/50"));
+            let answers = tokio::join!(one.get("/held-body"), two.get("/held-body"));
             (answers.0.text(), answers.1.text())
         });
         let begun = |journal: &origin::Journal| journal.in_flight() == 2;
@@ -93,8 +93,12 @@ async fn what_has_begun_ends_on_the_old_process_which_ends_then() {
         assert_eq!(http1(address).await.get("/").await.status, 200);
         assert_eq!(former.ended(), None);
 
+        origin.release();
         let texts = downloads.await.expect("both answers");
-        assert_eq!(texts, (".".repeat(40), ".".repeat(40)));
+        assert_eq!(
+            texts,
+            ("so far\nat last\n".into(), "so far\nat last\n".into())
+        );
         assert_eq!(former.end().await.code(), Some(0));
         eventually("none is left", async || left(&portcullis).await == 0.0).await;
         assert_eq!(portcullis.processes(), [portcullis.pid()]);

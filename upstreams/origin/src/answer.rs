@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 
 use crate::journal::Exchange;
 use crate::wire::Line;
@@ -31,6 +31,8 @@ impl std::error::Error for BrokenOff {}
 pub(crate) enum Step {
     Send(Bytes),
     Pause(Duration),
+    /// Goes on when this says so.
+    Until(Released),
     /// Never goes on; ends only when the peer leaves.
     Hang,
     /// Closes the connection once all before is out (HTTP/1).
@@ -39,6 +41,9 @@ pub(crate) enum Step {
     Fail,
     Trailers(HeaderMap),
 }
+
+/// Resolves when what is held may go.
+pub(crate) type Released = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The steps of a body, made one by one so that an endless one takes no memory.
 pub(crate) type Steps = Box<dyn Iterator<Item = Step> + Send>;
@@ -105,7 +110,7 @@ impl Iterator for Pages {
 pub(crate) struct Script {
     steps: Steps,
     left: Option<u64>,
-    pause: Option<Pin<Box<Sleep>>>,
+    pause: Option<Released>,
     rest: Rest,
 }
 
@@ -138,6 +143,7 @@ impl Script {
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }
                 Some(Step::Pause(duration)) => self.pause = Some(Box::pin(sleep(duration))),
+                Some(Step::Until(released)) => self.pause = Some(released),
                 Some(Step::Hang) => self.rest = Rest::Hanging,
                 Some(Step::Cut(line)) => {
                     line.cut(Bytes::new());

@@ -18,7 +18,7 @@ use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::sleep;
 
-use crate::answer::{BrokenOff, Content, Tracked};
+use crate::answer::{BrokenOff, Content, Released, Tracked};
 use crate::journal::Exchange;
 use crate::running::Shared;
 use crate::wire::Line;
@@ -43,6 +43,7 @@ const BODY_READERS: [&str; 4] = ["/echo", "/upload", "/expect", "/reject-expect"
 enum Answer {
     Response(Response<Content>),
     After(Duration, Response<Content>),
+    Held(Released, Response<Content>),
     Hang,
     /// Closes the connection (HTTP/1) after these bytes, or resets the stream (HTTP/2).
     BreakOff(Bytes),
@@ -176,6 +177,8 @@ impl Asked {
             ("delay-body", wait) => pacing::delay_body(wait),
             ("drip", arguments) => pacing::drip(arguments),
             ("sse", "") => pacing::events(query),
+            ("held", "") => pacing::held(self.shared.released()),
+            ("held-body", "") => pacing::held_body(self.shared.released()),
             ("hang", "") => Ok(Answer::Hang),
             ("hang-body", "") => pacing::hang_body(),
             ("close", "") => Ok(Answer::BreakOff(Bytes::new())),
@@ -226,6 +229,10 @@ impl Asked {
             Answer::Response(response) => Ok(self.finish(response, Some(exchange))),
             Answer::After(wait, response) => {
                 sleep(wait).await;
+                Ok(self.finish(response, Some(exchange)))
+            }
+            Answer::Held(released, response) => {
+                released.await;
                 Ok(self.finish(response, Some(exchange)))
             }
             Answer::Hang => match pending::<Infallible>().await {},

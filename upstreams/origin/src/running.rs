@@ -10,9 +10,11 @@ use http::HeaderValue;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accepting::Accepting;
+use crate::answer::Released;
 use crate::journal::{Journal, OpenConnection};
 use crate::listening::{Place, Socket};
 use crate::paths::Answers;
@@ -95,6 +97,7 @@ impl Builder {
             field,
             journal: Journal::default(),
             flaky_requests: AtomicU64::new(0),
+            released: watch::Sender::new(false),
             http,
             tls,
         });
@@ -148,6 +151,11 @@ impl Origin {
         &self.shared.journal
     }
 
+    /// Answers what is held, and what will be asked for, at once.
+    pub fn release(&self) {
+        self.shared.released.send_replace(true);
+    }
+
     /// As dropping it, and returns once its connections are closed.
     pub async fn stop(self) {
         self.accepting.stop().await;
@@ -162,8 +170,21 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     /// Requests to `/flaky` so far.
     pub(crate) flaky_requests: AtomicU64,
+    /// Whether `/held` answers.
+    released: watch::Sender<bool>,
     http: auto::Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
+}
+
+impl Shared {
+    /// Resolves at [`Origin::release`].
+    pub(crate) fn released(&self) -> Released {
+        let mut released = self.released.subscribe();
+        Box::pin(async move {
+            // An error means that the origin is gone, and whoever waits with it.
+            let _ = released.wait_for(|released| *released).await;
+        })
+    }
 }
 
 impl std::fmt::Debug for Shared {

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response};
 
 use super::fields::pairs;
 use super::{Answer, Answered, Unusable, parse};
-use crate::answer::{Content, Step};
+use crate::answer::{Content, Released, Step};
 
 /// Pause between events unless `ms` says otherwise.
 const EVENTS_EVERY: Duration = Duration::from_millis(100);
@@ -24,6 +24,21 @@ pub(super) fn delay(wait: &str) -> Answered {
 pub(super) fn delay_body(wait: &str) -> Answered {
     Answer::ok(Content::steps([
         Step::Pause(milliseconds(wait)?),
+        Step::Send(Bytes::from_static(b"at last\n")),
+    ]))
+}
+
+/// `/held`
+pub(super) fn held(released: Released) -> Answered {
+    let response = Response::new(Content::Whole(Bytes::from_static(b"at last\n")));
+    Ok(Answer::Held(released, response))
+}
+
+/// `/held-body`
+pub(super) fn held_body(released: Released) -> Answered {
+    Answer::ok(Content::steps([
+        Step::Send(Bytes::from_static(b"so far\n")),
+        Step::Until(released),
         Step::Send(Bytes::from_static(b"at last\n")),
     ]))
 }

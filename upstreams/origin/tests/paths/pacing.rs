@@ -13,7 +13,9 @@ use crate::client::{
 };
 
 /// Every path that waits at some point, with a wait that no test would sit through.
-const SLOW: [&str; 6] = [
+const SLOW: [&str; 8] = [
+    "/held",
+    "/held-body",
     "/hang",
     "/hang-body",
     "/delay/600000",
@@ -51,6 +53,25 @@ async fn drip_and_events_come_one_by_one_and_end() {
     assert_eq!(reply.text(), events);
     assert_eq!(origin.journal().in_flight(), 0);
     assert_eq!(origin.journal().cancelled(), 0);
+}
+
+#[tokio::test]
+async fn what_is_held_comes_when_it_is_released_and_at_once_after_that() {
+    let (origin, address) = origin().await;
+    let mut held = send_raw(address, "GET /held HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut body = send_raw(address, "GET /held-body HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    read_until(&mut body, "so far\n\r\n").await;
+    let journal = origin.journal();
+    assert!(
+        journal
+            .becomes(SOON, |journal| journal.in_flight() == 2)
+            .await
+    );
+    origin.release();
+    read_until(&mut held, "at last\n").await;
+    read_until(&mut body, "at last\n\r\n0\r\n\r\n").await;
+    assert_eq!(get(address, "/held").await.text(), "at last\n");
+    assert_eq!(get(address, "/held-body").await.text(), "so far\nat last\n");
 }
 
 #[tokio::test]
