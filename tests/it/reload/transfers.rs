@@ -60,7 +60,7 @@ async fn upload(mut client: Client, mut done: watch::Receiver<bool>) {
         }
     };
     let asked = request("POST", "/upload").body(body).expect("a request");
-    let (response, ()) = tokio::join!(client.send(asked), pieces);
+    let (response, ()) = tokio::join!(client.send_patiently(asked), pieces);
     let answer = Answer::read(response.expect("a response"))
         .await
         .expect("whole");
@@ -151,6 +151,7 @@ async fn reloads_in_the_middle_of_slow_transfers_leave_them_whole() {
     assert!(!transfers.iter().any(|transfer| transfer.is_finished()));
     done.send_replace(true);
     for transfer in transfers {
+        let transfer = in_time("the rest of a transfer", transfer);
         transfer.await.expect("a whole transfer");
     }
     assert_eq!(origin.journal().cancelled(), 0);

@@ -123,17 +123,28 @@ impl Client {
     ///
     /// The connection or the stream ended before that.
     pub async fn send(&mut self, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
+        let what = format!("the response to {} {}", request.method(), request.uri());
+        in_time(&what, self.send_patiently(request)).await
+    }
+
+    /// As [`Client::send`], for a request that takes as long as the test wants.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn send_patiently(
+        &mut self,
+        request: Request<Body>,
+    ) -> hyper::Result<Response<Incoming>> {
         let request = self.addressed(request);
-        let method = request.method().clone();
-        let what = format!("the response to {method} {}", request.uri());
         match &mut self.sender {
             Sender::One(sender) => {
                 sender.ready().await?;
-                in_time(&what, sender.send_request(request)).await
+                sender.send_request(request).await
             }
             Sender::Two(sender) => {
                 sender.ready().await?;
-                in_time(&what, sender.send_request(request)).await
+                sender.send_request(request).await
             }
         }
     }
