@@ -144,13 +144,17 @@ async fn meet(
     deadline: Instant,
     handed_over: impl FnOnce(&Successor) + Send + 'static,
 ) -> Result<u32, String> {
-    let (link, peer) = tokio::select! {
+    let mut greeted = std::pin::pin!(greeting(listening, deadline));
+    let greeted = tokio::select! {
+        greeted = &mut greeted => greeted,
         // What it has said counts, although it may have ended since.
-        biased;
-        greeted = greeting(listening, deadline) => greeted.map_err(|error| told(&error))?,
-        _ = child.wait() => return Err("the new process ended before it asked for the sockets".to_owned()),
+        _ = child.wait() => match tokio::time::timeout(HEARD, greeted).await {
+            Ok(greeted) => greeted,
+            Err(_) => return Err("the new process ended before it asked for the sockets".to_owned()),
+        },
         () = tokio::time::sleep_until(deadline.into()) => return Err(LATE.to_owned()),
     };
+    let (link, peer) = greeted.map_err(|error| told(&error))?;
     let (process, admin) = (Arc::clone(process), Arc::clone(admin));
     let talk = move || {
         let doors = talk(&link, &process, &admin, deadline)?;
@@ -169,6 +173,9 @@ async fn meet(
     let talked: io::Result<u32> = talked.map_err(|error| error.to_string())?;
     talked.map_err(|error| told(&error))
 }
+
+/// How long it may take to hear what a process has said that has ended since.
+const HEARD: Duration = Duration::from_millis(500);
 
 const LATE: &str = "the new process took too long";
 

@@ -43,9 +43,9 @@ fn receipt() -> String {
     )
 }
 
-/// Waits until the reloads are done if most of a transfer is through.
+/// Waits in the middle of a transfer until the reloads are done: what is left then is more than buffers hold.
 async fn linger(share: f64, done: &mut watch::Receiver<bool>) {
-    if share > 0.9 {
+    if share > 0.5 {
         done.wait_for(|done| *done).await.expect("a word");
     }
 }
