@@ -16,7 +16,7 @@ pub async fn patient() -> (Portcullis, origin::Origin) {
 
 /// One that waits no longer than a second for a new process.
 pub async fn impatient() -> (Portcullis, origin::Origin) {
-    with_runtime("directory: '@dir@/sockets', upgrade_timeout: 1s").await
+    with_runtime("directory: '@dir@/sockets', upgrade_timeout: 3s").await
 }
 
 async fn with_runtime(settings: &str) -> (Portcullis, origin::Origin) {
