@@ -97,7 +97,8 @@ async fn accept(listener: tokio::net::UnixListener, view: Arc<View>) {
             Ok((stream, _)) => match stream.peer_cred() {
                 // The directory keeps others out; this holds should it be opened by mistake.
                 Ok(peer) if peer.uid() == own_user() || peer.uid() == ROOT => {
-                    tokio::spawn(connection(stream, Arc::clone(&view), place));
+                    let alive = view.process.askers.one_more();
+                    tokio::spawn(connection(stream, Arc::clone(&view), place, alive));
                 }
                 Ok(peer) => log::warn!("control: user {} was refused", peer.uid()),
                 Err(error) => log::warn!("control: {error}"),

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::answer::View;
 use super::serve::serve;
@@ -28,6 +29,15 @@ struct Open {
     socket: ListeningSocket,
     file: Option<SocketFile>,
     closing: oneshot::Sender<Queue>,
+    serving: JoinHandle<()>,
+}
+
+/// What became of the admin listener.
+pub struct AdminMoved {
+    /// Where it is now, in words.
+    pub line: String,
+    /// The accept loop at the address where it was; ends when everyone who waited there is in.
+    pub former: Option<JoinHandle<()>>,
 }
 
 /// What is to become of the admin listener.
@@ -126,13 +136,13 @@ impl AdminDoor {
     }
 
     /// Moves it, and says so if it moved. To be called in a runtime.
-    pub fn change(&self, to: OpenAdmin) -> Option<String> {
+    pub fn change(&self, to: OpenAdmin) -> Option<AdminMoved> {
         let mut open = self.lock();
         match to {
             OpenAdmin::Same => None,
-            OpenAdmin::Off => open.take().map(|open| {
-                open.close(Queue::Take);
-                "admin is off".to_owned()
+            OpenAdmin::Off => open.take().map(|open| AdminMoved {
+                line: "admin is off".to_owned(),
+                former: Some(open.close(Queue::Take)),
             }),
             OpenAdmin::At {
                 written,
@@ -141,27 +151,31 @@ impl AdminDoor {
                 copy,
                 mut file,
             } => {
+                // Before the one before it closes: they may share an address.
+                if let Err(error) = socket.listen() {
+                    log::error!("admin: {bound}: {error}; it stays where it is");
+                    return None;
+                }
                 let line = format!("admin is listening on {bound}");
                 if let Some(file) = &mut file {
                     file.own();
                 }
-                // Before the one before it closes: they may share an address.
-                if let Err(error) = socket.listen() {
-                    log::error!("admin: {error}");
-                }
                 let (closing, closed) = oneshot::channel();
-                tokio::spawn(serve(socket, Arc::clone(&self.view), closed));
+                let alive = self.view.process.askers.one_more();
+                let serving = tokio::spawn(serve(socket, Arc::clone(&self.view), closed, alive));
                 let opened = Open {
                     written,
                     file,
                     bound,
                     socket: copy,
                     closing,
+                    serving,
                 };
-                if let Some(before) = open.replace(opened) {
-                    before.close(Queue::Take);
-                }
-                Some(line)
+                let former = open.replace(opened);
+                Some(AdminMoved {
+                    line,
+                    former: former.map(|former| former.close(Queue::Take)),
+                })
             }
         }
     }
@@ -175,7 +189,7 @@ impl AdminDoor {
         self.view.process.askers.leave();
     }
 
-    /// Accepts no more, and nobody else does.
+    /// Accepts no more, and nobody else does: who waits is let in.
     pub fn close_for_good(&self) {
         if let Some(open) = self.lock().take() {
             open.close(Queue::Take);
@@ -210,11 +224,12 @@ fn key(written: &Address) -> String {
 }
 
 impl Open {
-    fn close(self, queue: Queue) {
+    fn close(self, queue: Queue) -> JoinHandle<()> {
         if let (Queue::Leave, Some(file)) = (queue, self.file) {
             file.leave();
         }
         // Nobody hears it only if the socket could not be watched.
         let _ = self.closing.send(queue);
+        self.serving
     }
 }

@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::answer::View;
 use crate::server::door::Queue;
-use crate::server::door::listen::{Accepted, Acceptor, ListeningSocket};
-use crate::server::door::live::Live;
+use crate::server::door::listen::{Acceptor, ListeningSocket};
+use crate::server::door::live::{Alive, Live};
 
 /// Connections at once: scrapers and probes are few, and nobody else belongs here.
 const CONNECTIONS: usize = 64;
@@ -28,6 +28,11 @@ pub struct Askers {
 }
 
 impl Askers {
+    /// Counts one more; before it gets its first turn, so that the process does not end meanwhile.
+    pub fn one_more(&self) -> Alive {
+        self.live.one_more()
+    }
+
     /// Lets everyone have the answer that is due, and no other.
     pub fn leave(&self) {
         self.leave.send_replace(true);
@@ -40,41 +45,49 @@ impl Askers {
 }
 
 /// Serves until it is told what becomes of those who wait; connections that were accepted go on until [`Askers::leave`].
-pub async fn serve(socket: ListeningSocket, view: Arc<View>, mut closed: oneshot::Receiver<Queue>) {
+pub async fn serve(
+    socket: ListeningSocket,
+    view: Arc<View>,
+    mut closed: oneshot::Receiver<Queue>,
+    _serving: Alive,
+) {
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => return log::error!("admin: {error}"),
     };
     let places = places();
-    let take = |(stream, ..): Accepted, place| {
-        tokio::spawn(connection(stream, Arc::clone(&view), place));
-    };
     let queue = loop {
         let next = async {
             // The semaphore is never closed.
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, acceptor.accept().await)
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            match acceptor.accept().await {
+                Ok(accepted) => Some((accepted, place)),
+                Err(error) => {
+                    // No descriptor is left: the traffic has them, and the next try comes soon.
+                    log::warn!("admin: accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    None
+                }
+            }
         };
-        let next = tokio::select! {
+        tokio::select! {
             biased;
             queue = &mut closed => break queue,
-            next = next => next,
-        };
-        match next {
-            (Ok(place), Ok(accepted)) => take(accepted, place),
-            (_, Err(error)) => {
-                // No descriptor is left: the traffic has them, and the next try comes soon.
-                log::warn!("admin: accept: {error}");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            (Err(_), _) => return,
+            next = next => if let Some(((stream, ..), place)) = next {
+                let alive = view.process.askers.one_more();
+                tokio::spawn(connection(stream, Arc::clone(&view), place, alive));
+            },
         }
     };
     if queue == Ok(Queue::Take) {
-        acceptor.close(|accepted| {
-            if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                take(accepted, place);
-            }
+        acceptor.close(|(stream, ..)| {
+            let (view, places) = (Arc::clone(&view), Arc::clone(&places));
+            let alive = view.process.askers.one_more();
+            tokio::spawn(async move {
+                if let Ok(place) = places.acquire_owned().await {
+                    connection(stream, view, place, alive).await;
+                }
+            });
         });
     }
 }
@@ -85,12 +98,11 @@ pub fn places() -> Arc<Semaphore> {
 }
 
 /// Serves one connection.
-pub async fn connection<S>(stream: S, view: Arc<View>, _place: OwnedSemaphorePermit)
+pub async fn connection<S>(stream: S, view: Arc<View>, _place: OwnedSemaphorePermit, _alive: Alive)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let askers = &view.process.askers;
-    let _live = askers.live.one_more();
     let mut leave = askers.leave.subscribe();
     let (asked, mut first) = watch::channel(false);
     let answer = service_fn(|request| {

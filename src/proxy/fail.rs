@@ -205,6 +205,11 @@ mod tests {
             timeout(later, Reason::UpstreamReadTimeout),
             Reason::UpstreamReadTimeout
         );
+        let soon = Instant::now() + Duration::from_millis(100);
+        assert_eq!(
+            timeout(Some(soon), Reason::UpstreamReadTimeout),
+            Reason::UpstreamReadTimeout
+        );
         assert_eq!(
             timeout(None, Reason::UpstreamReadTimeout),
             Reason::UpstreamReadTimeout

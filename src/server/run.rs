@@ -59,7 +59,6 @@ pub struct Started {
     server: Server,
     run: RunArgs,
     process: Arc<Process>,
-    admin_door: Arc<AdminDoor>,
 }
 
 /// Reads the configuration, and opens logs and sockets. A process that is to be succeeded hears why if that fails.
@@ -212,6 +211,7 @@ fn start(
     server.bootstrap();
     server.add_service(edge);
     let signals = Signals {
+        admin: Arc::clone(&admin),
         process: Arc::clone(&process),
         reloads,
         upgrades,
@@ -226,7 +226,6 @@ fn start(
             shutdown_signal: Box::new(signals),
         },
         process,
-        admin_door: admin,
     })
 }
 
@@ -236,7 +235,6 @@ impl Started {
         // They are the first generation's, which ends with a reload.
         drop(self.listeners);
         self.server.run(self.run);
-        self.admin_door.close_for_good();
         self.process.remove_files();
         if let Some(log) = &self.process.snapshot.load().access_log {
             log.flush(Duration::from_secs(5));

@@ -151,8 +151,8 @@ impl Edge {
         process
             .doors()
             .change(opening.ajar, &snapshot.listeners, &HashSet::new());
-        if let Some(line) = self.admin.change(opening.admin) {
-            log::info!("{line}");
+        if let Some(moved) = self.admin.change(opening.admin) {
+            log::info!("{}", moved.line);
         }
         process.readiness.set_serving(true);
         if let Some(predecessor) = predecessor {

@@ -10,6 +10,7 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::admin::AdminDoor;
 use crate::server::process::Process;
 use crate::server::reload::Reloads;
 use crate::server::stop::{Cause, close_doors, end};
@@ -47,6 +48,8 @@ pub fn take_early() -> io::Result<()> {
 pub struct Signals {
     /// The process they are about.
     pub process: Arc<Process>,
+    /// Open until the end, unless a successor has it.
+    pub admin: Arc<AdminDoor>,
     /// What SIGHUP asks.
     pub reloads: Reloads,
     /// What SIGUSR2 asks.
@@ -143,6 +146,7 @@ impl ShutdownSignalWatch for Signals {
             starting, askers, ..
         } = &*self.process;
         let _ = tokio::time::timeout(LAST_ANSWERS, async {
+            self.admin.close_for_good();
             askers.leave();
             starting.none_left().await;
             askers.none_left().await;

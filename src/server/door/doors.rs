@@ -25,7 +25,7 @@ pub struct Doors {
     closed: bool,
 }
 
-/// Doors that have their sockets and let nobody in yet.
+/// Doors that have their sockets and let nobody in yet; who connects waits, or is refused where the address is shared.
 #[derive(Default)]
 pub struct Ajar {
     doors: Vec<Arc<Door>>,
@@ -170,14 +170,28 @@ impl Doors {
         }
         self.open = kept;
         // Before this returns, and before an address that overlaps is closed: nobody is to be refused in between.
-        for door in &ajar.doors {
-            door.listen();
-        }
+        let (opened, refused): (Vec<_>, Vec<_>) =
+            ajar.doors
+                .into_iter()
+                .partition(|door| match door.listen() {
+                    Ok(()) => true,
+                    Err(error) => {
+                        let name = &door.listener_now().name;
+                        log::error!(
+                            "listener {name}: {}: {error}; the next reload tries again",
+                            door.address
+                        );
+                        false
+                    }
+                });
         for (worker, task) in ajar.tasks {
-            // A worker ends only with the process.
-            let _ = self.workers[worker].send(task);
+            if !matches!(&task, Task::Accept(door, ..) if refused.iter().any(|one| Arc::ptr_eq(one, door)))
+            {
+                // A worker ends only with the process.
+                let _ = self.workers[worker].send(task);
+            }
         }
-        for door in &ajar.doors {
+        for door in &opened {
             door.own();
             self.open.push(Arc::clone(door));
         }
@@ -186,10 +200,7 @@ impl Doors {
             parting.extend(door.guests());
         }
         self.part(parting);
-        Moved {
-            opened: ajar.doors,
-            closed,
-        }
+        Moved { opened, closed }
     }
 
     /// Asks connections to leave, and those that wait for a request a little later.

@@ -148,13 +148,13 @@ impl Door {
     }
 
     /// Lets connections come to it, where they wait for the workers.
-    pub fn listen(&self) {
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn listen(&self) -> io::Result<()> {
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        for socket in &*sockets {
-            if let Err(error) = socket.listen() {
-                log::error!("listener {}: {error}", self.listener_now().name);
-            }
-        }
+        sockets.iter().try_for_each(ListeningSocket::listen)
     }
 
     /// Says that it is this process's: nobody had it before, or who had it has gone.

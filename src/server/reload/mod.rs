@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::admin::{AdminDoor, OpenAdmin, ReloadReport, ReloadResult};
 use crate::config::diff;
 use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::pool::discovery::{Lookup, keep_resolved, resolve_unknown};
+use crate::server::door::Door;
 use crate::server::door::doors::{Ajar, Inherited, NotBound};
 use crate::server::process::Process;
 use crate::server::run;
@@ -191,7 +192,9 @@ impl Reloader {
         report.diagnostics = lines(&diagnostics);
         report.changes = difference.changes.iter().map(ToString::to_string).collect();
         report.changes.extend(files);
-        self.swap(config, ready, old, &mut report);
+        let closing = self.swap(config, ready, old, &mut report);
+        // What is said to be closed is closed. A door that has no descriptor to accept with may take longer.
+        let _ = tokio::time::timeout(SHUT, closing.shut()).await;
         Ok(report)
     }
 
@@ -258,7 +261,7 @@ impl Reloader {
         mut ready: Ready,
         old: Arc<Snapshot>,
         report: &mut ReloadReport,
-    ) {
+    ) -> Closing {
         let process = &self.process;
         report.generation = old.generation + 1;
         ready.snapshot.generation = report.generation;
@@ -284,9 +287,14 @@ impl Reloader {
                 door.address
             ));
         }
-        if let Some(line) = self.admin.change(ready.admin) {
-            log::info!("{line}");
-            report.changes.push(line);
+        let mut closing = Closing {
+            doors: moved.closed,
+            admin: None,
+        };
+        if let Some(moved) = self.admin.change(ready.admin) {
+            log::info!("{}", moved.line);
+            report.changes.push(moved.line);
+            closing.admin = moved.former;
         }
         if config.log != process.config.load().log {
             let (format, level) = (run::log_format(&config), config.log.level.as_str());
@@ -305,6 +313,7 @@ impl Reloader {
         metrics.configured(report.generation, ready.hash, SystemTime::now());
         // It ends only with the process.
         let _ = self.retired.send(old);
+        closing
     }
 
     fn report(&self, result: ReloadResult) -> ReloadReport {
@@ -372,6 +381,28 @@ fn tell(report: &ReloadReport, who: &str) {
     let more = lines().skip(LOGGED_LINES).count();
     if more > 0 {
         log::log!(level, "reload: and {more} more");
+    }
+}
+
+/// How long doors may take to be shut before the answer says that they are.
+const SHUT: Duration = Duration::from_secs(1);
+
+/// What nobody is to come in by any more.
+struct Closing {
+    doors: Vec<Arc<Door>>,
+    admin: Option<JoinHandle<()>>,
+}
+
+impl Closing {
+    /// Resolves when everyone who waited outside is in.
+    async fn shut(self) {
+        for door in &self.doors {
+            door.shut().await;
+        }
+        if let Some(admin) = self.admin {
+            // It ends in no other way.
+            let _ = admin.await;
+        }
     }
 }
 

@@ -147,8 +147,8 @@ async fn meet(
     let mut greeted = std::pin::pin!(greeting(listening, deadline));
     let greeted = tokio::select! {
         greeted = &mut greeted => greeted,
-        // What it has said counts, although it may have ended since.
-        _ = child.wait() => match tokio::time::timeout(HEARD, greeted).await {
+        // What it has said counts, although it has ended since.
+        _ = child.wait() => match tokio::time::timeout_at(deadline.min(Instant::now() + HEARD).into(), greeted).await {
             Ok(greeted) => greeted,
             Err(_) => return Err("the new process ended before it asked for the sockets".to_owned()),
         },

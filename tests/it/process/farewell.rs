@@ -19,11 +19,11 @@ async fn get(portcullis: &Portcullis, path: &str) -> Raw {
     Raw::sent(portcullis.listener("http"), request).await
 }
 
-/// A signal to stop, and the log line that says it was heard.
+/// A signal to stop, and the log line that says that connections know of it.
 async fn told_to_stop(portcullis: &Portcullis) {
     portcullis.signal("TERM");
     eventually("it says that it stops", async || {
-        portcullis.stderr().contains("SIGTERM: stopping")
+        portcullis.stderr().contains(" to end")
     })
     .await;
 }

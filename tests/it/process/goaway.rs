@@ -105,9 +105,9 @@ async fn rfc9113_6_8_goaway_comes_twice_and_a_stream_between_them_is_served() {
     ask(&mut frames, 5, "/bytes/5").await;
     ask(&mut frames, 7, "/held").await;
     frames.pong(&ping).await;
-    let arrived = origin
-        .journal()
-        .becomes(PATIENCE, |journal| journal.in_flight() == 3);
+    let arrived = origin.journal().becomes(PATIENCE, |journal| {
+        (journal.requests(), journal.in_flight()) == (4, 3)
+    });
     assert!(arrived.await);
     origin.release();
     let rest = rest(&mut frames).await;

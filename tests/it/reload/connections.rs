@@ -126,7 +126,9 @@ async fn server_sent_events_go_on_without_their_route_their_pool_and_their_liste
             for (body, text, _) in &mut streams {
                 let before = text.len();
                 while text.len() == before {
-                    text.extend_from_slice(&next_piece(body).await);
+                    let piece = next_piece(body).await;
+                    assert!(!piece.is_empty(), "it was over before the reloads were");
+                    text.extend_from_slice(&piece);
                 }
             }
         }

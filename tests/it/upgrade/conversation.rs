@@ -139,7 +139,7 @@ async fn a_new_process_that_talks_nonsense_or_leaves_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_process_that_falls_silent_is_given_up() {
-    let (mut portcullis, _origin) = impatient().await;
+    let (mut portcullis, _origin) = impatient("1s").await;
     let reason = against(&mut portcullis, async |new| {
         let mut rest = new.0;
         in_time(

@@ -14,9 +14,12 @@ pub async fn patient() -> (Portcullis, origin::Origin) {
     with_runtime("directory: '@dir@/sockets'").await
 }
 
-/// One that waits no longer than a second for a new process.
-pub async fn impatient() -> (Portcullis, origin::Origin) {
-    with_runtime("directory: '@dir@/sockets', upgrade_timeout: 3s").await
+/// One that waits no longer than this for a new process.
+pub async fn impatient(limit: &str) -> (Portcullis, origin::Origin) {
+    with_runtime(&format!(
+        "directory: '@dir@/sockets', upgrade_timeout: {limit}"
+    ))
+    .await
 }
 
 async fn with_runtime(settings: &str) -> (Portcullis, origin::Origin) {
@@ -55,7 +58,7 @@ async fn fails(portcullis: &mut Portcullis, words: &[&str], reasons: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_binary_that_fails_or_hangs_or_is_none_is_told() {
-    let (mut portcullis, _origin) = impatient().await;
+    let (mut portcullis, _origin) = impatient("3s").await;
     let cases = [
         (
             "fails",
@@ -188,7 +191,7 @@ async fn a_hand_over_socket_in_use_is_left_alone_and_one_left_behind_is_replaced
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_while_another_is_under_way_is_refused() {
-    let (mut portcullis, _origin) = impatient().await;
+    let (mut portcullis, _origin) = impatient("3s").await;
     let program = portcullis.program("idle", IDLE);
     let words = ["upgrade", "--binary", program.to_str().expect("a path")];
     let second = async {

@@ -21,7 +21,7 @@
 //! | `/status/CODE` | that status (200-599) and no body |
 //! | `/flaky/RATIO` | 503 for that share (0-1) of the requests, evenly spread, else 200 |
 //! | `/delay/MS` | 200 after MS milliseconds |
-//! | `/held` | 200 once [`Origin::release`] was called |
+//! | `/held` | 200 once [`Origin::release`] was called, which only a test can do |
 //! | `/held-body` | header and a first chunk at once, the rest once [`Origin::release`] was called |
 //! | `/delay-body/MS` | header at once, body after MS milliseconds |
 //! | `/drip/N/MS` | N one-byte chunks, MS milliseconds between them |
