@@ -39,8 +39,8 @@ struct CommandLine {
 enum Command {
     /// Serve. SIGHUP reloads, SIGUSR2 upgrades, SIGTERM stops in good order, SIGINT at once.
     ///
-    /// Exit codes when it does not start: 1 configuration, 3 an address, 4 certificates, 5 a Unix socket in use, 6 a log or
-    /// PID file, 7 an upgrade that failed.
+    /// Exit codes when it does not start: 1 configuration, 3 an address, 4 certificates, 5 a Unix socket or its directory,
+    /// 6 a log or PID file, 7 an upgrade that failed, 10 what should not happen, 64 a command line that can't be read.
     Run {
         #[command(flatten)]
         config: ConfigFile,
@@ -48,7 +48,8 @@ enum Command {
         #[arg(long, value_name = "SOCKET", hide = true)]
         take_over: Option<PathBuf>,
     },
-    /// Check a configuration and report everything that is wrong. Exit code 0, or 1 with the list.
+    /// Check a configuration and report everything that is wrong. Exit code 0, or 1 with the list; with
+    /// `--against` also 2 and 3.
     Check {
         #[command(flatten)]
         config: ConfigFile,

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,9 @@ const ROOT: u32 = 0;
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: Option<UnixListener>,
-    _file: SocketFile,
+    file: SocketFile,
+    /// Where it belongs.
+    place: PathBuf,
 }
 
 /// Why there is no control socket.
@@ -49,31 +51,42 @@ impl ControlSocket {
         let (listener, file) = opened.map_err(|source| ControlError::at(&path, source))?;
         Ok(Self {
             listener: Some(listener),
-            _file: file,
+            file,
+            place: path,
         })
     }
 
-    /// Opens it in place of that of the process with this number, which is succeeded: whoever asks meets either process, and
-    /// never none.
+    /// Opens it beside that of the process with this number, which is to be succeeded.
     ///
     /// # Errors
     ///
     /// Yet another process listens there, or it can't be made.
-    pub fn take_over(directory: &Directory, predecessor: u32) -> Result<Self, ControlError> {
+    pub fn beside(directory: &Directory, predecessor: u32) -> Result<Self, ControlError> {
         let path = directory.control();
-        let taken = || {
+        let opened = || {
             let there = Link::connect(&path).and_then(|there| there.peer());
             if there.is_ok_and(|there| there.pid != predecessor) {
                 return Err(SocketError::InUse);
             }
-            let (listener, mut file) = socket_file::bind(&path.with_extension("new"))?;
-            file.rename(&path)?;
-            Ok(Self {
-                listener: Some(listener),
-                _file: file,
-            })
+            socket_file::bind(&path.with_extension("new"))
         };
-        taken().map_err(|source| ControlError::at(&path, source))
+        let (listener, file) = opened().map_err(|source| ControlError::at(&path, source))?;
+        Ok(Self {
+            listener: Some(listener),
+            file,
+            place: path,
+        })
+    }
+
+    /// Puts it in the place of the other one: whoever asks meets either process, and never none.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn take_place(mut self) -> Result<Self, ControlError> {
+        let moved = self.file.rename(&self.place);
+        moved.map_err(|error| ControlError::at(&self.place, error.into()))?;
+        Ok(self)
     }
 
     /// Serves in a task of its own, for as long as the process runs. To be called in a runtime.

@@ -136,9 +136,13 @@ impl AdminDoor {
     }
 
     /// Moves it, and says so if it moved. To be called in a runtime.
-    pub fn change(&self, to: OpenAdmin) -> Option<AdminMoved> {
+    ///
+    /// # Errors
+    ///
+    /// The new address can't be listened on at the last moment; it stays where it is.
+    pub fn change(&self, to: OpenAdmin) -> Result<Option<AdminMoved>, BindError> {
         let mut open = self.lock();
-        match to {
+        Ok(match to {
             OpenAdmin::Same => None,
             OpenAdmin::Off => open.take().map(|open| AdminMoved {
                 line: "admin is off".to_owned(),
@@ -152,10 +156,7 @@ impl AdminDoor {
                 mut file,
             } => {
                 // Before the one before it closes: they may share an address.
-                if let Err(error) = socket.listen() {
-                    log::error!("admin: {bound}: {error}; it stays where it is");
-                    return None;
-                }
+                socket.listen().map_err(|error| explain(&bound, error))?;
                 let line = format!("admin is listening on {bound}");
                 if let Some(file) = &mut file {
                     file.own();
@@ -177,7 +178,7 @@ impl AdminDoor {
                     former: former.map(|former| former.close(Queue::Take)),
                 })
             }
-        }
+        })
     }
 
     /// Accepts no more: a successor does, if it has a door of this key. Who is there asks that one the next time.

@@ -25,7 +25,8 @@ pub struct Runtime {
     pub upgrade_timeout: Timespan,
     /// A directory of mode 0700 for the sockets of `portcullis reload`, `drain` and `upgrade`, made if it is missing;
     /// `auto` for one that goes by the configuration's path, in $RUNTIME_DIRECTORY, /run/portcullis (root),
-    /// $XDG_RUNTIME_DIR/portcullis or /tmp/portcullis-UID. Takes effect at a start or upgrade. Default: auto.
+    /// $XDG_RUNTIME_DIR/portcullis or portcullis-UID in $TMPDIR, which is
+    /// /tmp unless it is set. Takes effect at a start or upgrade. Default: auto.
     pub directory: Spanned<String>,
     /// A file for the number of the process. Takes effect at a start or upgrade. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@ use super::finish::{self, Asked};
 use super::forward::{Peer, Scheme};
 use super::unwind;
 use super::watchdog::Watchdog;
-use crate::error::ProxyError;
+use crate::error::{Phase, ProxyError};
 use crate::pool::{Lease, Pool, Timeouts, Tried};
 use crate::snapshot::{End, Listener, Route, Snapshot};
 use crate::telemetry::metrics::Counted;
@@ -138,6 +138,25 @@ impl RequestCtx {
         match &self.route.as_ref()?.end {
             End::Pool(pool, timeouts) => Some((pool, timeouts)),
             _ => None,
+        }
+    }
+
+    /// How far on the line it came, up to the answer's header.
+    pub fn reached(&self) -> Phase {
+        if self.sent.is_some() {
+            if self.body_done {
+                Phase::Response
+            } else {
+                Phase::Request
+            }
+        } else if self.attempts > 0 {
+            Phase::Connect
+        } else if self.route.is_some() {
+            Phase::Pool
+        } else if self.listener.is_some() {
+            Phase::Route
+        } else {
+            Phase::Header
         }
     }
 

@@ -80,12 +80,16 @@ pub fn dropped(ctx: &mut RequestCtx) {
     };
     let now = Instant::now();
     let body_is_late = |watchdog: &Watchdog| watchdog.body_is_late(now);
+    let reached = match ctx.upstream_status {
+        Some(_) => Phase::Body,
+        None => ctx.reached(),
+    };
     let failure = if std::thread::panicking() {
-        ProxyError::new(Reason::Internal, Phase::Body)
+        ProxyError::new(Reason::Internal, reached)
     } else if ctx.watchdog.as_deref().is_some_and(body_is_late) {
         ProxyError::new(Reason::BodyTimeout, Phase::Request)
     } else if ctx.deadline().is_some_and(|deadline| now >= deadline) {
-        ProxyError::new(Reason::TotalTimeout, Phase::Body)
+        ProxyError::new(Reason::TotalTimeout, reached)
     } else {
         // Its time was not over: the process ends.
         return;

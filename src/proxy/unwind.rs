@@ -73,7 +73,11 @@ pub fn step<T>(
 /// Notes that the request ended in a panic: that is its reason, whatever had failed before. The endpoint's lease goes
 /// back, and teaches nothing.
 pub fn failed(panic: &Panic, session: &mut Session, ctx: &mut RequestCtx) -> ProxyError {
-    let error = ProxyError::new(Reason::Internal, reached(session, ctx));
+    let reached = match duplex::stage(session) {
+        Stage::InBody => Phase::Body,
+        _ => ctx.reached(),
+    };
+    let error = ProxyError::new(Reason::Internal, reached);
     let id = ctx.request_id.as_ref().map(HeaderValue::to_str);
     log::error!(
         "request {} on route {}: panic in {}: {}",
@@ -95,25 +99,4 @@ pub fn failed(panic: &Panic, session: &mut Session, ctx: &mut RequestCtx) -> Pro
 pub fn unexplained(panic: &Panic, metrics: &Metrics) {
     log::error!("a session ended in a panic: {}", panic.0);
     metrics.panics.inc();
-}
-
-/// How far on the line the request came.
-fn reached(session: &Session, ctx: &RequestCtx) -> Phase {
-    if duplex::stage(session) == Stage::InBody {
-        Phase::Body
-    } else if ctx.sent.is_some() {
-        if ctx.body_done {
-            Phase::Response
-        } else {
-            Phase::Request
-        }
-    } else if ctx.attempts > 0 {
-        Phase::Connect
-    } else if ctx.route.is_some() {
-        Phase::Pool
-    } else if ctx.listener.is_some() {
-        Phase::Route
-    } else {
-        Phase::Header
-    }
 }

@@ -73,7 +73,7 @@ fn lines(failed: &[NotBound]) -> String {
 impl StartError {
     /// The exit code: 1 for a configuration with errors, 3 for an address that can't be had, 4 if all errors are about
     /// certificates or other TLS settings, 5 for a Unix socket in use, 6 for a log or PID file that can't be written, 7
-    /// for an upgrade that failed, 10 for what should not happen. (2 is a command line that can't be read.)
+    /// for an upgrade that failed, 10 for what should not happen. (64 is a command line that can't be read.)
     pub fn code(&self) -> u8 {
         match self {
             Self::Config(diagnostics) => {

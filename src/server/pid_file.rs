@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
+use tempfile::NamedTempFile;
+
 /// Everyone may read it.
 const MODE: u32 = 0o644;
 /// More bytes than any pid of ours has; what is longer was not written by us.
@@ -29,16 +31,25 @@ impl PidFile {
     /// The file can't be written beside `path` or renamed to it; then what was at `path` is as it was.
     pub fn write(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
-        let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".portcullis-pid-")
-            .tempfile_in(folder)?;
+        let mut file = beside(&path)?;
         writeln!(file, "{}", process::id())?;
         // Set here, because a mode given at creation would be cut by the umask.
         file.as_file()
             .set_permissions(Permissions::from_mode(MODE))?;
         file.persist(&path).map_err(|error| error.error)?;
         Ok(Self { path })
+    }
+
+    /// Finds out whether a file could be written to `path`, and leaves what is there.
+    ///
+    /// # Errors
+    ///
+    /// It could not.
+    pub fn try_out(path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        beside(&std::path::absolute(path)?).map(drop)
     }
 
     /// Another process that takes it over between the look and the removal loses it; the system has no removal with a
@@ -62,6 +73,14 @@ impl Drop for PidFile {
             log::warn!("the pid file can't be removed: {error}");
         }
     }
+}
+
+/// A new file in the folder of `path`.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    tempfile::Builder::new()
+        .prefix(".portcullis-pid-")
+        .tempfile_in(folder)
 }
 
 fn is_ours(path: &Path) -> io::Result<bool> {
@@ -144,5 +163,10 @@ mod tests {
         PidFile::write(&taken).expect_err("a folder is there");
         assert_eq!(names(folder.path()), ["taken"]);
         PidFile::write(Path::new("/")).expect_err("no file's name");
+        for path in [&missing, &taken] {
+            PidFile::try_out(path).expect_err("as little as writing it");
+        }
+        PidFile::try_out(&folder.path().join("pid")).expect("it could be written");
+        assert_eq!(names(folder.path()), ["taken"]);
     }
 }

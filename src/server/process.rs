@@ -113,6 +113,24 @@ impl Process {
         *known = Some(former);
     }
 
+    /// Tells the process before this one that whoever looks for the process finds this one.
+    pub fn settled(&self) {
+        if let Some(former) = &*self.former.lock().unwrap_or_else(PoisonError::into_inner) {
+            former.settled();
+        }
+    }
+
+    /// Resolves when the process before this one, if there is one, has ended.
+    pub async fn alone(&self) {
+        let gone = {
+            let former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+            former.as_ref().map(Former::gone)
+        };
+        if let Some(gone) = gone {
+            gone.await;
+        }
+    }
+
     /// Keeps what removes a file when it is dropped, for as long as the process runs.
     pub fn keep(&self, file: impl Send + 'static) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

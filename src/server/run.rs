@@ -154,15 +154,14 @@ fn start(
     };
     let succeeds = predecessor.is_some();
     let control = match (&directory, &predecessor) {
-        (Some(directory), Some(predecessor)) => {
-            Control::OfPredecessor(directory.clone(), predecessor.pid())
+        (Some(directory), predecessor) => {
+            let predecessor = predecessor.as_ref().map(Predecessor::pid);
+            control(directory, &runtime.directory.value, predecessor)?
         }
-        (Some(directory), None) => control(directory, &runtime.directory.value)?,
         (None, _) => Control::None,
     };
     let pid_file = match runtime.pid_file {
-        Some(path) if succeeds => OwnPid::OfPredecessor(path.value.into()),
-        Some(path) => pid_file(&path.value)?,
+        Some(path) => pid_file(path.value, succeeds)?,
         None => OwnPid::None,
     };
     let supervisor = Arc::new(Supervisor::from_environment());
@@ -254,9 +253,17 @@ fn directory(configured: &str, path: &Path) -> Result<Option<Directory>, StartEr
     }
 }
 
-fn control(directory: &Directory, configured: &str) -> Result<Control, StartError> {
-    match ControlSocket::open(directory) {
-        Ok(control) => Ok(Control::Open(control)),
+fn control(
+    directory: &Directory,
+    configured: &str,
+    predecessor: Option<u32>,
+) -> Result<Control, StartError> {
+    let opened = match predecessor {
+        Some(pid) => ControlSocket::beside(directory, pid).map(Control::OfPredecessor),
+        None => ControlSocket::open(directory).map(Control::Open),
+    };
+    match opened {
+        Ok(control) => Ok(control),
         Err(error) if configured == AUTO => {
             log::warn!("without a control socket: {error}; see `runtime.directory`");
             Ok(Control::None)
@@ -265,14 +272,13 @@ fn control(directory: &Directory, configured: &str) -> Result<Control, StartErro
     }
 }
 
-fn pid_file(path: &str) -> Result<OwnPid, StartError> {
-    match PidFile::write(Path::new(path)) {
-        Ok(file) => Ok(OwnPid::Written(file)),
-        Err(source) => Err(StartError::PidFile {
-            path: path.to_owned(),
-            source,
-        }),
-    }
+fn pid_file(path: String, succeeds: bool) -> Result<OwnPid, StartError> {
+    let place = Path::new(&path);
+    let had = match succeeds {
+        true => PidFile::try_out(place).map(|()| OwnPid::OfPredecessor(place.to_owned())),
+        false => PidFile::write(place).map(OwnPid::Written),
+    };
+    had.map_err(|source| StartError::PidFile { path, source })
 }
 
 /// What an upgrade starts: what this process was started by, which may be another file by then, or a link to another.

@@ -14,8 +14,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admin::{AdminDoor, ControlSocket, OpenAdmin, View};
 use crate::pool::discovery::resolve_unknown;
-use crate::server::directory::Directory;
-use crate::server::door::doors::Ajar;
+use crate::server::door::doors::{Ajar, NotBound};
 use crate::server::exit;
 use crate::server::pid_file::PidFile;
 use crate::server::process::Process;
@@ -73,8 +72,8 @@ pub struct Opening {
 pub enum Control {
     /// It is open.
     Open(ControlSocket),
-    /// It is to be taken over from the process with this number when that has agreed to go.
-    OfPredecessor(Directory, u32),
+    /// It is open beside that of the predecessor, and takes its place when that has agreed to go.
+    OfPredecessor(ControlSocket),
     /// There is none.
     None,
 }
@@ -148,11 +147,16 @@ impl Edge {
             ),
             None => None,
         };
-        process
+        let moved = process
             .doors()
             .change(opening.ajar, &snapshot.listeners, &HashSet::new());
-        if let Some(moved) = self.admin.change(opening.admin) {
-            log::info!("{}", moved.line);
+        for NotBound { listener, error } in moved.failed {
+            log::error!("listener {listener}: {error}");
+        }
+        match self.admin.change(opening.admin) {
+            Ok(Some(moved)) => log::info!("{}", moved.line),
+            Ok(None) => {}
+            Err(error) => log::error!("admin: {error}"),
         }
         process.readiness.set_serving(true);
         if let Some(predecessor) = predecessor {
@@ -164,6 +168,7 @@ impl Edge {
         // Only now is it sure that these are this process's to take.
         self.take_control(opening.control);
         self.take_pid_file(opening.pid_file);
+        process.settled();
         let generation = snapshot.generation;
         self.supervisor.ready(&format!("generation {generation}"));
         self.start_tasks(opening.requests, opening.retiring, &snapshot);
@@ -175,7 +180,7 @@ impl Edge {
     fn take_control(&self, control: Control) {
         let opened = match control {
             Control::Open(control) => Ok(control),
-            Control::OfPredecessor(directory, pid) => ControlSocket::take_over(&directory, pid),
+            Control::OfPredecessor(control) => control.take_place(),
             Control::None => return,
         };
         let view = View {

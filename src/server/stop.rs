@@ -48,6 +48,10 @@ pub async fn end(process: &Process, cause: &Cause) {
             process.doors().tell_all(Word::Close);
         }
         process.live.none_left().await;
+        if matches!(cause, Cause::Succeeded(_)) {
+            // What it hears and tells of the one before it goes through this process.
+            process.alone().await;
+        }
     });
     if ended.await.is_ok() {
         log::info!("every connection has ended");

@@ -87,6 +87,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         }
         let bytes = connection.take_input(head.length);
         connection.expect(head.body);
+        connection.limit_writes(listener.timeouts.write);
         served += 1;
         let session = session(connection, bytes, &listener, served);
         drop(listener);

@@ -145,6 +145,11 @@ impl Connection {
         self.expect = expect;
     }
 
+    /// Says how long the client may leave the next answer unread.
+    pub fn limit_writes(&mut self, limit: Duration) {
+        self.write_limit = limit;
+    }
+
     /// Hands everything to an HTTP/2 session, which frames and gathers by itself.
     /// A request's header must be complete within `header_limit`.
     pub fn become_http2(&mut self, header_limit: Duration) {

@@ -56,6 +56,8 @@ pub struct Moved {
     pub opened: Vec<Arc<Door>>,
     /// Doors that are closed now.
     pub closed: Vec<Arc<Door>>,
+    /// Doors that could not be opened at the last moment; the next reload tries again.
+    pub failed: Vec<NotBound>,
 }
 
 /// What is open, and what has to be opened.
@@ -170,26 +172,23 @@ impl Doors {
         }
         self.open = kept;
         // Before this returns, and before an address that overlaps is closed: nobody is to be refused in between.
-        let (opened, refused): (Vec<_>, Vec<_>) =
-            ajar.doors
-                .into_iter()
-                .partition(|door| match door.listen() {
-                    Ok(()) => true,
-                    Err(error) => {
-                        let name = &door.listener_now().name;
-                        log::error!(
-                            "listener {name}: {}: {error}; the next reload tries again",
-                            door.address
-                        );
-                        false
-                    }
-                });
-        for (worker, task) in ajar.tasks {
-            if !matches!(&task, Task::Accept(door, ..) if refused.iter().any(|one| Arc::ptr_eq(one, door)))
-            {
-                // A worker ends only with the process.
-                let _ = self.workers[worker].send(task);
+        let (mut opened, mut failed) = (Vec::new(), Vec::new());
+        for door in ajar.doors {
+            match door.listen() {
+                Ok(()) => opened.push(door),
+                Err(error) => failed.push(NotBound {
+                    listener: Arc::clone(&door.listener_now().name),
+                    error: explain(&door.address, error),
+                }),
             }
+        }
+        let is_open = |task: &Task| match task {
+            Task::Accept(door, ..) => opened.iter().any(|open| Arc::ptr_eq(open, door)),
+            Task::KeepEndpoints(_) => true,
+        };
+        for (worker, task) in ajar.tasks.into_iter().filter(|(_, task)| is_open(task)) {
+            // A worker ends only with the process.
+            let _ = self.workers[worker].send(task);
         }
         for door in &opened {
             door.own();
@@ -200,7 +199,11 @@ impl Doors {
             parting.extend(door.guests());
         }
         self.part(parting);
-        Moved { opened, closed }
+        Moved {
+            opened,
+            closed,
+            failed,
+        }
     }
 
     /// Asks connections to leave, and those that wait for a request a little later.
@@ -215,6 +218,12 @@ impl Doors {
             tokio::time::sleep(PARTING).await;
             tell(&guests, Word::Leave);
         });
+    }
+
+    /// Whether each of these listeners has its door.
+    pub fn has_all(&self, listeners: &[Arc<Listener>]) -> bool {
+        let is_open = |one: &Arc<Listener>| self.open.iter().any(|door| door.key() == &*one.key);
+        listeners.iter().all(is_open)
     }
 
     /// Whether all doors were closed: the process ends.

@@ -18,6 +18,7 @@ use crate::config::{Config, Diagnostic, Diagnostics};
 use crate::pool::discovery::{Lookup, keep_resolved, resolve_unknown};
 use crate::server::door::Door;
 use crate::server::door::doors::{Ajar, Inherited, NotBound};
+use crate::server::door::listen::BindError;
 use crate::server::process::Process;
 use crate::server::run;
 use crate::server::supervisor::Supervisor;
@@ -184,7 +185,8 @@ impl Reloader {
                 ..self.report(ReloadResult::NeedsUpgrade)
             });
         }
-        if difference.is_empty() && files.is_empty() {
+        let is_open = self.process.doors().has_all(&old.listeners);
+        if difference.is_empty() && files.is_empty() && is_open {
             return Ok(self.report(ReloadResult::Unchanged));
         }
         let ready = self.make_ready(&config, snapshot, &old, hash).await?;
@@ -234,15 +236,7 @@ impl Reloader {
             return Err(self.rejected(vec!["opening it failed in an unexpected way".to_owned()]));
         };
         let ajar = ajar.map_err(|failed| not_bound(config, &failed, &mut problems));
-        let admin = admin.map_err(|error| {
-            problems.push(
-                Diagnostic::error("admin.address", error.to_string()).at(config
-                    .admin
-                    .address
-                    .position
-                    .clone()),
-            );
-        });
+        let admin = admin.map_err(|error| admin_not_bound(config, &error, &mut problems));
         let (Ok(ajar), Ok(admin), true) = (ajar, admin, problems.is_empty()) else {
             return Err(self.rejected(lines(&problems)));
         };
@@ -254,7 +248,8 @@ impl Reloader {
         })
     }
 
-    /// Puts it in force. Nothing here fails.
+    /// Puts it in force. Nothing here fails, but that another process may listen at an address since it was prepared: that
+    /// is in the report, and the next reload tries again.
     fn swap(
         &mut self,
         config: Config,
@@ -287,15 +282,22 @@ impl Reloader {
                 door.address
             ));
         }
+        let mut problems = Diagnostics::default();
+        not_bound(&config, &moved.failed, &mut problems);
         let mut closing = Closing {
             doors: moved.closed,
             admin: None,
         };
-        if let Some(moved) = self.admin.change(ready.admin) {
-            log::info!("{}", moved.line);
-            report.changes.push(moved.line);
-            closing.admin = moved.former;
+        match self.admin.change(ready.admin) {
+            Ok(None) => {}
+            Ok(Some(moved)) => {
+                log::info!("{}", moved.line);
+                report.changes.push(moved.line);
+                closing.admin = moved.former;
+            }
+            Err(error) => admin_not_bound(&config, &error, &mut problems),
         }
+        report.diagnostics.extend(lines(&problems));
         if config.log != process.config.load().log {
             let (format, level) = (run::log_format(&config), config.log.level.as_str());
             if let Err(error) = self.log.change(format, level) {
@@ -462,6 +464,11 @@ fn not_bound(config: &Config, failed: &[NotBound], problems: &mut Diagnostics) {
                 .at(written.and_then(|written| written.address.position.clone())),
         );
     }
+}
+
+fn admin_not_bound(config: &Config, error: &BindError, problems: &mut Diagnostics) {
+    let position = config.admin.address.position.clone();
+    problems.push(Diagnostic::error("admin.address", error.to_string()).at(position));
 }
 
 /// The keys of the listeners at which what connections agreed on is not on offer any more.

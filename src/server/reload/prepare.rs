@@ -21,7 +21,8 @@ pub struct Prepared {
     pub snapshot: Option<Snapshot>,
     /// Errors and warnings.
     pub diagnostics: Diagnostics,
-    /// A hash of what was written and of the files it names: equal for equal ones, on every machine.
+    /// A hash of what was written and of the files it names: equal where the same is written, on every machine. What is
+    /// written in another way and means the same has another one.
     pub hash: u64,
     /// What it was read from.
     pub watched: Watched,

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::config::load::PATTERNS;
 use crate::server::process::Process;
@@ -180,20 +180,29 @@ impl Settle {
     }
 }
 
-/// How often it is looked whether there is something to watch, while there is not.
-const OFF: Duration = Duration::from_secs(1);
+/// How often it is looked whether the interval is another one.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Resolves when it is time to look at the files; a reload may change when that is.
+async fn due(process: &Process) {
+    let begun = Instant::now();
+    loop {
+        let every = process.config.load().runtime.watch.as_duration();
+        let left = every.saturating_sub(begun.elapsed());
+        match every.is_zero() {
+            false if left.is_zero() => return,
+            false => tokio::time::sleep(left.min(LOOK)).await,
+            true => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
 
 /// Asks for a reload when files have changed, for as long as the process runs.
 pub async fn watch(process: Arc<Process>, reloads: Reloads) {
     let mut settle = None::<(Arc<Watched>, Settle)>;
     loop {
-        let every = process.config.load().runtime.watch.as_duration();
-        tokio::time::sleep(if every.is_zero() { OFF } else { every }).await;
+        due(&process).await;
         let watched = process.watched.load_full();
-        if every.is_zero() {
-            settle = None;
-            continue;
-        }
         let of_these = |(known, _): &(Arc<Watched>, Settle)| Arc::ptr_eq(known, &watched);
         if !settle.as_ref().is_some_and(of_these) {
             settle = Some((Arc::clone(&watched), Settle::new(watched.seen.clone())));

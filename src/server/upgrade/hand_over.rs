@@ -166,6 +166,12 @@ async fn meet(
         // Before this process may end: without it the new one would take the end for a change of mind.
         tell_rest(&link, &process)?;
         process.succeeded_by(successor);
+        // Whoever hears that the upgrade is done and asks for something is to meet the new process.
+        match link.receive(Instant::now().checked_add(SETTLING)) {
+            Ok((FromNew::Settled, _)) => {}
+            Ok((other, _)) => log::warn!("upgrade: {}", out_of_turn(other)),
+            Err(error) => log::warn!("upgrade: the new process has not settled yet: {error}"),
+        }
         follow(link, process);
         Ok(peer.pid)
     };
@@ -221,6 +227,9 @@ async fn greeting(listening: &HandOverSocket, deadline: Instant) -> io::Result<(
 
 /// How long who connects may take to say hello.
 const GREETING: Duration = Duration::from_secs(2);
+
+/// How long the new process may take to put its control socket and PID file in their place.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// How long the new process may take to serve once it may.
 const LAST_STEP: Duration = Duration::from_secs(10);
@@ -303,6 +312,8 @@ fn follow(link: Link, process: Arc<Process>) {
         loop {
             match link.receive(Instant::now().checked_add(TELL_EVERY)) {
                 Ok((FromNew::Reopen, _)) => process.reopen_logs("the new process"),
+                // Later than it was waited for.
+                Ok((FromNew::Settled, _)) => {}
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
                 _ => return,
             }

@@ -29,6 +29,8 @@ pub enum FromNew {
     },
     /// It accepts.
     Serving,
+    /// The files that lead to the process, control socket and PID file, are its own.
+    Settled,
     /// The old process's logs were moved away.
     Reopen,
 }

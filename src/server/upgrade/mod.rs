@@ -9,6 +9,7 @@
 //! old   go                     until here either can give up, and nothing has changed
 //! new   serving                it accepts from the same queues as the old one
 //! old   leaving                it accepts no more; repeated with the number of connections it still has
+//! new   settled                control socket and PID file are its own: now the upgrade is said to be done
 //! ```
 //!
 //! Pingora can hand over sockets as well, but at most 32 with 2 KiB of names, without any memory, and the old process

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
+use tokio::sync::watch;
 
 use super::link::Link;
 use super::message::{FromNew, FromOld, Memory, SocketOf};
@@ -138,8 +139,11 @@ impl Predecessor {
                 return Ok(None);
             }
         }
-        let former = link.try_clone().map(Former);
+        let (ending, gone) = watch::channel(());
+        let former = link.try_clone().map(|link| Former { link, gone });
         let follow = move || {
+            // Dropped when this ends.
+            let _ending = ending;
             while let Ok((FromOld::Leaving { connections: left }, _)) = link.receive(None) {
                 connections.set(i64::try_from(left).unwrap_or(i64::MAX));
             }
@@ -156,13 +160,32 @@ impl Predecessor {
 
 /// A process that was succeeded and still has connections.
 #[derive(Debug)]
-pub struct Former(Link);
+pub struct Former {
+    link: Link,
+    /// Closed when it, and those before it, have ended.
+    gone: watch::Receiver<()>,
+}
 
 impl Former {
     /// Tells it to open its logs anew.
     pub fn reopen(&self) {
-        // One that has ended has nothing open.
-        let _ = self.0.send(&FromNew::Reopen, &[], soon());
+        self.say(&FromNew::Reopen);
+    }
+
+    /// Tells it that whoever looks for the process finds this one.
+    pub fn settled(&self) {
+        self.say(&FromNew::Settled);
+    }
+
+    fn say(&self, word: &FromNew) {
+        // One that has ended does not need to know.
+        let _ = self.link.send(word, &[], soon());
+    }
+
+    /// Resolves when it has ended.
+    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let mut gone = self.gone.clone();
+        async move { while gone.changed().await.is_ok() {} }
     }
 }
 

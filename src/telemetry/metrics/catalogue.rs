@@ -157,7 +157,7 @@ impl Catalogue {
             )?,
             hash: self.gauge(
                 "portcullis_config_hash",
-                "48 bits of a hash of the configuration in force, certificates and keys included: equal for equal ones.",
+                "48 bits of a hash of the configuration in force, certificates and keys included: equal where the same is written.",
             )?,
             last_successful: self.gauge(
                 "portcullis_config_last_reload_successful",

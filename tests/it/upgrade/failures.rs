@@ -1,5 +1,6 @@
 //! Does the old process serve on when the new one does not come to serve, and does it say why?
 
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
@@ -106,6 +107,10 @@ async fn a_configuration_that_can_not_be_used_is_told_with_its_place() {
     let listener =
         |rest: &str| good.replace("}]\nroutes", &format!("}}, {{name: new, {rest}}}]\nroutes"));
     std::fs::create_dir(directory.join("open")).expect("a directory");
+    let mut private = std::fs::DirBuilder::new();
+    let made = private.mode(0o700).create(directory.join("taken"));
+    made.expect("a directory");
+    let _somebody = std::os::unix::net::UnixListener::bind(directory.join("taken/control.sock"));
     let cases = [
         (good.replace("pool: origin", "pool: orign"), "new.yaml:2:"),
         (with("nonsense: 1\n"), "new.yaml:4:1"),
@@ -124,6 +129,14 @@ async fn a_configuration_that_can_not_be_used_is_told_with_its_place() {
             &format!("port {port} is taken"),
         ),
         (with("runtime: {directory: '@dir@/open'}\n"), "with mode 7"),
+        (
+            with("runtime: {directory: '@dir@/sockets', pid_file: '@dir@/missing/pid'}\n"),
+            "/missing/pid: No such file",
+        ),
+        (
+            with("runtime: {directory: '@dir@/taken'}\n"),
+            "control.sock: another process listens there",
+        ),
         (
             good.clone() + "access_log: {path: '@dir@/missing/log', format: json}\n",
             "/missing does not exist",

@@ -42,13 +42,17 @@ async fn twice_under_load(tls: bool, upgrade: impl AsyncFn(&mut Portcullis) -> F
     eventually("clients go on", async || ledger.answered() > before + 100).await;
     let mut second = upgrade(&mut portcullis).await;
     assert_eq!(portcullis.listener("http"), address);
-    second.gone().await;
     assert_eq!(first.ended(), None, "the WebSocket is there");
+    eventually("the process after the next knows of it", async || {
+        left(&portcullis).await >= 1.0
+    })
+    .await;
     let report = ledger.stop().await;
     report.assert_clean();
     assert_eq!(report.websocket_close, Some(1000), "{report}");
     assert_eq!(origin.journal().cancelled(), 0, "{report}");
     assert_eq!(first.end().await.code(), Some(0));
+    second.gone().await;
     eventually("nothing is left", async || left(&portcullis).await == 0.0).await;
     assert_eq!(portcullis.processes(), [portcullis.pid()]);
     assert_eq!(portcullis.stop().await.code(), Some(0));
@@ -121,15 +125,41 @@ async fn an_upload_and_a_websocket_that_have_begun_end_on_the_old_process() {
     upload.send(&body[..100_000]).await;
     let mut former = portcullis.upgrade(&[]).await;
     let mut second = portcullis.upgrade(&[]).await;
-    second.gone().await;
+    // The one in the middle has no connection of its own, and tells of those of the one before it.
+    eventually("two are left", async || left(&portcullis).await == 2.0).await;
+    let log = portcullis.directory().join("access.log");
+    std::fs::rename(&log, log.with_extension("1")).expect("renamed");
+    portcullis.signal("USR1");
+    eventually("all have heard it", async || {
+        portcullis
+            .stderr()
+            .matches("the access log is opened anew")
+            .count()
+            == 3
+    })
+    .await;
     upload.send(&body[100_000..]).await;
     let answer = upload.last_response().await;
+    portcullis.logged(|line| line["target"] == "/upload").await;
     assert!(answer.closes(), "{answer:?}");
     assert_eq!(answer.json()["bytes"], 300_000);
     echo(&mut socket, "two");
     assert_eq!(former.ended(), None);
+    assert!(!second.is_gone());
     socket.close();
     assert_eq!(former.end().await.code(), Some(0));
+    second.gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_something_after_an_upgrade_meets_the_new_process() {
+    let origin = origin().await;
+    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
+    for _ in 0..3 {
+        let (mut former, said) = portcullis.upgrade_and(&["reload"]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(former.end().await.code(), Some(0));
+    }
 }
 
 fn echo(socket: &mut WebSocket, text: &str) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use super::process::{Process, all_in, signal};
-use super::{Portcullis, call, said_ready, spawn};
+use super::{Portcullis, Said, call, said_ready, spawn};
 use crate::support::{eventually, eventually_some};
 
 /// A process that another one has followed.
@@ -27,9 +27,14 @@ impl Former {
         self.0.ended()
     }
 
-    /// Waits for its end, where who started it may live on.
+    /// Whether it has ended, where who started it may live on.
+    pub fn is_gone(&mut self) -> bool {
+        self.0.is_gone()
+    }
+
+    /// Waits until [`Former::is_gone`].
     pub async fn gone(&mut self) {
-        eventually("the former process is gone", async || self.0.is_gone()).await;
+        eventually("the former process is gone", async || self.is_gone()).await;
     }
 
     /// Waits for its end; see [`Former::ended`].
@@ -49,14 +54,27 @@ impl Portcullis {
     /// about that one.
     pub async fn upgrade(&mut self, words: &[&str]) -> Former {
         let before = said_ready(&self.stderr());
+        let pid = self.replaced(words).await;
+        self.succeed(pid, before).await
+    }
+
+    /// Upgrades, and runs another command as soon as the one that upgrades has ended.
+    pub async fn upgrade_and(&mut self, next: &[&str]) -> (Former, Said) {
+        let before = said_ready(&self.stderr());
+        let pid = self.replaced(&[]).await;
+        let said = self.run(next).await;
+        (self.succeed(pid, before).await, said)
+    }
+
+    /// Runs the command, and gives the number of the new process.
+    async fn replaced(&self, words: &[&str]) -> u32 {
         let said = self.run(&[&["upgrade"], words].concat()).await;
         assert_eq!(said.code, 0, "not upgraded: {said:?}\n{}", self.stderr());
         let pid = said
             .text
             .strip_prefix("upgraded: process ")
             .and_then(|rest| rest.trim().strip_suffix(" serves")?.parse().ok());
-        let pid = pid.unwrap_or_else(|| panic!("no number: {said:?}"));
-        self.succeed(pid, before).await
+        pid.unwrap_or_else(|| panic!("no number: {said:?}"))
     }
 
     /// As [`Portcullis::upgrade`], by SIGUSR2.
