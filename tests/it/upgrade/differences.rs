@@ -154,17 +154,16 @@ async fn a_listener_may_get_another_name_while_clients_connect() {
         )
     };
     let mut portcullis = Portcullis::start(&named("one")).await;
+    let address = portcullis.listener("one");
+    let clients = Connecting::start(address, 8);
+    clients.goes_on().await;
     portcullis.configure(&named("other"));
     let mut former = portcullis.upgrade(&[]).await;
+    assert_eq!(portcullis.listener("other"), address);
     assert_eq!(former.end().await.code(), Some(0));
-    assert_eq!(
-        http1(portcullis.listener("other"))
-            .await
-            .get("/")
-            .await
-            .status,
-        200
-    );
+    assert_eq!(http1(address).await.get("/").await.status, 200);
+    clients.goes_on().await;
+    clients.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
