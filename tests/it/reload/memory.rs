@@ -105,6 +105,47 @@ async fn a_pool_with_a_host_name_that_a_reload_brings_answers_at_once() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_comes_before_a_host_name_that_a_reload_brings_is_looked_up() {
+    // Many names in one pool, which is without an endpoint for as long as it would take to look all of them up.
+    let (mut origins, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..16 {
+        let one = origin().await;
+        // The name may lead to ::1 as well.
+        let port = one.address().expect("TCP").port();
+        let other = origin::Origin::builder().listen(format!("[::1]:{port}"));
+        others.push(other.start().await);
+        origins.push(one);
+    }
+    let yaml = |host: &str| {
+        let endpoints = origins.iter().map(|origin| {
+            let port = origin.address().expect("TCP").port();
+            format!("\"{host}:{port}\"")
+        });
+        let endpoints: Vec<_> = endpoints.collect();
+        let pool = format!("{{name: p, endpoints: [{}]}}", endpoints.join(", "));
+        config(&[HTTP], &[&to("p")], &[&pool])
+    };
+    // What no configuration names any more is forgotten, so that the name has to be looked up each time.
+    let (by_address, by_name) = (yaml("127.0.0.1"), yaml("localhost"));
+    let portcullis = Portcullis::start(&by_address).await;
+    let clients = Ledger::builder(portcullis.listener("http"))
+        .kinds(&[Kind::Keepalive, Kind::Fresh])
+        .start();
+    clients.settled().await;
+    for yaml in [&by_name, &by_address].repeat(3) {
+        portcullis.apply(yaml).await;
+        let answered = clients.answered();
+        eventually("the clients go on", async || {
+            clients.answered() > answered + 20
+        })
+        .await;
+    }
+    let report = clients.stop().await;
+    report.assert_clean();
+    assert!(report.reconnects.is_empty(), "{report}");
+}
+
 #[tokio::test]
 async fn a_host_name_that_nobody_knows_holds_up_a_reload_for_seconds_at_most() {
     let portcullis = Portcullis::start(&config(&[HTTP], &[&says("before", &[])], &[])).await;
