@@ -196,14 +196,18 @@ async fn at_rest(portcullis: &Portcullis) -> (u64, BTreeMap<String, usize>) {
         portcullis.metric(generations).await == 1.0
     })
     .await;
-    // The allocator gives pages back when it comes to it: the smallest of several looks counts.
-    let (mut memory, mut descriptors) = (u64::MAX, BTreeMap::new());
+    // The allocator gives pages back when it comes to it, and connections that are over are closed when their thread
+    // gets the processor: the smallest of several looks counts.
+    let (mut memory, mut looks) = (u64::MAX, Vec::new());
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         memory = memory.min(portcullis.rss());
-        descriptors = portcullis.descriptors();
+        looks.push(portcullis.descriptors());
     }
-    (memory, descriptors)
+    let fewest = looks
+        .into_iter()
+        .min_by_key(|look| look.values().sum::<usize>());
+    (memory, fewest.expect("a look"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,8 +224,8 @@ async fn fifty_reloads_under_load_fail_no_request_and_leave_nothing_behind() {
     stage.storm(&portcullis, rounds, time).await;
     let mut held = vec![memory];
     loop {
-        let (memory, descriptors_after) = at_rest(&portcullis).await;
-        assert_eq!(descriptors_after, descriptors);
+        let (memory, _) = at_rest(&portcullis).await;
+        portcullis.has_descriptors(&descriptors).await;
         let most = held.iter().copied().max().unwrap_or_default();
         held.push(memory);
         if memory < most + most / 20 {
