@@ -59,10 +59,7 @@ async fn the_file_of_a_unix_socket_goes_in_a_hurry_as_well() {
     let mut hurried = Portcullis::start(&yaml).await;
     let path = hurried.directory().join("edge.sock");
     hurried.signal("TERM");
-    eventually("it stops", async || {
-        hurried.stderr().contains("accepted for another")
-    })
-    .await;
+    hurried.says("accepted for another").await;
     assert!(path.exists());
     hurried.signal("TERM");
     assert_eq!(hurried.end().await.code(), Some(0));

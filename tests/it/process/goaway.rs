@@ -8,14 +8,17 @@ use crate::support::*;
 const ALL_STREAMS: u32 = (1 << 31) - 1;
 const NO_ERROR: u32 = 0;
 
-async fn ask(frames: &mut Frames, stream: u32, path: &str) {
-    let fields = [
+fn fields(path: &str) -> [(&str, &str); 4] {
+    [
         (":method", "GET"),
         (":scheme", "http"),
         (":authority", "a"),
         (":path", path),
-    ];
-    frames.headers(stream, &fields, true).await;
+    ]
+}
+
+async fn ask(frames: &mut Frames, stream: u32, path: &str) {
+    frames.headers(stream, &fields(path), true).await;
 }
 
 /// What a connection brings from now on to its end.
@@ -74,6 +77,27 @@ async fn first_goaway(frames: &mut Frames) -> Vec<u8> {
     }
 }
 
+/// Whether a client that came then, and has not asked yet, hears no GOAWAY for a moment. One that is a second old may hear
+/// it; where that can have happened, nothing is known.
+async fn may_still_ask(frames: &mut Frames, came: Instant) -> bool {
+    let goaway = async {
+        loop {
+            match frames.next().await.expect("no end") {
+                Frame::GoAway(..) => return,
+                Frame::Other(_) => {}
+                other => panic!("{other:?} without a request"),
+            }
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_millis(200), goaway).await;
+    let quick = came.elapsed() < Duration::from_secs(1);
+    assert!(told.is_err() || !quick, "GOAWAY after {:?}", came.elapsed());
+    quick
+}
+
+/// One of so many rounds has to be quick enough: on a busy machine anything can be late.
+const ROUNDS: usize = 10;
+
 /// The GOAWAYs of a connection on which only the end of a body was left to read.
 async fn goaways(frames: &mut Frames) -> Vec<u32> {
     let mut goaways = Vec::new();
@@ -95,31 +119,29 @@ async fn rfc9113_6_8_goaway_comes_twice_and_a_stream_between_them_is_served() {
     let mut frames = Frames::connect(portcullis.listener("http")).await;
     ask(&mut frames, 1, "/held").await;
     ask(&mut frames, 3, "/held").await;
-    let arrived = origin
-        .journal()
-        .becomes(PATIENCE, |journal| journal.in_flight() == 2);
-    assert!(arrived.await);
+    arrived(&origin, 2).await;
     portcullis.signal("TERM");
     let ping = first_goaway(&mut frames).await;
     // These were on their way when the server said GOAWAY.
     ask(&mut frames, 5, "/bytes/5").await;
     ask(&mut frames, 7, "/held").await;
-    frames.pong(&ping).await;
+    // Clients answer the PING before they send what was queued by then.
+    frames.pong_and_headers(&ping, 9, &fields("/held")).await;
     let arrived = origin.journal().becomes(PATIENCE, |journal| {
-        (journal.requests(), journal.in_flight()) == (4, 3)
+        (journal.requests(), journal.in_flight()) == (5, 4)
     });
     assert!(arrived.await);
     origin.release();
     let rest = rest(&mut frames).await;
-    assert_eq!(rest.goaways, [7], "{rest:?}");
+    assert_eq!(rest.goaways, [9], "{rest:?}");
     let streams: Vec<u32> = rest.whole.iter().map(|(stream, _)| *stream).collect();
-    assert_eq!(streams, [1, 3, 5, 7], "{rest:?}");
+    assert_eq!(streams, [1, 3, 5, 7, 9], "{rest:?}");
     assert_eq!(rest.whole[0].1, b"at last\n");
     assert_eq!(rest.whole[2].1.len(), 5);
     let ended = Instant::now();
     assert_eq!(portcullis.end().await.code(), Some(0));
     assert!(
-        ended.elapsed() < Duration::from_secs(2),
+        ended.elapsed() < Duration::from_secs(10),
         "{:?}",
         ended.elapsed()
     );
@@ -155,7 +177,7 @@ async fn an_idle_http2_connection_is_told_and_closed_soon() {
     assert!(told, "GOAWAY");
     assert_eq!(portcullis.end().await.code(), Some(0));
     assert!(
-        started.elapsed() < Duration::from_secs(5),
+        started.elapsed() < Duration::from_secs(10),
         "{:?}",
         started.elapsed()
     );
@@ -174,10 +196,7 @@ async fn an_upload_over_http2_goes_on_after_goaway() {
     ];
     frames.headers(1, &fields, false).await;
     frames.data(1, b"half", false).await;
-    let arrived = origin
-        .journal()
-        .becomes(PATIENCE, |journal| journal.in_flight() == 1);
-    assert!(arrived.await);
+    arrived(&origin, 1).await;
     portcullis.signal("TERM");
     let ping = first_goaway(&mut frames).await;
     frames.pong(&ping).await;
@@ -195,46 +214,51 @@ async fn an_upload_over_http2_goes_on_after_goaway() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_stop_delay_goaway_comes_at_once_and_new_connections_get_it_too() {
     let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {stop_delay: 2s}\n";
+    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1h}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
     let mut frames = Frames::connect(portcullis.listener("http")).await;
     ask(&mut frames, 1, "/bytes/1").await;
     assert_eq!(frames.ended(1).await, Ended::Answered(200));
-    let started = Instant::now();
+    // All of this comes during the delay.
     portcullis.signal("TERM");
     assert_eq!(goaways(&mut frames).await, [ALL_STREAMS, 1]);
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
     // A client that comes now gets to ask, even if that takes it a moment.
     let mut client = http2(portcullis.listener("http")).await;
     assert_eq!(client.get("/bytes/6").await.body.len(), 6);
-    let mut late = Frames::connect(portcullis.listener("http")).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    ask(&mut late, 1, "/bytes/5").await;
-    let rest = rest(&mut late).await;
-    assert_eq!(rest.goaways, [ALL_STREAMS, 1], "{rest:?}");
-    assert_eq!(rest.whole.len(), 1, "{rest:?}");
+    for round in 1.. {
+        assert!(round <= ROUNDS, "never quick enough");
+        let came = Instant::now();
+        let mut late = Frames::connect(portcullis.listener("http")).await;
+        if may_still_ask(&mut late, came).await {
+            ask(&mut late, 1, "/bytes/5").await;
+            let rest = rest(&mut late).await;
+            assert_eq!(rest.goaways, [ALL_STREAMS, 1], "{rest:?}");
+            assert_eq!(rest.whole.len(), 1, "{rest:?}");
+            break;
+        }
+    }
+    portcullis.signal("TERM");
     assert_eq!(portcullis.end().await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_has_just_come_may_still_ask() {
     let origin = origin().await;
-    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
-    let mut frames = Frames::connect(portcullis.listener("http")).await;
-    assert_eq!(frames.next().await, Some(Frame::Other(4)), "SETTINGS");
-    portcullis.signal("TERM");
-    eventually("it stops", async || {
-        portcullis.stderr().contains("connections have 30s to end")
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    ask(&mut frames, 1, "/bytes/5").await;
-    let rest = rest(&mut frames).await;
-    assert_eq!(rest.goaways, [ALL_STREAMS, 1], "{rest:?}");
-    assert_eq!(rest.whole.len(), 1, "{rest:?}");
-    assert_eq!(portcullis.end().await.code(), Some(0));
+    for round in 1.. {
+        assert!(round <= ROUNDS, "never quick enough");
+        let mut portcullis = Portcullis::start(&site("", origin.address())).await;
+        let came = Instant::now();
+        let mut frames = Frames::connect(portcullis.listener("http")).await;
+        assert_eq!(frames.next().await, Some(Frame::Other(4)), "SETTINGS");
+        portcullis.signal("TERM");
+        portcullis.says("connections have 30s to end").await;
+        if may_still_ask(&mut frames, came).await {
+            ask(&mut frames, 1, "/bytes/5").await;
+            let rest = rest(&mut frames).await;
+            assert_eq!(rest.goaways, [ALL_STREAMS, 1], "{rest:?}");
+            assert_eq!(rest.whole.len(), 1, "{rest:?}");
+            assert_eq!(portcullis.end().await.code(), Some(0));
+            break;
+        }
+    }
 }

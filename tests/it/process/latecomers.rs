@@ -1,6 +1,5 @@
 //! What becomes of those who come when the process is told to stop?
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,16 +15,15 @@ async fn ready(portcullis: &Portcullis) -> u16 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_stop_delay_it_is_not_ready_at_once_and_closes_its_doors_later() {
     let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1s, grace: 600ms}\n";
+    let yaml = site("", origin.address()) + "runtime: {stop_delay: 3s, grace: 600ms}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
     let address = portcullis.listener("http");
     let _hanging = Raw::sent(address, "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    arrived(&origin, 1).await;
     assert_eq!(ready(&portcullis).await, 200);
     let told = Instant::now();
     portcullis.signal("TERM");
     eventually("not ready", async || ready(&portcullis).await == 503).await;
-    let noticed = told.elapsed();
-    assert!(noticed < Duration::from_millis(900), "{noticed:?}");
     let mut answered = 0;
     let closed = loop {
         let Ok(stream) = tokio::net::TcpStream::connect(address).await else {
@@ -39,25 +37,22 @@ async fn with_a_stop_delay_it_is_not_ready_at_once_and_closes_its_doors_later() 
         answered += 1;
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    assert!(answered > 5, "{answered} new connections");
-    assert!(closed >= Duration::from_secs(1), "{closed:?}");
+    assert!(answered > 0, "not ready only when nobody is let in");
+    assert!(closed >= Duration::from_secs(3), "{closed:?}");
     // Whoever watches can see why nobody comes any more.
     assert_eq!(ready(&portcullis).await, 503);
     assert_eq!(portcullis.end().await.code(), Some(0));
     // The grace counts from the end of the delay.
     let ended = told.elapsed();
-    assert!(ended >= Duration::from_millis(1600), "{ended:?}");
-    let said = portcullis.stderr();
-    assert!(
-        said.contains("the grace is over; 1 connections are cut"),
-        "{said}"
-    );
+    assert!(ended >= Duration::from_millis(3600), "{ended:?}");
+    let cut = "the grace is over; 1 connections are cut";
+    portcullis.says(cut).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_kept_open_by_the_stop_delay_gets_one_more_answer() {
     let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1s}\n";
+    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1h}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
     let mut raw = Raw::connect(portcullis.listener("http")).await;
     let mut silent = Raw::connect(portcullis.listener("http")).await;
@@ -68,6 +63,10 @@ async fn a_connection_kept_open_by_the_stop_delay_gets_one_more_answer() {
     raw.send("GET /bytes/4 HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let last = raw.last_response().await;
     assert_eq!((last.body.len(), last.closes()), (4, true));
+    // Who does not ask stays as long as the delay does.
+    let end = tokio::time::timeout(Duration::from_millis(100), silent.rest()).await;
+    assert!(end.is_err(), "{end:?}");
+    portcullis.signal("TERM");
     assert!(silent.rest().await.is_empty());
     assert_eq!(portcullis.end().await.code(), Some(0));
 }
@@ -107,15 +106,14 @@ fn lost(report: &Report) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_at_work_lose_nothing_at_a_stop_on_a_busy_machine() {
+/// Stops one on a busy machine while clients of these kinds are at work, so many times.
+async fn nothing_is_lost_at_a_stop(kinds: &[Kind], rounds: usize) {
     let _busy = Busy::start();
-    let kinds = [Kind::Keepalive, Kind::Fresh, Kind::Http2, Kind::Upload];
-    for round in 0..2 {
+    for round in 0..rounds {
         let origin = origin().await;
         let mut portcullis = Portcullis::start(&site("", origin.address())).await;
         let ledger = Ledger::builder(portcullis.listener("http"));
-        let ledger = ledger.kinds(&kinds).start();
+        let ledger = ledger.kinds(kinds).start();
         eventually("an answer", async || ledger.answered() > 0).await;
         let status = portcullis.stop().await;
         assert_eq!(status.code(), Some(0), "{}", portcullis.stderr());
@@ -127,40 +125,21 @@ async fn clients_at_work_lose_nothing_at_a_stop_on_a_busy_machine() {
             portcullis.stderr()
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_at_work_lose_nothing_at_a_stop_on_a_busy_machine() {
+    let kinds = [Kind::Keepalive, Kind::Fresh, Kind::Http2, Kind::Upload];
+    nothing_is_lost_at_a_stop(&kinds, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_http2_connection_at_sigterm_is_served_or_refused_but_not_reset() {
-    let _busy = Busy::start();
-    for round in 0..5 {
-        let origin = origin().await;
-        let mut portcullis = Portcullis::start(&site("", origin.address())).await;
-        let ledger = Ledger::builder(portcullis.listener("http"));
-        let ledger = ledger.kinds(&[Kind::Http2]).start();
-        eventually("an answer", async || ledger.answered() > 0).await;
-        let status = portcullis.stop().await;
-        assert_eq!(status.code(), Some(0), "{}", portcullis.stderr());
-        let report = ledger.stop().await;
-        let lost = lost(&report);
-        assert!(
-            lost.is_empty(),
-            "round {round}: {lost:#?}\n{report}\n{}",
-            portcullis.stderr()
-        );
-    }
+    nothing_is_lost_at_a_stop(&[Kind::Http2], 5).await;
 }
 
 const HELLO: &str = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\n\
                      routes: [{name: hello, respond: {body: hello}}]\n";
-
-/// Asks, and gives what came until the connection's end.
-fn ask(mut stream: TcpStream) -> std::io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
 
 #[test]
 fn connections_that_wait_in_the_queue_at_sigterm_are_answered() {
@@ -181,7 +160,7 @@ fn connections_that_wait_in_the_queue_at_sigterm_are_answered() {
                 if number == 25 {
                     portcullis.signal("CONT");
                 }
-                std::thread::spawn(move || ask(client))
+                std::thread::spawn(move || Callers::ask(client))
             })
             .collect();
         for client in asking {
@@ -196,54 +175,41 @@ fn connections_that_wait_in_the_queue_at_sigterm_are_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_has_just_come_may_still_ask() {
-    let mut portcullis = Portcullis::start(HELLO).await;
-    let mut raw = Raw::connect(portcullis.listener("http")).await;
-    eventually("it is in", async || {
-        portcullis.metric("portcullis_connections_total").await == 1.0
-    })
-    .await;
-    portcullis.signal("TERM");
-    eventually("it stops", async || {
-        portcullis.stderr().contains("connections have 30s to end")
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    raw.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    let answer = raw.last_response().await;
-    assert_eq!((answer.text().as_str(), answer.closes()), ("hello", true));
-    assert_eq!(portcullis.end().await.code(), Some(0));
+    // The shortest way counts: who came more than a second ago may be let go, and on a busy machine anything can be late.
+    for round in 1.. {
+        assert!(round <= 10, "never quick enough");
+        let mut portcullis = Portcullis::start(HELLO).await;
+        let came = Instant::now();
+        let quick = || came.elapsed() < Duration::from_secs(1);
+        let mut raw = Raw::connect(portcullis.listener("http")).await;
+        eventually("it is in", async || {
+            portcullis.metric("portcullis_connections_total").await == 1.0
+        })
+        .await;
+        portcullis.signal("TERM");
+        portcullis.says("connections have 30s to end").await;
+        let end = tokio::time::timeout(Duration::from_millis(200), raw.rest()).await;
+        assert!(end.is_err() || !quick(), "let go at once");
+        if quick() {
+            raw.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            let answer = raw.last_response().await;
+            assert_eq!((answer.text().as_str(), answer.closes()), ("hello", true));
+            assert_eq!(portcullis.end().await.code(), Some(0));
+            break;
+        }
+    }
 }
 
-#[test]
-fn connections_that_come_while_it_stops_are_answered_or_refused_but_not_reset() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_come_while_it_stops_are_answered_or_refused_but_not_reset() {
     for round in 0..6 {
-        let mut portcullis = runtime.block_on(Portcullis::start(HELLO));
-        let address = portcullis.listener("http");
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                std::thread::spawn(move || {
-                    let mut answers = 0;
-                    // Until it is refused, or not heard at all.
-                    while let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) {
-                        let answer = ask(stream)?;
-                        if !answer.ends_with("hello") {
-                            return Err(std::io::Error::other(answer));
-                        }
-                        answers += 1;
-                    }
-                    Ok(answers)
-                })
-            })
-            .collect();
-        std::thread::sleep(Duration::from_millis(100));
+        eprintln!("round {round}:");
+        let mut portcullis = Portcullis::start(HELLO).await;
+        let callers = Callers::start(portcullis.listener("http"), 4);
+        callers.answered().await;
         portcullis.signal("TERM");
-        for client in clients {
-            let answers = client.join().expect("no panic");
-            let answers = answers.unwrap_or_else(|error| panic!("round {round}: {error}"));
-            assert!(answers > 0);
-        }
-        let status = runtime.block_on(portcullis.end());
+        callers.refused();
+        let status = portcullis.end().await;
         assert_eq!(status.code(), Some(0), "{}", portcullis.stderr());
     }
 }

@@ -18,6 +18,8 @@ const END_HEADERS: u8 = 0x4;
 /// A client that writes HTTP/2 frames by hand (RFC 9113 §4).
 pub struct Frames {
     raw: Raw,
+    /// Of a frame whose payload has not been read yet.
+    head: Option<Vec<u8>>,
 }
 
 /// One frame as it was read.
@@ -67,6 +69,7 @@ impl Frames {
     pub async fn connect(address: SocketAddr) -> Self {
         let mut frames = Self {
             raw: Raw::sent(address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
+            head: None,
         };
         frames.frame(SETTINGS, 0, 0, b"").await;
         frames
@@ -74,22 +77,7 @@ impl Frames {
 
     /// Sends a header block with these fields, in this order and spelling.
     pub async fn headers(&mut self, stream: u32, fields: &[(&str, &str)], end: bool) {
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            // Literal without indexing, new name, no Huffman coding (RFC 7541 §6.2.2).
-            block.push(0);
-            for text in [name, value] {
-                block.push(
-                    u8::try_from(text.len())
-                        .ok()
-                        .filter(|length| *length < 127)
-                        .expect("a short text"),
-                );
-                block.extend_from_slice(text.as_bytes());
-            }
-        }
-        let flags = END_HEADERS | if end { END_STREAM } else { 0 };
-        self.frame(HEADERS, flags, stream, &block).await;
+        self.write(&headers(stream, fields, end)).await;
     }
 
     /// Sends a piece of a body.
@@ -100,17 +88,23 @@ impl Frames {
 
     /// Sends any frame; that the connection is gone already shows when reading.
     pub async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).expect("a frame");
-        let mut frame = length.to_be_bytes()[1..].to_vec();
-        frame.extend([kind, flags]);
-        frame.extend(stream.to_be_bytes());
-        frame.extend_from_slice(payload);
-        let _ = self.raw.try_send(frame).await;
+        self.write(&frame(kind, flags, stream, payload)).await;
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        let _ = self.raw.try_send(bytes).await;
     }
 
     /// Answers a PING.
     pub async fn pong(&mut self, payload: &[u8]) {
         self.frame(PING, ACK, 0, payload).await;
+    }
+
+    /// Answers a PING and sends a whole request behind the answer, both in one write.
+    pub async fn pong_and_headers(&mut self, payload: &[u8], stream: u32, fields: &[(&str, &str)]) {
+        let pong = frame(PING, ACK, 0, payload);
+        self.write(&[pong, headers(stream, fields, true)].concat())
+            .await;
     }
 
     /// The next frame, or `None` at the connection's end. Settings are acknowledged, a PING is left to the caller.
@@ -130,11 +124,15 @@ impl Frames {
         })
     }
 
-    /// Kind, flags, stream and payload of the next frame.
+    /// Kind, flags, stream and payload of the next frame. Who stops waiting for it loses nothing of it.
     async fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
-        let head = self.raw.exactly_or_end(9).await?;
+        if self.head.is_none() {
+            self.head = Some(self.raw.exactly_or_end(9).await?);
+        }
+        let head = self.head.clone().expect("read");
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let payload = self.raw.exactly_or_end(length).await?;
+        self.head = None;
         Some((head[3], head[4], number(&head[5..9]), payload))
     }
 
@@ -156,6 +154,34 @@ impl Frames {
             }
         }
     }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a frame");
+    let mut frame = length.to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+fn headers(stream: u32, fields: &[(&str, &str)], end: bool) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        // Literal without indexing, new name, no Huffman coding (RFC 7541 §6.2.2).
+        block.push(0);
+        for text in [name, value] {
+            block.push(
+                u8::try_from(text.len())
+                    .ok()
+                    .filter(|length| *length < 127)
+                    .expect("a short text"),
+            );
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    let flags = END_HEADERS | if end { END_STREAM } else { 0 };
+    frame(HEADERS, flags, stream, &block)
 }
 
 fn number(bytes: &[u8]) -> u32 {

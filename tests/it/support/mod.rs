@@ -6,11 +6,13 @@
 //! - [`Client`] ([`http1`], [`http2`], [`https1`], [`https2`], [`unix1`]): a real HTTP client.
 //! - [`Raw`]: a client that sends exact bytes, legal or not, and reads what comes back.
 //! - [`Frames`]: the same for HTTP/2.
+//! - [`Callers`]: clients that connect and ask until nobody listens any more.
 //! - [`WebSocket`]: a WebSocket client.
 //! - [`Ledger`]: clients of all kinds that write down what became of each request, while something happens.
 //! - [`Authority`]: certificates for made-up names.
 //! - [`eventually`]: waiting for a fact. [`both_carriers`]: the same test through both carriers.
 
+mod callers;
 mod certificates;
 mod client;
 mod frames;
@@ -23,6 +25,7 @@ mod tls;
 mod waiting;
 mod websocket;
 
+pub use callers::Callers;
 pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
 pub use frames::{Ended, Frame, Frames};
@@ -30,7 +33,7 @@ pub use ledger::{Kind, Ledger, Report, What};
 pub use portcullis::{Former, Portcullis, Said};
 pub use ports::free_port;
 pub use raw::{Raw, RawResponse};
-pub use site::{Carrier, both_carriers, origin, site};
+pub use site::{Carrier, arrived, both_carriers, origin, site};
 pub use tls::{client_config, tls, tls_over};
 pub use waiting::{PATIENCE, eventually, eventually_some, in_time};
 pub use websocket::WebSocket;

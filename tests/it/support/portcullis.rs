@@ -240,6 +240,14 @@ impl Portcullis {
         self.said.lock().expect("no panic inside").join("\n")
     }
 
+    /// Waits until it has said this on standard error.
+    pub async fn says(&self, text: &str) {
+        eventually(&format!("it says {text:?}"), async || {
+            self.stderr().contains(text)
+        })
+        .await;
+    }
+
     /// The lines of its access log so far.
     pub fn access_log(&self) -> Vec<Value> {
         let text =

@@ -5,9 +5,19 @@ use std::net::SocketAddr;
 
 use origin::Origin;
 
+use super::PATIENCE;
+
 /// An app server on a port of its own.
 pub async fn origin() -> Origin {
     Origin::builder().start().await.expect("an origin")
+}
+
+/// Waits until so many requests are at the origin at once.
+pub async fn arrived(origin: &Origin, count: u64) {
+    let arrived = origin
+        .journal()
+        .becomes(PATIENCE, |journal| journal.in_flight() == count);
+    assert!(arrived.await, "{count} requests at the origin");
 }
 
 /// One plain listener `http` with these settings (in YAML's flow style, such as `limits: {uri: 1KiB}`; empty for none),
