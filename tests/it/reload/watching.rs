@@ -174,3 +174,14 @@ async fn watching_is_switched_on_and_off_by_a_reload() {
     several_rare_looks().await;
     assert_eq!(text(portcullis.listener("http")).await, "fifth");
 }
+
+#[tokio::test]
+async fn a_long_interval_ends_with_the_reload_that_shortens_it() {
+    let yaml = |word: &str, watch: &str| {
+        config(&[HTTP], &[&says(word, &[])], &[]) + &format!("runtime: {{watch: {watch}}}\n")
+    };
+    let portcullis = Portcullis::start(&yaml("first", "1h")).await;
+    portcullis.apply(&yaml("second", "50ms")).await;
+    portcullis.configure(&yaml("third", "50ms"));
+    becomes(&portcullis, "third").await;
+}

@@ -126,7 +126,7 @@ fn spawn(mut command: Command, said: &Arc<Mutex<Vec<String>>>) -> Process {
             heard.lock().expect("no panic inside").push(line);
         }
     });
-    Process::Child(child)
+    Process::child(child)
 }
 
 /// A running Portcullis. Dropping it kills it, and every process that has come from it.

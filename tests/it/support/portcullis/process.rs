@@ -31,9 +31,14 @@ pub struct Heir {
 }
 
 impl Process {
-    /// One that a process of the test has started. To be called while that one lives.
-    pub fn heir(pid: u32) -> Self {
+    /// One that the test has started. Those it starts itself, and leaves behind, are the test's to ask from now on.
+    pub fn child(child: Child) -> Self {
         set_child_subreaper(Some(rustix::process::getpid())).expect("to take orphans");
+        Self::Child(child)
+    }
+
+    /// One that a process of the test has started.
+    pub fn heir(pid: u32) -> Self {
         Self::Heir(Heir { pid, ended: None })
     }
 
