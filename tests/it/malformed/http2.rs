@@ -173,8 +173,7 @@ async fn rfc9113_8_1_1_a_body_of_another_length_than_announced_never_looks_whole
             PATH,
             ("content-length", announced),
         ];
-        client.headers(1, &fields, false).await;
-        client.data(1, sent, true).await;
+        client.headers_and_data(1, &fields, sent).await;
         let ended = client.ended(1).await;
         assert!(
             ended.is_refusal(),

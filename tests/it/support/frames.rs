@@ -80,6 +80,13 @@ impl Frames {
         self.write(&headers(stream, fields, end)).await;
     }
 
+    /// Sends a header and the whole body in one write, so that nobody can answer before the body is there.
+    pub async fn headers_and_data(&mut self, stream: u32, fields: &[(&str, &str)], body: &[u8]) {
+        let data = frame(DATA, END_STREAM, stream, body);
+        self.write(&[headers(stream, fields, false), data].concat())
+            .await;
+    }
+
     /// Sends a piece of a body.
     pub async fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
         self.frame(DATA, if end { END_STREAM } else { 0 }, stream, bytes)
