@@ -1,5 +1,7 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
+pub mod balancer;
+
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
+pub use balancer::{Balancer, BalancerKind};
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +23,7 @@ pub struct Pool {
     pub endpoints: Vec<Spanned<Endpoint>>,
     /// How an endpoint is chosen. Default: round_robin.
     #[serde(default)]
-    pub balancer: Balancer,
+    pub balancer: Spanned<Balancer>,
     /// `http1` or `http2` (over TLS by ALPN, else by prior knowledge). Default: http1.
     #[serde(default)]
     pub protocol: Protocol,
@@ -41,6 +44,10 @@ pub struct Pool {
     /// Connections kept open between requests.
     #[serde(default)]
     pub keepalive: Keepalive,
+    /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
+    /// Default: 0s.
+    #[serde(default = "at_once")]
+    pub slow_start: Timespan,
     /// How often host names among the endpoints are looked up again. Default: 30s.
     #[serde(default = "resolve_every")]
     pub resolve: Timespan,
@@ -48,6 +55,10 @@ pub struct Pool {
 
 fn keep() -> Spanned<String> {
     Spanned::new("keep".to_owned())
+}
+
+const fn at_once() -> Timespan {
+    Timespan::secs(0)
 }
 
 const fn resolve_every() -> Timespan {
@@ -73,6 +84,15 @@ pub struct EndpointSettings {
     /// Its share of the requests, against the other weights: 0 (none) to 1000. Default: 1.
     #[serde(default = "one")]
     pub weight: u16,
+    /// Endpoints of a higher number are used when none of a lower one is available: 0 to 255. Default: 0.
+    #[serde(default)]
+    pub priority: u8,
+    /// Whether it is used only when no other endpoint is available; the same as priority 255. Default: false.
+    #[serde(default)]
+    pub backup: bool,
+    /// Requests it may serve at once; 0 for no limit. Default: 0.
+    #[serde(default)]
+    pub max_requests: u32,
 }
 
 const fn one() -> u16 {
@@ -115,6 +135,20 @@ impl Endpoint {
         }
     }
 
+    /// Everything that is said about it.
+    pub fn settings(&self) -> EndpointSettings {
+        match self {
+            Endpoint::Address(address) => EndpointSettings {
+                address: address.clone(),
+                weight: one(),
+                priority: 0,
+                backup: false,
+                max_requests: 0,
+            },
+            Endpoint::Full(full) => full.clone(),
+        }
+    }
+
     /// Its share of the requests.
     pub fn weight(&self) -> u16 {
         match self {
@@ -122,15 +156,6 @@ impl Endpoint {
             Endpoint::Full(full) => full.weight,
         }
     }
-}
-
-/// How an endpoint is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Balancer {
-    /// Each in turn, smoothly by weight.
-    #[default]
-    RoundRobin,
 }
 
 /// What is spoken with the endpoints.

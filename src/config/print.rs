@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::pool::{Endpoint, EndpointSettings};
+use super::pool::Endpoint;
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
 use super::{
     AccessLog, Admin, Config, Forwarding, Listener, Pool, ProcessLog, Route, Runtime, Spanned,
@@ -91,10 +91,7 @@ impl Printed for Route {
 impl Printed for Pool {
     fn fill_in(&mut self) {
         for endpoint in &mut self.endpoints {
-            endpoint.value = Endpoint::Full(EndpointSettings {
-                address: endpoint.value.address().to_owned(),
-                weight: endpoint.value.weight(),
-            });
+            endpoint.value = Endpoint::Full(endpoint.value.settings());
         }
     }
 }

@@ -2,21 +2,21 @@
 
 use std::time::Instant;
 
-use super::{EndpointState, Outcome};
+use super::{Endpoint, Lesson};
 
 /// Opens when requests to an endpoint keep failing, and lets some through to see whether it has recovered.
 ///
-/// The rule and its numbers belong to the generation; what happened is in the endpoint's memory, which is an argument. So
+/// The rule and its numbers belong to the generation; what happened is in the memory of the endpoint that is the argument. So
 /// a reload changes numbers and forgets nothing.
 pub trait Breaker: Send + Sync {
     /// Whether a request would be let through now.
-    fn admits(&self, memory: &EndpointState, now: Instant) -> bool;
+    fn admits(&self, endpoint: &Endpoint, now: Instant) -> bool;
 
     /// Lets one request through; false if it may not. Every `true` is followed by one [`record`](Self::record).
-    fn acquire(&self, memory: &EndpointState, now: Instant) -> bool;
+    fn acquire(&self, endpoint: &Endpoint, now: Instant) -> bool;
 
     /// Learns from a request that was let through.
-    fn record(&self, memory: &EndpointState, outcome: Outcome, now: Instant);
+    fn record(&self, endpoint: &Endpoint, lesson: Lesson, now: Instant);
 }
 
 /// The breaker of a pool that has none: it lets everything through.
@@ -24,13 +24,13 @@ pub trait Breaker: Send + Sync {
 pub struct NeverOpens;
 
 impl Breaker for NeverOpens {
-    fn admits(&self, _: &EndpointState, _: Instant) -> bool {
+    fn admits(&self, _: &Endpoint, _: Instant) -> bool {
         true
     }
 
-    fn acquire(&self, _: &EndpointState, _: Instant) -> bool {
+    fn acquire(&self, _: &Endpoint, _: Instant) -> bool {
         true
     }
 
-    fn record(&self, _: &EndpointState, _: Outcome, _: Instant) {}
+    fn record(&self, _: &Endpoint, _: Lesson, _: Instant) {}
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-use super::Address;
 use super::breaker::Breaker;
+use super::clock;
 use super::health::Health;
+use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
 
@@ -19,27 +20,62 @@ pub struct Endpoint {
     pub name: Arc<str>,
     /// Its share of the requests, against the other weights.
     pub weight: u16,
+    /// It is used when no endpoint of a lower number is available.
+    pub priority: u8,
+    /// Requests it may serve at once; `None` for no limit.
+    pub max_requests: Option<u32>,
+    /// How long its share grows after it has joined or recovered.
+    pub slow_start: Option<Duration>,
     /// How it is connected to.
     pub peer: Peer,
     /// The `Host` of requests to it where the pool says `host: endpoint`.
     pub host: HeaderValue,
     /// What is made of what was measured.
-    pub health: Box<dyn Health>,
+    pub health: Arc<dyn Health>,
     /// When it is given a rest.
-    pub breaker: Box<dyn Breaker>,
+    pub breaker: Arc<dyn Breaker>,
     /// What outlives the generation.
     pub state: Arc<EndpointState>,
+    /// What is remembered about its pool.
+    pub pool: Arc<PoolState>,
     /// Its metrics.
     pub metrics: EndpointMetrics,
 }
 
+/// Why an endpoint may not be used now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The operator wants no new request to go there.
+    Drained,
+    /// It is known to be ill.
+    Unhealthy,
+    /// Its breaker is open.
+    Open,
+    /// It serves as many requests as it may.
+    Full,
+}
+
 impl Endpoint {
-    /// Whether a request may go there now: measured health, the operator's drain and the breaker in one answer. Every
-    /// balancer asks this and nothing else.
-    pub fn available(&self, now: Instant) -> bool {
-        self.health.is_usable(&self.state, now)
-            && !self.state.is_drained()
-            && self.breaker.admits(&self.state, now)
+    /// Why it may not be used now, if so: measured health, the operator's drain, the breaker and the limits in one
+    /// answer. `fail_open` looks past health.
+    pub fn refusal(&self, now: Instant, fail_open: bool) -> Option<Refusal> {
+        if self.state.is_drained() {
+            Some(Refusal::Drained)
+        } else if !fail_open && !self.health.is_usable(self, now) {
+            Some(Refusal::Unhealthy)
+        } else if !self.breaker.admits(self, now) {
+            Some(Refusal::Open)
+        } else if self.is_full() {
+            Some(Refusal::Full)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it serves as many requests as it may.
+    pub fn is_full(&self) -> bool {
+        self.max_requests
+            .is_some_and(|most| self.state.in_flight() >= most)
     }
 
     /// Where it is.
@@ -75,6 +111,8 @@ pub struct EndpointState {
     /// Requests it is serving now.
     in_flight: AtomicU32,
     drained: AtomicBool,
+    /// When it joined or recovered, by the [`clock`]; 0 if it was there from the beginning.
+    risen: AtomicU64,
     /// When its failing was last told, in seconds of the wall clock.
     told: AtomicU64,
 }
@@ -104,6 +142,18 @@ impl EndpointState {
                 .told
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Notes that it has joined a pool that serves already, or has recovered: its share grows from now.
+    pub fn rises(&self, now: Instant) {
+        self.risen
+            .store(clock::millis(now).max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago it joined or recovered; `None` if it was there from the beginning.
+    pub fn risen_for(&self, now: Instant) -> Option<Duration> {
+        let risen = self.risen.load(Ordering::Relaxed);
+        (risen > 0).then(|| Duration::from_millis(clock::millis(now).saturating_sub(risen)))
     }
 
     pub(super) fn begin(&self) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Endpoint, Outcome};
+use super::{Ending, Endpoint, Lesson, Outcome};
 
 /// The right to use one endpoint for one attempt: a slot among its in-flight requests, a permit of its breaker, a clock.
 /// Given back by drop, so that a panic, a time-out or a lost client gives it back as well.
@@ -17,10 +17,11 @@ pub struct Lease {
 impl Lease {
     /// Takes the right if the breaker still permits it.
     pub(super) fn take(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
-        if !endpoint.breaker.acquire(&endpoint.state, now) {
+        if !endpoint.breaker.acquire(endpoint, now) {
             return None;
         }
         endpoint.state.begin();
+        endpoint.pool.begin();
         endpoint.metrics.in_flight.inc();
         Some(Self {
             endpoint: Arc::clone(endpoint),
@@ -41,12 +42,17 @@ impl Lease {
 
     /// Says what the attempt taught; the first word counts. Called at the response's header, before the body: a client
     /// that reads slowly must not make the endpoint look slow.
-    pub fn settle(&mut self, outcome: Outcome, now: Instant) {
+    pub fn settle(&mut self, ending: Ending, now: Instant) {
         if self.outcome.is_none() {
+            let outcome = ending.outcome();
             self.outcome = Some(outcome);
+            let lesson = Lesson {
+                ending,
+                took: now.saturating_duration_since(self.taken),
+            };
             let endpoint = &self.endpoint;
-            endpoint.health.observe(&endpoint.state, outcome, now);
-            endpoint.breaker.record(&endpoint.state, outcome, now);
+            endpoint.health.observe(endpoint, lesson, now);
+            endpoint.breaker.record(endpoint, lesson, now);
             let metrics = &self.endpoint.metrics;
             match outcome {
                 Outcome::Success => metrics.success.inc(),
@@ -62,9 +68,10 @@ impl Drop for Lease {
         // First, so that no rule of health or breaker that panics can keep the slot.
         self.endpoint.metrics.in_flight.dec();
         self.endpoint.state.end();
+        self.endpoint.pool.end();
         if self.outcome.is_none() {
             // Nobody learnt anything, for instance because the client went away: neutral.
-            self.settle(Outcome::Neutral, Instant::now());
+            self.settle(Ending::Untold, Instant::now());
         }
     }
 }

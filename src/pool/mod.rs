@@ -1,15 +1,19 @@
 //! Which endpoint serves this request, and what did we learn from it?
 //!
 //! A [`Pool`] hands out a [`Lease`]: the right to use one endpoint for one attempt. The balancer chooses among the
-//! endpoints that are [available](Endpoint::available); the lease's [`Outcome`] teaches health and breaker.
+//! endpoints that are [available](Endpoint::refusal); the lease's [`Outcome`] teaches health and breaker.
 
 pub mod address;
+pub mod ask;
 pub mod balancer;
 pub mod breaker;
+pub mod clock;
 pub mod discovery;
 pub mod endpoint;
 pub mod health;
 pub mod lease;
+pub mod members;
+pub mod memory;
 pub mod outcome;
 
 use std::sync::Arc;
@@ -20,10 +24,12 @@ use http::HeaderValue;
 
 use crate::telemetry::metrics::PoolMetrics;
 pub use address::Address;
-use balancer::Balancer;
-pub use endpoint::{Endpoint, EndpointState};
+pub use ask::{Ask, Wanted};
+pub use endpoint::{Endpoint, EndpointState, Refusal};
 pub use lease::{Lease, Tried};
-pub use outcome::Outcome;
+pub use members::Members;
+pub use memory::PoolState;
+pub use outcome::{Ending, Lesson, Outcome};
 
 /// A named set of endpoints, as one generation sees it.
 pub struct Pool {
@@ -39,7 +45,10 @@ pub struct Pool {
     pub keepalive: Keepalive,
     /// Its metrics.
     pub metrics: PoolMetrics,
-    members: ArcSwap<Members>,
+    /// What is remembered about it.
+    pub state: Arc<PoolState>,
+    /// Its endpoints as they are now.
+    pub(crate) members: ArcSwap<Members>,
 }
 
 /// What is spoken with the endpoints.
@@ -86,23 +95,6 @@ pub struct Keepalive {
     pub connections: usize,
 }
 
-/// The endpoints of a pool and the balancer made for just these.
-pub struct Members {
-    /// The endpoints, in the order of the configuration.
-    pub endpoints: Box<[Arc<Endpoint>]>,
-    balancer: Box<dyn Balancer>,
-}
-
-impl Members {
-    /// Endpoints and their balancer.
-    pub fn new(endpoints: Box<[Arc<Endpoint>]>, balancer: Box<dyn Balancer>) -> Self {
-        Self {
-            endpoints,
-            balancer,
-        }
-    }
-}
-
 /// Why no lease was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEndpoint {
@@ -115,45 +107,35 @@ pub enum NoEndpoint {
 }
 
 impl Pool {
-    /// A pool with its first members; see the fields for the rest.
-    #[allow(clippy::too_many_arguments)]
-    pub fn new(
-        name: Arc<str>,
-        protocol: Protocol,
-        host: HostRule,
-        timeouts: Timeouts,
-        keepalive: Keepalive,
-        metrics: PoolMetrics,
-        members: Members,
-    ) -> Self {
-        Self {
-            name,
-            protocol,
-            host,
-            timeouts,
-            keepalive,
-            metrics,
-            members: ArcSwap::from_pointee(members),
-        }
-    }
-
-    /// Chooses an endpoint that is available and not among `tried`, and gives the right to use it once.
+    /// The right to use an endpoint, as soon as there is one.
     ///
     /// # Errors
     ///
-    /// [`NoEndpoint`] when there is none.
-    pub fn lease(&self, now: Instant, tried: &Tried) -> Result<Lease, NoEndpoint> {
+    /// [`NoEndpoint`] when there is none to wait for.
+    pub async fn lease(&self, wanted: &Wanted<'_>) -> Result<Lease, NoEndpoint> {
+        self.try_lease(wanted, Instant::now())
+    }
+
+    /// Chooses an endpoint that is available and not among those tried, and gives the right to use it once.
+    ///
+    /// # Errors
+    ///
+    /// [`NoEndpoint`] when there is none now.
+    pub fn try_lease(&self, wanted: &Wanted<'_>, now: Instant) -> Result<Lease, NoEndpoint> {
         let members = self.members.load();
         if members.endpoints.is_empty() {
             return Err(NoEndpoint::Empty);
         }
+        let ask = Ask {
+            now,
+            tried: wanted.tried,
+            key: wanted.key,
+            fail_open: false,
+        };
         // Between the choice and the permit another request may have taken a breaker's last trial; then choose again.
         for _ in 0..members.endpoints.len() {
-            let index = members
-                .balancer
-                .pick(&members.endpoints, tried, now)
-                .ok_or(NoEndpoint::Unavailable)?;
-            if let Some(lease) = Lease::take(&members.endpoints[index], now) {
+            let endpoint = members.pick(&ask).ok_or(NoEndpoint::Unavailable)?;
+            if let Some(lease) = Lease::take(endpoint, now) {
                 return Ok(lease);
             }
         }

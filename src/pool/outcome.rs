@@ -1,6 +1,39 @@
 //! What did an attempt teach us about the endpoint?
 
+use std::time::Duration;
+
 use crate::error::Reason;
+
+/// How an attempt ended, up to the response's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With a response of this status code.
+    Answered(u16),
+    /// With a failure.
+    Failed(Reason),
+    /// Before anything could be learnt from it.
+    Untold,
+}
+
+impl Ending {
+    /// What it teaches in general; a breaker may be told to see it otherwise.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Ending::Answered(status) => Outcome::of_status(status),
+            Ending::Failed(reason) => Outcome::of_reason(reason),
+            Ending::Untold => Outcome::Neutral,
+        }
+    }
+}
+
+/// What health, breaker and latency learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    /// How the attempt ended.
+    pub ending: Ending,
+    /// How long that took, connecting included.
+    pub took: Duration,
+}
 
 /// What an attempt taught us about the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,19 +13,23 @@ use super::forward::{
     Fields, Keep, Received, add_request_fields, add_response_fields, strip_request, strip_response,
 };
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{HostRule, Outcome, Protocol};
+use crate::pool::{Ending, HostRule, Protocol, Wanted};
 
 /// Takes the right to use an endpoint that was not tried yet.
 ///
 /// # Errors
 ///
 /// There is none.
-pub fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
+pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     // The lease of an attempt that is to be repeated goes back first: it must not count against the endpoint.
     ctx.lease = None;
     let no_route = ProxyError::new(Reason::Internal, Phase::Pool);
     let pool = std::sync::Arc::clone(ctx.pool().ok_or(no_route)?.0);
-    match pool.lease(Instant::now(), &ctx.tried) {
+    let wanted = Wanted {
+        tried: &ctx.tried,
+        key: ctx.key,
+    };
+    match pool.lease(&wanted).await {
         Ok(lease) => {
             ctx.attempts += 1;
             ctx.endpoint = Some(std::sync::Arc::clone(&lease.endpoint().name));
@@ -218,7 +222,7 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
         pool.metrics.first_byte(after);
     }
     if let Some(lease) = &mut ctx.lease {
-        lease.settle(Outcome::of_status(status), now);
+        lease.settle(Ending::Answered(status), now);
     }
 }
 

@@ -49,6 +49,8 @@ pub struct RequestCtx {
     pub route: Option<Arc<Route>>,
     /// The target the endpoint sees, where it is not the one that came.
     pub target: Option<String>,
+    /// What a consistent balancer goes by.
+    pub key: Option<u64>,
     /// How much of a body it may send.
     pub max_body: Option<u64>,
     /// How much of a body it has sent.
@@ -114,6 +116,7 @@ impl RequestCtx {
             host: None,
             route: None,
             target: None,
+            key: None,
             max_body: None,
             received: 0,
             body_done: false,

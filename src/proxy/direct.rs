@@ -24,7 +24,7 @@ use super::fail::{self, Stage};
 use super::forward::Fields;
 use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Outcome, Protocol, Timeouts};
+use crate::pool::{Ending, Protocol, Timeouts};
 use crate::upstream::connect::connect;
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
@@ -68,7 +68,10 @@ pub async fn exchange(
         }
     };
     let deadline = ctx.deadline();
-    attempt::lease(ctx).map_err(Broken::BeforeAnswer)?;
+    let leased = while_client_stays(session, attempt::lease(ctx)).await;
+    leased
+        .and_then(|leased| leased)
+        .map_err(|error| failed(ctx, error))?;
     let Some(endpoint) = ctx
         .lease
         .as_ref()
@@ -417,7 +420,7 @@ fn in_answer(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
 fn settle(ctx: &mut RequestCtx, error: ProxyError) {
     ctx.failed(error);
     if let Some(lease) = &mut ctx.lease {
-        lease.settle(Outcome::of_reason(error.reason), Instant::now());
+        lease.settle(Ending::Failed(error.reason), Instant::now());
     }
 }
 

@@ -16,7 +16,7 @@ use super::attempt;
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::Outcome;
+use crate::pool::Ending;
 use crate::upstream::patient;
 
 /// How much later a request is dropped whose time is over, so that it can be answered first.
@@ -30,8 +30,10 @@ const BUFFERED: u64 = 256 * 1024;
 /// # Errors
 ///
 /// There is none; the reason is noted.
-pub fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
-    attempt::lease(ctx).map_err(|error| refuse(ctx, error))?;
+pub async fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
+    attempt::lease(ctx)
+        .await
+        .map_err(|error| refuse(ctx, error))?;
     let internal = ProxyError::new(Reason::Internal, Phase::Pool);
     let Some((_, timeouts)) = ctx.pool() else {
         return Err(refuse(ctx, internal));
@@ -185,12 +187,12 @@ pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
     };
     ctx.failed(ProxyError::new(reason, phase));
     // An answer can't be expected before the whole question was there.
-    let outcome = match reason {
-        Reason::UpstreamFirstByteTimeout if !ctx.body_done => Outcome::Neutral,
-        reason => Outcome::of_reason(reason),
+    let ending = match reason {
+        Reason::UpstreamFirstByteTimeout if !ctx.body_done => Ending::Untold,
+        reason => Ending::Failed(reason),
     };
     if let Some(lease) = &mut ctx.lease {
-        lease.settle(outcome, Instant::now());
+        lease.settle(ending, Instant::now());
     }
 }
 
@@ -209,7 +211,7 @@ pub fn broke(session: &mut Session, ctx: &mut RequestCtx, error: &mut Error, reu
     error.retry = (repeatable && reused && stale).into();
     if error.retry() {
         if let Some(lease) = &mut ctx.lease {
-            lease.settle(Outcome::Neutral, Instant::now());
+            lease.settle(Ending::Untold, Instant::now());
         }
     } else {
         failed(error, stage, ctx);

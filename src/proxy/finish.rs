@@ -11,7 +11,7 @@ use super::About;
 use super::ctx::RequestCtx;
 use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::Outcome;
+use crate::pool::Ending;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::Peer;
@@ -96,7 +96,7 @@ pub fn dropped(ctx: &mut RequestCtx) {
     };
     let failure = ctx.failed(failure);
     if let Some(mut lease) = ctx.lease.take() {
-        lease.settle(Outcome::of_reason(failure.reason), now);
+        lease.settle(Ending::Failed(failure.reason), now);
     }
     let ended = Ended {
         method: &asked.method,

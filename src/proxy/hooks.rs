@@ -165,7 +165,13 @@ impl ProxyHttp for Gate {
         session: &mut Session,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<Box<HttpPeer>> {
-        unwind::step(session, ctx, |_, ctx| duplex::peer(ctx))
+        match unwind::catch(duplex::peer(ctx)).await {
+            Ok(peer) => peer,
+            Err(panic) => {
+                let error = unwind::failed(&panic, session, ctx);
+                Err(duplex::refuse(ctx, error))
+            }
+        }
     }
 
     async fn connected_to_upstream(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use indexmap::IndexMap;
 
@@ -13,8 +14,8 @@ use crate::config::pool::{
 };
 use crate::config::{Config, Diagnostic, Diagnostics, Spanned, Timespan};
 use crate::pool::address::{self, WrittenAddress};
-use crate::pool::discovery::{Lookup, Source};
-use crate::pool::{Address, HostRule, Keepalive, Pool, Protocol, Timeouts};
+use crate::pool::discovery::{Lookup, Rules, Source, Spot};
+use crate::pool::{Address, HostRule, Keepalive, Pool, PoolState, Protocol, Timeouts};
 
 /// The pools by name, in the order of the configuration.
 pub(super) type Pools = IndexMap<String, Arc<Pool>>;
@@ -61,9 +62,12 @@ fn one(
     };
     let endpoints = endpoints(written, &mut reporter);
     let host = host_rule(&written.host, &mut reporter);
+    let memory = state
+        .pools
+        .get_or_create(Arc::clone(&name), PoolState::default);
     let source = Source {
         pool: Arc::clone(&name),
-        balancer: written.balancer,
+        balancer: written.balancer.value.clone(),
         protocol,
         tls,
         tls_name: written
@@ -73,18 +77,21 @@ fn one(
             .map(|name| name.value.clone()),
         timeouts,
         keepalive,
+        memory: Arc::clone(&memory),
+        rules: Arc::new(rules(written, &mut reporter)),
         endpoints,
     };
     let members = source.members(&state.names.known(), state);
-    let pool = Arc::new(Pool::new(
-        Arc::clone(&name),
+    let pool = Arc::new(Pool {
+        name: Arc::clone(&name),
         protocol,
         host,
         timeouts,
         keepalive,
-        state.metrics.pool(&name),
-        members,
-    ));
+        metrics: state.metrics.pool(&name),
+        state: memory,
+        members: ArcSwap::from_pointee(members),
+    });
     let lookup = source.has_names().then(|| Lookup {
         pool: Arc::clone(&pool),
         source,
@@ -115,8 +122,16 @@ impl Reporter<'_> {
     }
 }
 
+/// What holds for each endpoint of the pool.
+fn rules(written: &Written, _: &mut Reporter<'_>) -> Rules {
+    Rules {
+        slow_start: unlimited_if_zero(&written.slow_start),
+        ..Rules::default()
+    }
+}
+
 /// Reads the addresses. What is wrong with one is reported, and it is left out.
-fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddress, u16)> {
+fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<Spot> {
     if written.endpoints.is_empty() {
         reporter.error(
             "endpoints",
@@ -125,11 +140,11 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddr
             Some("add one, as `- 10.0.0.1:8080`"),
         );
     }
-    let mut sources: Vec<(WrittenAddress, u16)> = Vec::new();
+    let mut spots: Vec<Spot> = Vec::new();
     for (index, endpoint) in written.endpoints.iter().enumerate() {
         let key = format!("endpoints[{index}]");
         if let Some(address) = source(endpoint, written, &key, reporter) {
-            if sources.iter().any(|(earlier, _)| *earlier == address) {
+            if spots.iter().any(|earlier| earlier.address == address) {
                 let text = endpoint.value.address();
                 reporter.error(
                     &key,
@@ -138,10 +153,28 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddr
                     Some("give it once, with a larger weight"),
                 );
             }
-            sources.push((address, endpoint.value.weight()));
+            let settings = endpoint.value.settings();
+            if settings.backup && settings.priority > 0 {
+                reporter.error(
+                    &key,
+                    endpoint,
+                    "a backup endpoint has priority 255 already",
+                    Some("write `backup: true` or `priority`, not both"),
+                );
+            }
+            spots.push(Spot {
+                address,
+                weight: settings.weight,
+                priority: if settings.backup {
+                    u8::MAX
+                } else {
+                    settings.priority
+                },
+                max_requests: Some(settings.max_requests).filter(|most| *most > 0),
+            });
         }
     }
-    if !sources.is_empty() && sources.iter().all(|(_, weight)| *weight == 0) {
+    if !spots.is_empty() && spots.iter().all(|spot| spot.weight == 0) {
         reporter.error(
             "endpoints",
             &written.name,
@@ -149,7 +182,7 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<(WrittenAddr
             None,
         );
     }
-    sources
+    spots
 }
 
 fn source(

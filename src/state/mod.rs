@@ -7,8 +7,8 @@ mod registry;
 
 use std::sync::Arc;
 
-use crate::pool::EndpointState;
 use crate::pool::endpoint::EndpointKey;
+use crate::pool::{EndpointState, PoolState};
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
 pub use names::Names;
@@ -21,6 +21,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// What is remembered about each endpoint.
     pub endpoints: Registry<EndpointKey, EndpointState>,
+    /// What is remembered about each pool, by its name.
+    pub pools: Registry<Arc<str>, PoolState>,
     /// TLS sessions that clients may resume, by listener.
     pub tls_sessions: Registry<Arc<str>, SessionState>,
     /// The system's certificate authorities, loaded when first needed.
@@ -37,6 +39,7 @@ impl State {
         Self {
             metrics,
             endpoints: Registry::default(),
+            pools: Registry::default(),
             tls_sessions: Registry::default(),
             roots: Roots::system(),
             names: Names::default(),
@@ -47,6 +50,7 @@ impl State {
     /// Forgets what no generation holds any more.
     pub fn forget_unused(&self) {
         self.endpoints.forget_unused();
+        self.pools.forget_unused();
         self.tls_sessions.forget_unused();
     }
 }

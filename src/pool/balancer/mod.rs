@@ -5,22 +5,22 @@
 mod round_robin;
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::{Endpoint, Tried};
+use super::{Ask, Endpoint};
 use crate::config::pool as config;
 pub use round_robin::RoundRobin;
 
 /// Chooses an endpoint. Made anew whenever the endpoints of a pool change.
 pub trait Balancer: Send + Sync {
-    /// The index of an endpoint that is available and not tried; `None` only if there is none.
-    fn pick(&self, endpoints: &[Arc<Endpoint>], tried: &Tried, now: Instant) -> Option<usize>;
+    /// The index of an endpoint that `ask` [allows](Ask::allows); `None` only if there is none. `endpoints` are those it
+    /// was made for.
+    fn pick(&self, endpoints: &[Arc<Endpoint>], ask: &Ask<'_>) -> Option<usize>;
 }
 
 /// The balancer of that name, made for these endpoints.
-pub fn build(kind: config::Balancer, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
-    match kind {
-        config::Balancer::RoundRobin => Box::new(RoundRobin::new(endpoints)),
+pub fn build(settings: &config::Balancer, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
+    match settings.kind {
+        config::BalancerKind::RoundRobin => Box::new(RoundRobin::new(endpoints)),
     }
 }
 

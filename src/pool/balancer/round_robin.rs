@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::Balancer;
-use crate::pool::{Endpoint, Tried};
+use crate::pool::{Ask, Endpoint};
 
 /// Smooth weighted round robin.
 #[derive(Debug)]
@@ -37,14 +36,11 @@ impl RoundRobin {
 }
 
 impl Balancer for RoundRobin {
-    fn pick(&self, endpoints: &[Arc<Endpoint>], tried: &Tried, now: Instant) -> Option<usize> {
+    fn pick(&self, endpoints: &[Arc<Endpoint>], ask: &Ask<'_>) -> Option<usize> {
         if self.round.is_empty() {
             return None;
         }
-        let usable = |index: &usize| {
-            let endpoint = &endpoints[*index];
-            endpoint.weight > 0 && endpoint.available(now) && !tried.contains(endpoint)
-        };
+        let usable = |index: &usize| ask.allows(&endpoints[*index]);
         for _ in 0..self.round.len().min(LOOK_AHEAD) {
             let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.round.len();
             let index = self.round[turn] as usize;

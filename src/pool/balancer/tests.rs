@@ -4,16 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::build;
+use super::Balancer;
 use crate::config::pool as config;
 use crate::pool::address::{WrittenAddress, parse};
-use crate::pool::discovery::{Resolved, Source};
-use crate::pool::{Endpoint, Keepalive, Protocol, Timeouts, Tried};
+use crate::pool::discovery::{Resolved, Source, Spot};
+use crate::pool::{Ask, Endpoint, Keepalive, Protocol, Timeouts, Tried};
 use crate::state::State;
 use crate::telemetry::Metrics;
 
 /// Every balancer there is.
-const KINDS: [config::Balancer; 1] = [config::Balancer::RoundRobin];
+const KINDS: [config::BalancerKind; 1] = [config::BalancerKind::RoundRobin];
+
+fn build(kind: config::BalancerKind, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
+    super::build(&config::Balancer { kind }, endpoints)
+}
 
 /// Endpoints with these weights.
 fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
@@ -23,7 +27,7 @@ fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
     let second = Duration::from_secs(1);
     let source = Source {
         pool: Arc::from("p"),
-        balancer: config::Balancer::RoundRobin,
+        balancer: config::Balancer::default(),
         protocol: Protocol::Http1,
         tls: None,
         tls_name: None,
@@ -34,6 +38,8 @@ fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
             write: second,
             total: None,
         },
+        memory: Arc::default(),
+        rules: Arc::default(),
         keepalive: Keepalive {
             idle: None,
             connections: 0,
@@ -41,11 +47,25 @@ fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
         endpoints: weights
             .iter()
             .zip(1..)
-            .map(|(weight, port)| (address(port), *weight))
+            .map(|(weight, port)| Spot {
+                address: address(port),
+                weight: *weight,
+                priority: 0,
+                max_requests: None,
+            })
             .collect(),
     };
     let members = source.members(&Resolved::new(), &state);
     members.endpoints.iter().cloned().collect()
+}
+
+fn ask(tried: &Tried) -> Ask<'_> {
+    Ask {
+        now: Instant::now(),
+        tried,
+        key: None,
+        fail_open: false,
+    }
 }
 
 fn address(port: u16) -> WrittenAddress {
@@ -59,7 +79,7 @@ fn no_balancer_picks_an_endpoint_that_is_not_available() {
         let balancer = build(kind, &endpoints);
         endpoints[1].state.set_drained(true);
         for _ in 0..100 {
-            let picked = balancer.pick(&endpoints, &Tried::default(), Instant::now());
+            let picked = balancer.pick(&endpoints, &ask(&Tried::default()));
             assert!(
                 picked.is_some_and(|index| index != 1),
                 "{kind:?}: {picked:?}"
@@ -76,16 +96,12 @@ fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early()
         let mut tried = Tried::default();
         for _ in 0..endpoints.len() {
             let index = balancer
-                .pick(&endpoints, &tried, Instant::now())
+                .pick(&endpoints, &ask(&tried))
                 .expect("some are left");
             assert!(!tried.contains(&endpoints[index]), "{kind:?}");
             tried.insert(&endpoints[index]);
         }
-        assert_eq!(
-            balancer.pick(&endpoints, &tried, Instant::now()),
-            None,
-            "{kind:?}"
-        );
+        assert_eq!(balancer.pick(&endpoints, &ask(&tried)), None, "{kind:?}");
     }
 }
 
@@ -101,7 +117,7 @@ fn the_only_available_one_of_a_thousand_endpoints_is_found() {
             endpoint.state.set_drained(true);
         }
         assert_eq!(
-            balancer.pick(&endpoints, &Tried::default(), Instant::now()),
+            balancer.pick(&endpoints, &ask(&Tried::default())),
             Some(777),
             "{kind:?}"
         );
@@ -117,7 +133,7 @@ fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
         let mut picks: HashMap<usize, u32> = HashMap::new();
         for _ in 0..10_000 {
             let index = balancer
-                .pick(&endpoints, &Tried::default(), Instant::now())
+                .pick(&endpoints, &ask(&Tried::default()))
                 .expect("all are available");
             *picks.entry(index).or_default() += 1;
         }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::address::WrittenAddress;
-use super::breaker::NeverOpens;
+use super::breaker::{Breaker, NeverOpens};
 use super::endpoint::EndpointKey;
-use super::health::Unchecked;
+use super::health::{Health, Unchecked};
 use super::{
-    Address, Endpoint, EndpointState, Keepalive, Members, Pool, Protocol, Timeouts, balancer,
+    Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Timeouts,
+    balancer,
 };
 use crate::config::pool as config;
 use crate::state::State;
@@ -50,8 +51,45 @@ pub struct Source {
     pub timeouts: Timeouts,
     /// How long their connections are kept.
     pub keepalive: Keepalive,
-    /// Their addresses and weights.
-    pub endpoints: Vec<(WrittenAddress, u16)>,
+    /// What is remembered about the pool.
+    pub memory: Arc<PoolState>,
+    /// What holds for each of them.
+    pub rules: Arc<Rules>,
+    /// Where they are.
+    pub endpoints: Vec<Spot>,
+}
+
+/// What holds for every endpoint of a pool.
+pub struct Rules {
+    /// What is made of what was measured.
+    pub health: Arc<dyn Health>,
+    /// When an endpoint is given a rest.
+    pub breaker: Arc<dyn Breaker>,
+    /// How long the share of an endpoint grows after it has joined or recovered.
+    pub slow_start: Option<Duration>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            health: Arc::new(Unchecked),
+            breaker: Arc::new(NeverOpens),
+            slow_start: None,
+        }
+    }
+}
+
+/// One written endpoint: an address, or a name that stands for some.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    /// Where it is.
+    pub address: WrittenAddress,
+    /// Its share of the requests, against the other weights.
+    pub weight: u16,
+    /// It is used when no endpoint of a lower number is available.
+    pub priority: u8,
+    /// Requests it may serve at once; `None` for no limit.
+    pub max_requests: Option<u32>,
 }
 
 /// What is known about host names: the addresses of each.
@@ -67,7 +105,7 @@ impl Source {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.endpoints
             .iter()
-            .filter_map(|(address, _)| match address {
+            .filter_map(|spot| match &spot.address {
                 WrittenAddress::Named { host, .. } => Some(host.as_str()),
                 WrittenAddress::Known(_) => None,
             })
@@ -80,8 +118,8 @@ impl Source {
             .iter()
             .map(|endpoint| endpoint.address().clone());
         let mut wanted = Vec::new();
-        for (written, _) in &self.endpoints {
-            match written {
+        for spot in &self.endpoints {
+            match &spot.address {
                 WrittenAddress::Known(address) => wanted.push(address.clone()),
                 WrittenAddress::Named { host, port } => {
                     let found = resolved.get(host).into_iter().flatten();
@@ -95,29 +133,29 @@ impl Source {
     /// The members, with every address of a name as an endpoint of its own. Names that are not resolved give none.
     pub fn members(&self, resolved: &Resolved, state: &State) -> Members {
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(self.endpoints.len());
-        for (written, weight) in &self.endpoints {
-            match written {
+        for spot in &self.endpoints {
+            match &spot.address {
                 WrittenAddress::Known(address) => {
-                    endpoints.extend(self.endpoint(address.clone(), None, *weight, state))
+                    endpoints.extend(self.endpoint(address.clone(), None, spot, state))
                 }
                 WrittenAddress::Named { host, port } => {
                     for ip in resolved.get(host).into_iter().flatten() {
                         let address = Address::Inet((*ip, *port).into());
-                        endpoints.extend(self.endpoint(address, Some(host), *weight, state));
+                        endpoints.extend(self.endpoint(address, Some(host), spot, state));
                     }
                 }
             }
         }
-        let endpoints = endpoints.into_boxed_slice();
-        let balancer = balancer::build(self.balancer, &endpoints);
-        Members::new(endpoints, balancer)
+        Members::new(endpoints.into_boxed_slice(), |endpoints| {
+            balancer::build(&self.balancer, endpoints)
+        })
     }
 
     fn endpoint(
         &self,
         address: Address,
         host: Option<&str>,
-        weight: u16,
+        spot: &Spot,
         state: &State,
     ) -> Option<Arc<Endpoint>> {
         let tls = match &self.tls {
@@ -158,11 +196,15 @@ impl Source {
         Some(Arc::new(Endpoint {
             metrics: state.metrics.endpoint(&self.pool, &name),
             state: state.endpoints.get_or_create(key, EndpointState::default),
-            health: Box::new(Unchecked),
-            breaker: Box::new(NeverOpens),
+            health: Arc::clone(&self.rules.health),
+            breaker: Arc::clone(&self.rules.breaker),
+            slow_start: self.rules.slow_start,
+            pool: Arc::clone(&self.memory),
+            priority: spot.priority,
+            max_requests: spot.max_requests,
             host: host_value(host, &peer.address),
             name,
-            weight,
+            weight: spot.weight,
             peer,
         }))
     }

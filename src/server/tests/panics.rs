@@ -11,7 +11,7 @@ use super::{Edge, PATIENCE, exchange};
 use crate::pool::balancer::{Balancer, RoundRobin};
 use crate::pool::breaker::NeverOpens;
 use crate::pool::health::Health;
-use crate::pool::{Endpoint, EndpointState, Members, Outcome, Tried};
+use crate::pool::{Ask, Endpoint, Lesson, Members, Tried, Wanted};
 
 const CONFIG: &str = "
 listeners: [{ name: plain, address: '127.0.0.1:0' }]
@@ -29,7 +29,7 @@ pools:
 struct NeverPicks;
 
 impl Balancer for NeverPicks {
-    fn pick(&self, _: &[Arc<Endpoint>], _: &Tried, _: Instant) -> Option<usize> {
+    fn pick(&self, _: &[Arc<Endpoint>], _: &Ask<'_>) -> Option<usize> {
         panic!("no idea\nwhich one");
     }
 }
@@ -38,12 +38,12 @@ impl Balancer for NeverPicks {
 struct NeverLearns;
 
 impl Health for NeverLearns {
-    fn is_usable(&self, _: &EndpointState, _: Instant) -> bool {
+    fn is_usable(&self, _: &Endpoint, _: Instant) -> bool {
         true
     }
 
-    fn observe(&self, _: &EndpointState, outcome: Outcome, _: Instant) {
-        panic!("{outcome:?} is too much");
+    fn observe(&self, _: &Endpoint, lesson: Lesson, _: Instant) {
+        panic!("{lesson:?} is too much");
     }
 }
 
@@ -52,7 +52,7 @@ async fn edge() -> Edge {
     let edge = Edge::start(CONFIG).await;
     let pick = edge.pool("pick");
     let endpoints = pick.members().endpoints.clone();
-    pick.replace_members(Members::new(endpoints, Box::new(NeverPicks)));
+    pick.replace_members(Members::new(endpoints, |_| Box::new(NeverPicks)));
 
     let learn = edge.pool("learn");
     let healthy = &learn.members().endpoints[0];
@@ -61,13 +61,18 @@ async fn edge() -> Edge {
         weight: healthy.weight,
         peer: healthy.peer.clone(),
         host: healthy.host.clone(),
-        health: Box::new(NeverLearns),
-        breaker: Box::new(NeverOpens),
+        health: Arc::new(NeverLearns),
+        breaker: Arc::new(NeverOpens),
+        priority: 0,
+        max_requests: None,
+        slow_start: None,
+        pool: Arc::clone(&healthy.pool),
         state: Arc::clone(&healthy.state),
         metrics: healthy.metrics.clone(),
     })]);
-    let balancer = RoundRobin::new(&endpoints);
-    learn.replace_members(Members::new(endpoints, Box::new(balancer)));
+    learn.replace_members(Members::new(endpoints, |endpoints| {
+        Box::new(RoundRobin::new(endpoints))
+    }));
     edge
 }
 
@@ -235,7 +240,13 @@ async fn a_lease_whose_end_panics_gives_its_slot_back() {
     let edge = edge().await;
     let pool = edge.pool("learn");
     let lease = pool
-        .lease(Instant::now(), &Tried::default())
+        .try_lease(
+            &Wanted {
+                tried: &Tried::default(),
+                key: None,
+            },
+            Instant::now(),
+        )
         .expect("one endpoint");
     let endpoint = Arc::clone(lease.endpoint());
     assert_eq!(endpoint.state.in_flight(), 1);

@@ -1,0 +1,37 @@
+//! What does a request want of a pool, and what is a balancer asked?
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Endpoint, Tried};
+
+/// What a request wants of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The endpoints it has tried already.
+    pub tried: &'a Tried,
+    /// What a consistent balancer goes by; `None` if the request has nothing of the kind.
+    pub key: Option<u64>,
+}
+
+/// What a balancer is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Now.
+    pub now: Instant,
+    /// The endpoints the request has tried already.
+    pub tried: &'a Tried,
+    /// What a consistent balancer goes by; `None` if the request has nothing of the kind.
+    pub key: Option<u64>,
+    /// Whether health is looked past, because too few endpoints are healthy.
+    pub fail_open: bool,
+}
+
+impl Ask<'_> {
+    /// Whether the request may go to this endpoint. Every balancer asks this and nothing else.
+    pub fn allows(&self, endpoint: &Arc<Endpoint>) -> bool {
+        endpoint.weight > 0
+            && endpoint.refusal(self.now, self.fail_open).is_none()
+            && !self.tried.contains(endpoint)
+    }
+}
