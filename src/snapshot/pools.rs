@@ -221,7 +221,8 @@ fn source(
     if let Some(tls) = &written.tls
         && tls.name.is_none()
         && tls.verify
-        && matches!(address, WrittenAddress::Known(_))
+        // Nor is the name in an SRV record: whoever forges one could forge the other (RFC 9525, section 6.1).
+        && !matches!(address, WrittenAddress::Named { .. })
     {
         reporter.error(
             key,
