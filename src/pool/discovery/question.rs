@@ -110,6 +110,11 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Nothing is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Whether there ever was an answer.
     pub fn has(&self, question: &Question) -> bool {
         match question {

@@ -74,6 +74,16 @@ pub(super) fn chase(response: &DnsResponse, mut name: Name, kind: RecordType, tt
 }
 
 impl Records {
+    /// Records with nothing beside them.
+    #[cfg(test)]
+    pub(super) fn new(found: Vec<RData>, ttl: Duration) -> Self {
+        Self {
+            found,
+            ttl,
+            additional: Vec::new(),
+        }
+    }
+
     /// The addresses of a host that were told beside the records.
     pub(super) fn beside(&self, host: &str) -> Answer<Vec<IpAddr>> {
         let mut ttl = u32::MAX;

@@ -71,7 +71,7 @@ fn read_hosts(path: &Path) -> Hosts {
     hosts
 }
 
-fn read_resolv_conf(path: &Path, settings: &Settings) -> NameServers {
+pub(super) fn read_resolv_conf(path: &Path, settings: &Settings) -> NameServers {
     let parsed = fs::read(path)
         .map_err(|error| error.to_string())
         .and_then(|text| parse_resolv_conf(text).map_err(|error| error.to_string()));
@@ -91,7 +91,7 @@ fn read_resolv_conf(path: &Path, settings: &Settings) -> NameServers {
 }
 
 /// What a file says.
-struct Watched<T> {
+pub(super) struct Watched<T> {
     path: PathBuf,
     read: Mutex<Option<Read<T>>>,
 }
@@ -106,14 +106,15 @@ struct Read<T> {
 type Stamp = (SystemTime, u64, u64);
 
 impl<T: Clone> Watched<T> {
-    fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             read: Mutex::new(None),
         }
     }
 
-    fn value(&self, now: Instant, parse: impl FnOnce(&Path) -> T) -> T {
+    /// It, as it is now; read by `parse` if it was not yet, or has changed.
+    pub(super) fn value(&self, now: Instant, parse: impl FnOnce(&Path) -> T) -> T {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(read) = &mut *read {
             if now.saturating_duration_since(read.looked) < LOOK_EVERY {
