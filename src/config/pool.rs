@@ -49,9 +49,9 @@ pub struct Pool {
     #[serde(default = "at_once")]
     pub slow_start: Timespan,
     /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL
-    /// of their records is over, but not sooner than after 1s. Default: 30s.
+    /// of their records is over, but not sooner than after 1s. From 1s to 1d. Default: 30s.
     #[serde(default = "resolve_every")]
-    pub resolve: Timespan,
+    pub resolve: Spanned<Timespan>,
 }
 
 fn keep() -> Spanned<String> {
@@ -62,8 +62,8 @@ const fn at_once() -> Timespan {
     Timespan::secs(0)
 }
 
-const fn resolve_every() -> Timespan {
-    Timespan::secs(30)
+const fn resolve_every() -> Spanned<Timespan> {
+    Spanned::new(Timespan::secs(30))
 }
 
 /// One address in a pool: `host:port` or `srv:name`, or a mapping with a weight.

@@ -10,7 +10,8 @@ const SPREAD: f64 = 0.1;
 /// How long to wait after an answer that is good for `ttl`: until then and a little longer, but at least a second and at
 /// most `every`. `chance` is from 0 to 1.
 pub(super) fn after_answer(ttl: Duration, every: Duration, chance: f64) -> Duration {
-    let wanted = ttl.max(SOONEST).mul_f64(1.0 + SPREAD * chance);
+    let over = ttl.max(SOONEST).min(every);
+    let wanted = over.saturating_add(over.mul_f64(SPREAD * chance));
     if wanted <= every {
         return wanted;
     }
@@ -51,8 +52,8 @@ mod tests {
 
     #[test]
     fn nobody_waits_longer_than_asked_for() {
-        for chance in [0.0, 0.3, 1.0] {
-            let after = after_answer(seconds(u64::from(u32::MAX)), seconds(30), chance);
+        for (ttl, chance) in [(seconds(31), 0.0), (seconds(29), 1.0), (Duration::MAX, 0.3)] {
+            let after = after_answer(ttl, seconds(30), chance);
             assert!(after >= seconds(27) && after <= seconds(30), "{after:?}");
         }
     }

@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+/// With less patience, where a name server is silent.
+fn soon(yaml: &str) -> String {
+    yaml.replace("timeout: 2s", "timeout: 400ms")
+}
+
 #[tokio::test]
 async fn requests_follow_a_name_to_its_new_address_when_its_time_is_over() {
     let dns = Dns::start().await;
@@ -39,7 +44,7 @@ async fn a_silent_name_server_does_not_hold_up_the_start() {
     let dns = Dns::start().await;
     let (_origins, port) = origins(&["127.0.0.2"]).await;
     dns.says("app.test", Says::Silence);
-    let yaml = site_of(&dns, &format!("\"app.test:{port}\""), "");
+    let yaml = soon(&site_of(&dns, &format!("\"app.test:{port}\""), ""));
     let portcullis = Portcullis::start(&yaml).await;
     assert_eq!(answers(portcullis.listener("http")).await, "503");
     portcullis
@@ -58,27 +63,52 @@ async fn a_silent_name_server_does_not_hold_up_the_start() {
 async fn no_trouble_of_a_name_server_empties_a_pool() {
     let dns = Dns::start().await;
     let (_origins, port) = origins(&["127.0.0.2"]).await;
-    let good = Says::addresses(0, &["127.0.0.2"]);
-    for trouble in [
+    let troubles = [
         Says::Failure,
         Says::NoSuchName,
         Says::Silence,
         Says::addresses(1, &[]),
         Says::addresses(1, &["0.0.0.0"]),
-    ] {
-        dns.says("app.test", good.clone());
-        let yaml = site_of(&dns, &format!("\"app.test:{port}\""), ", resolve: 1s");
-        let portcullis = Portcullis::start(&yaml).await;
-        let address = portcullis.listener("http");
-        assert_eq!(answers(address).await, "127.0.0.2");
-        dns.says("app.test", trouble);
-        portcullis.says("app.test can't be resolved").await;
-        let asked = dns.asked("app.test", RecordType::A);
-        eventually("it is tried again", async || {
-            dns.asked("app.test", RecordType::A) > asked
+    ];
+    let (mut routes, mut pools) = (String::new(), String::new());
+    for number in 0..troubles.len() {
+        dns.says(
+            &format!("n{number}.test"),
+            Says::addresses(0, &["127.0.0.2"]),
+        );
+        routes += &format!(
+            "  - {{name: r{number}, match: {{paths: [{{exact: /{number}}}]}}, pool: p{number}}}\n"
+        );
+        pools += &format!(
+            "  - {{name: p{number}, endpoints: [\"n{number}.test:{port}\"], resolve: 1s}}\n"
+        );
+    }
+    let resolver = soon(&dns.resolver());
+    let listener = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\n";
+    let yaml = format!("{resolver}{listener}routes:\n{routes}pools:\n{pools}");
+    let portcullis = Portcullis::start(&yaml).await;
+    let mut client = http1(portcullis.listener("http")).await;
+    for (number, trouble) in troubles.into_iter().enumerate() {
+        let path = format!("/{number}");
+        eventually("it is resolved", async || {
+            client.get(&path).await.status == 200
         })
         .await;
-        assert_eq!(answers(address).await, "127.0.0.2");
+        dns.says(&format!("n{number}.test"), trouble);
+    }
+    for number in 0..5 {
+        let name = format!("n{number}.test");
+        portcullis.says(&format!("{name} can't be resolved")).await;
+        let asked = dns.asked(&name, RecordType::A);
+        eventually("it is tried again", async || {
+            dns.asked(&name, RecordType::A) > asked
+        })
+        .await;
+        assert_eq!(
+            client.get(&format!("/{number}")).await.status,
+            200,
+            "{name}"
+        );
     }
 }
 
@@ -121,7 +151,8 @@ async fn what_several_pools_want_is_asked_once_and_a_reload_does_not_ask_again()
     let three = format!("{two}, {}", pool("c"));
     portcullis.apply(&yaml(&three, "attempts: 1")).await;
     assert_eq!(answers(portcullis.listener("http")).await, "127.0.0.2");
-    assert_eq!(dns.asked("app.test", RecordType::A), 1);
+    let lookups = "portcullis_resolver_lookups_total";
+    assert_eq!(portcullis.metric(lookups).await, 1.0);
     // Who is asked in another way is asked at once.
     let said = portcullis.apply(&yaml(&three, "attempts: 2")).await;
     assert!(
@@ -188,7 +219,7 @@ async fn a_name_server_that_is_away_is_passed_over() {
         .expect("a socket");
     let silent = silent.local_addr().expect("bound");
     let both = format!("addresses: [\"{silent}\", ");
-    let portcullis = Portcullis::start(&yaml.replace("addresses: [", &both)).await;
+    let portcullis = Portcullis::start(&soon(&yaml).replace("addresses: [", &both)).await;
     assert_eq!(answers(portcullis.listener("http")).await, "127.0.0.2");
 }
 

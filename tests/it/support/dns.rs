@@ -83,7 +83,7 @@ impl Dns {
     /// The section of a configuration that asks it.
     pub fn resolver(&self) -> String {
         let address = self.address;
-        format!("resolver: {{addresses: [\"{address}\"], timeout: 300ms, attempts: 1}}\n")
+        format!("resolver: {{addresses: [\"{address}\"], timeout: 2s, attempts: 1}}\n")
     }
 
     /// Has it say this about a name from now on.

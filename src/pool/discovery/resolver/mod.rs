@@ -26,7 +26,7 @@ pub const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
 /// How many addresses a name may have; more are left out.
 pub const MOST_ADDRESSES: usize = 1_000;
 /// How many hosts of one service are looked up side by side.
-const HOSTS_AT_ONCE: usize = 16;
+const HOSTS_AT_ONCE: usize = 64;
 /// How long what does not come from a name server is good. Whoever asks has a limit of its own.
 const NO_TTL: Duration = Duration::from_secs(u32::MAX as u64);
 
