@@ -75,3 +75,19 @@ impl<'de> Deserialize<'de> for NameServers {
         deserializer.deserialize_any(OneOrMany)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::diff::diff;
+    use crate::config::tests::read;
+
+    #[test]
+    fn one_name_server_is_a_list_of_one() {
+        let one = read("resolver: { addresses: 10.0.0.2 }");
+        let list = read("resolver: { addresses: [10.0.0.2] }");
+        assert!(diff(&one, &list).is_empty());
+        let two = read("resolver: { addresses: [10.0.0.2, '10.0.0.3:5353'] }");
+        let told = diff(&read(""), &two).changes[0].to_string();
+        assert!(told.contains("addresses system -> ["), "{told}");
+    }
+}

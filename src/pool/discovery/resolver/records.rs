@@ -116,3 +116,104 @@ pub(super) fn text(name: &Name) -> String {
 fn seconds(ttl: u32) -> Duration {
     Duration::from_secs(ttl.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::rdata::{CNAME, SRV};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).expect("a name")
+    }
+
+    fn record(owner: &str, ttl: u32, data: RData) -> Record {
+        Record::from_rdata(name(owner), ttl, data)
+    }
+
+    fn alias(owner: &str, ttl: u32, other: &str) -> Record {
+        record(owner, ttl, RData::CNAME(CNAME(name(other))))
+    }
+
+    fn address(owner: &str, ttl: u32, address: &str) -> Record {
+        record(
+            owner,
+            ttl,
+            RData::from(address.parse::<IpAddr>().expect("an address")),
+        )
+    }
+
+    fn response(answers: Vec<Record>, additionals: Vec<Record>) -> DnsResponse {
+        let mut message = Message::response(0, OpCode::Query);
+        message.add_answers(answers);
+        message.add_additionals(additionals);
+        DnsResponse::from_message(message).expect("a response")
+    }
+
+    fn asked(response: &DnsResponse, kind: RecordType) -> Chased {
+        chase(response, name("app.test."), kind, u32::MAX)
+    }
+
+    #[test]
+    fn aliases_are_followed_in_any_order_and_their_time_counts() {
+        let response = response(
+            vec![
+                address("c.test.", 30, "10.0.0.2"),
+                address("other.test.", 1, "10.0.0.9"),
+                alias("b.test.", 7, "C.test."),
+                alias("app.test.", 20, "b.test."),
+            ],
+            Vec::new(),
+        );
+        let Chased::Records(records) = asked(&response, RecordType::A) else {
+            panic!("no records");
+        };
+        assert_eq!(records.found, [RData::from(IpAddr::from([10, 0, 0, 2]))]);
+        assert_eq!(records.ttl, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn an_alias_that_leads_out_of_the_answer_is_to_be_asked_for() {
+        let response = response(vec![alias("app.test.", 20, "b.test.")], Vec::new());
+        let Chased::Alias(other, ttl) = asked(&response, RecordType::A) else {
+            panic!("no alias");
+        };
+        assert_eq!((other, ttl), (name("b.test."), 20));
+    }
+
+    #[test]
+    fn aliases_in_a_circle_end() {
+        let circle = vec![
+            alias("app.test.", 20, "b.test."),
+            alias("b.test.", 20, "app.test."),
+        ];
+        let chased = asked(&response(circle, Vec::new()), RecordType::A);
+        assert!(matches!(chased, Chased::Alias(..)));
+    }
+
+    #[test]
+    fn what_was_told_beside_srv_records_is_used() {
+        let srv = SRV::new(0, 1, 80, name("One.test."));
+        let beside = vec![
+            address("one.test.", 30, "10.0.0.3"),
+            address("one.test.", 9, "10.0.0.2"),
+            address("two.test.", 1, "10.0.0.9"),
+        ];
+        let answers = vec![
+            alias("app.test.", 60, "_http._tcp.test."),
+            record("_http._tcp.test.", 50, RData::SRV(srv)),
+        ];
+        let Chased::Records(records) = asked(&response(answers, beside), RecordType::SRV) else {
+            panic!("no records");
+        };
+        assert_eq!(records.ttl, Duration::from_secs(50));
+        let answer = records.beside("one.test");
+        assert_eq!(
+            answer.found,
+            [IpAddr::from([10, 0, 0, 2]), IpAddr::from([10, 0, 0, 3])]
+        );
+        assert_eq!(answer.ttl, Duration::from_secs(9));
+        assert!(records.beside("three.test").found.is_empty());
+    }
+}
