@@ -78,6 +78,7 @@ impl<'de> Deserialize<'de> for NameServers {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::Config;
     use crate::config::diff::diff;
     use crate::config::tests::read;
 
@@ -87,7 +88,7 @@ mod tests {
         let list = read("resolver: { addresses: [10.0.0.2] }");
         assert!(diff(&one, &list).is_empty());
         let two = read("resolver: { addresses: [10.0.0.2, '10.0.0.3:5353'] }");
-        let told = diff(&read(""), &two).changes[0].to_string();
+        let told = diff(&Config::default(), &two).changes[0].to_string();
         assert!(told.contains("addresses system -> ["), "{told}");
     }
 }
