@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::resolver::{Answer, MOST_ADDRESSES, Resolver, Trouble};
 use super::schedule::{after_answer, after_failure};
-use super::{Found, Lookup, Question};
+use super::{Found, Lookup, Question, Resolved};
 use crate::state::State;
 
 /// How many names are looked up side by side.
@@ -47,9 +47,10 @@ pub async fn resolve_unknown(
     let all = stream::iter(unknown).for_each_concurrent(AT_ONCE, look_up);
     // What has no answer by then is tried on by `keep_resolved`, which also says what is wrong with it.
     let _ = tokio::time::timeout(limit, all).await;
-    for lookup in lookups {
-        lookup.refresh(state);
-    }
+    let known = state.names.known();
+    lookups
+        .iter()
+        .for_each(|lookup| lookup.refresh(&known, state));
 }
 
 /// Looks the names of pools up, again and again, and replaces the members of a pool when an answer changes them.
@@ -76,11 +77,9 @@ async fn sleep_until(instant: Option<Instant>) {
 
 impl Lookup {
     /// Puts the endpoints into the pool that there should be by now.
-    fn refresh(&self, state: &State) {
-        let known = state.names.known();
-        if self.source.differs(&known, &self.pool.members()) {
-            self.pool
-                .replace_members(self.source.members(&known, state));
+    fn refresh(&self, known: &Resolved, state: &State) {
+        if self.source.differs(known, &self.pool.members()) {
+            self.pool.replace_members(self.source.members(known, state));
         }
     }
 }
@@ -132,9 +131,10 @@ struct Keeper {
 impl Keeper {
     fn new(lookups: Vec<Lookup>, resolver: Arc<Resolver>, state: Arc<State>, now: Instant) -> Self {
         // The generation before may have learned something since these pools were made.
-        for lookup in &lookups {
-            lookup.refresh(&state);
-        }
+        let known = state.names.known();
+        lookups
+            .iter()
+            .for_each(|lookup| lookup.refresh(&known, &state));
         let asked = Asked::by(&lookups);
         let first = |(question, asked): (&Question, &Asked)| {
             let due = state.names.due(question).unwrap_or(now);
@@ -228,7 +228,8 @@ impl Keeper {
         let line = format!("{}: {question} is {}", wanted_by(), answer.found);
         if self.state.names.learn(question, answer.found, due) {
             log::info!("{line}");
-            pools.for_each(|lookup| lookup.refresh(&self.state));
+            let known = self.state.names.known();
+            pools.for_each(|lookup| lookup.refresh(&known, &self.state));
         }
         Some(due)
     }
