@@ -128,7 +128,9 @@ fn place(written: &str) -> Result<Address, String> {
     let written = written.strip_prefix("http://").unwrap_or(written);
     match address::parse(written.trim_end_matches('/')) {
         Ok(WrittenAddress::Known(address)) => Ok(address),
-        Ok(WrittenAddress::Named { .. }) => Err("write `IP:port` or `unix:/path`".to_owned()),
+        Ok(WrittenAddress::Named { .. } | WrittenAddress::Service { .. }) => {
+            Err("write `IP:port` or `unix:/path`".to_owned())
+        }
         Err(error) => Err(error.to_string()),
     }
 }

@@ -95,6 +95,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
         access_log,
         log,
         forwarding,
+        resolver,
         listeners,
         routes,
         pools,
@@ -105,6 +106,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
     found.settings("access_log", &old.access_log, access_log);
     found.settings("log", &old.log, log);
     found.settings("forwarding", &old.forwarding, forwarding);
+    found.settings("resolver", &old.resolver, resolver);
     found.items(Section::Listener, &old.listeners, listeners, |one| {
         &one.name
     });

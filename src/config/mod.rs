@@ -14,6 +14,7 @@ pub mod listener;
 pub mod load;
 pub mod pool;
 pub mod print;
+pub mod resolver;
 pub mod route;
 pub mod runtime;
 pub mod schema;
@@ -35,6 +36,7 @@ pub use document::Spanned;
 pub use forwarding::Forwarding;
 pub use listener::Listener;
 pub use pool::Pool;
+pub use resolver::Resolver;
 pub use route::Route;
 pub use runtime::Runtime;
 pub use units::{ByteSize, Timespan};
@@ -57,6 +59,8 @@ pub struct Config {
     pub log: ProcessLog,
     /// Whom to believe about the client, and what is told to the endpoints.
     pub forwarding: Forwarding,
+    /// Who is asked for the addresses of host names.
+    pub resolver: Resolver,
     /// Addresses that accept connections.
     pub listeners: Vec<Listener>,
     /// Which requests get which policies and which pool.
@@ -101,6 +105,7 @@ impl Config {
             access_log: section(root, "access_log"),
             log: section(root, "log"),
             forwarding: section(root, "forwarding"),
+            resolver: section(root, "resolver"),
             listeners: entries(root, "listeners"),
             routes: entries(root, "routes"),
             pools: entries(root, "pools"),

@@ -48,9 +48,10 @@ pub struct Pool {
     /// Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Timespan,
-    /// How often host names among the endpoints are looked up again. Default: 30s.
+    /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL
+    /// of their records is over, but not sooner than after 1s. From 1s to 1d. Default: 30s.
     #[serde(default = "resolve_every")]
-    pub resolve: Timespan,
+    pub resolve: Spanned<Timespan>,
 }
 
 fn keep() -> Spanned<String> {
@@ -61,15 +62,15 @@ const fn at_once() -> Timespan {
     Timespan::secs(0)
 }
 
-const fn resolve_every() -> Timespan {
-    Timespan::secs(30)
+const fn resolve_every() -> Spanned<Timespan> {
+    Spanned::new(Timespan::secs(30))
 }
 
-/// One address in a pool: `host:port`, or a mapping with a weight.
+/// One address in a pool: `host:port` or `srv:name`, or a mapping with a weight.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Endpoint {
-    /// `IP:port`, `[IPv6]:port`, `name:port` or `unix:/path`.
+    /// `IP:port`, `[IPv6]:port`, `name:port`, `srv:name` (SRV records) or `unix:/path`.
     Address(String),
     /// The same, with more to say.
     Full(EndpointSettings),
@@ -79,12 +80,14 @@ pub enum Endpoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSettings {
-    /// `IP:port`, `[IPv6]:port`, `name:port` or `unix:/path`.
+    /// `IP:port`, `[IPv6]:port`, `name:port`, `srv:name` (SRV records) or `unix:/path`.
     pub address: String,
-    /// Its share of the requests, against the other weights: 0 (none) to 1000. Default: 1.
+    /// Its share of the requests, against the other weights: 0 (none) to 1000. The weights of SRV records are times this.
+    /// Default: 1.
     #[serde(default = "one")]
     pub weight: u16,
-    /// Endpoints of a higher number are used when none of a lower one is available: 0 to 255. Default: 0.
+    /// Endpoints of a higher number are used when none of a lower one is available: 0 to 255. The lowest priority of SRV
+    /// records becomes this one, the higher ones the numbers after it. Default: 0.
     #[serde(default)]
     pub priority: u8,
     /// Whether it is used only when no other endpoint is available; the same as priority 255. Default: false.

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::pool::Endpoint;
+use super::resolver::{NameServers, SYSTEM};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
 use super::{
-    AccessLog, Admin, Config, Forwarding, Listener, Pool, ProcessLog, Route, Runtime, Spanned,
+    AccessLog, Admin, Config, Forwarding, Listener, Pool, ProcessLog, Resolver, Route, Runtime,
+    Spanned,
 };
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
@@ -24,6 +26,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
         access_log,
         log,
         forwarding,
+        resolver,
         listeners,
         routes,
         pools,
@@ -33,6 +36,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
     prepare(access_log);
     prepare(log);
     prepare(forwarding);
+    prepare(resolver);
     listeners.iter_mut().for_each(prepare);
     routes.iter_mut().for_each(prepare);
     pools.iter_mut().for_each(prepare);
@@ -84,6 +88,17 @@ impl Printed for Route {
                     MASK.clone_into(value);
                 }
             }
+        }
+    }
+}
+
+impl Printed for Resolver {
+    fn fill_in(&mut self) {
+        if let NameServers::One(one) = &mut self.addresses.value
+            && one != SYSTEM
+        {
+            let one = Spanned::new(std::mem::take(one));
+            self.addresses.value = NameServers::Many(vec![one]);
         }
     }
 }

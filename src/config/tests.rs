@@ -26,7 +26,14 @@ fn the_reference_gives_every_section_its_defaults() {
     );
     let json = |config: &Config| serde_json::to_value(config).expect("plain values");
     let (reference, minimal) = (json(&reference), json(&minimal));
-    for section in ["runtime", "admin", "access_log", "log", "forwarding"] {
+    for section in [
+        "runtime",
+        "admin",
+        "access_log",
+        "log",
+        "forwarding",
+        "resolver",
+    ] {
         assert_eq!(reference[section], minimal[section], "{section}");
     }
     for list in ["listeners", "routes", "pools"] {

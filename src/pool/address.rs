@@ -42,7 +42,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// An address as an operator writes it.
+/// An address as an operator writes it; the names in it are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WrittenAddress {
     /// `IP:port`, `[IPv6]:port` or `unix:/path`.
@@ -53,6 +53,11 @@ pub enum WrittenAddress {
         host: String,
         /// The port.
         port: u16,
+    },
+    /// `srv:name`: SRV records (RFC 2782), which name hosts, ports, priorities and weights.
+    Service {
+        /// Their name, in lower case.
+        name: String,
     },
 }
 
@@ -79,6 +84,12 @@ pub enum AddressError {
     /// The host name has characters no host name has.
     #[error("`{0}` is not a host name or an IP address")]
     BadHost(String),
+    /// A service with a port.
+    #[error("`srv:{0}` takes no port: it stands in the SRV records")]
+    PortOfService(String),
+    /// A service without a name that could be looked up.
+    #[error("`{0}` is not the name of SRV records; write it as `srv:_http._tcp.example.com`")]
+    BadService(String),
     /// A URL instead of an address.
     #[error("write only the address, without `{0}://`; TLS is set by the pool's `tls`")]
     Url(String),
@@ -90,7 +101,7 @@ pub enum AddressError {
 /// The kernel's limit for a Unix socket's path, without the closing NUL (`sun_path`).
 const UNIX_PATH_BYTES: usize = 107;
 
-/// Reads `IP:port`, `[IPv6]:port`, `name:port`, `:port` (every IPv6 and IPv4 address) or `unix:/path`.
+/// Reads `IP:port`, `[IPv6]:port`, `name:port`, `srv:name`, `:port` (every IPv6 and IPv4 address) or `unix:/path`.
 ///
 /// # Errors
 ///
@@ -103,6 +114,17 @@ pub fn parse(written: &str) -> Result<WrittenAddress, AddressError> {
         return Ok(WrittenAddress::Known(Address::Unix(Arc::new(
             PathBuf::from(path),
         ))));
+    }
+    if let Some(name) = written.strip_prefix("srv:") {
+        return match name.split_once(':') {
+            None if is_host_name(name) => Ok(WrittenAddress::Service {
+                name: name.to_ascii_lowercase(),
+            }),
+            Some((name, _)) if is_host_name(name) => {
+                Err(AddressError::PortOfService(name.to_owned()))
+            }
+            _ => Err(AddressError::BadService(name.to_owned())),
+        };
     }
     if let Some((scheme, _)) = written.split_once("://") {
         return Err(AddressError::Url(scheme.to_owned()));
@@ -193,6 +215,12 @@ mod tests {
                 port: 8080
             })
         );
+        for name in ["_http._tcp.example.com", "Web.service.consul"] {
+            let service = WrittenAddress::Service {
+                name: name.to_ascii_lowercase(),
+            };
+            assert_eq!(parse(&format!("srv:{name}")), Ok(service));
+        }
     }
 
     #[test]
@@ -208,6 +236,10 @@ mod tests {
             ("a:+1", "not a port"),
             ("http://a:80", "without `http://`"),
             ("unix:run/x", "absolute path"),
+            ("srv:_http._tcp.example.com:80", "takes no port"),
+            ("srv:", "not the name of SRV records"),
+            ("srv:10.0.0.1", "not the name of SRV records"),
+            ("srv:a b", "not the name of SRV records"),
         ] {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");

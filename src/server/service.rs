@@ -129,7 +129,8 @@ impl Edge {
     async fn open(&mut self, opening: Opening) -> io::Result<()> {
         let process = Arc::clone(&self.process);
         let snapshot = process.snapshot.load_full();
-        resolve_unknown(&snapshot.lookups, &process.state, RESOLVE_LIMIT).await;
+        let (lookups, resolver) = (&snapshot.lookups, &snapshot.resolver);
+        resolve_unknown(lookups, resolver, &process.state, RESOLVE_LIMIT).await;
         let doors = opening.ajar.doors();
         for door in doors {
             let name = &door.listener().name;

@@ -9,7 +9,8 @@ use rustc_hash::FxHashMap;
 
 use super::files::Sources;
 use super::{
-    Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, pools, routes,
+    Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, pools, resolver,
+    routes,
 };
 use crate::config::{AccessLogFormat, Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
@@ -43,6 +44,7 @@ pub fn compile(
     let listeners = listeners::compile(config, &sources, &routes, now, &mut diagnostics);
     overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);
+    let resolver = resolver::compile(&config.resolver, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     check_access_log(config, &mut diagnostics);
     check_directory(config, &mut diagnostics);
@@ -80,6 +82,7 @@ pub fn compile(
         by_key,
         pools: pools.into_values().collect(),
         lookups: lookups.into(),
+        resolver: Arc::new(resolver),
         forwarding,
         carrier: config.runtime.carrier,
         life: Life {
@@ -216,7 +219,7 @@ fn admin(config: &Config, diagnostics: &mut Diagnostics) -> Option<Address> {
             }
             Some(address)
         }
-        Ok(WrittenAddress::Named { .. }) => {
+        Ok(WrittenAddress::Named { .. } | WrittenAddress::Service { .. }) => {
             diagnostics.push(
                 Diagnostic::error(
                     "admin.address",

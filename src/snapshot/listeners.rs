@@ -203,7 +203,7 @@ impl One<'_> {
         let hint = "write `IP:port`, `[IPv6]:port`, `:port` or `unix:/path`";
         match address::parse(&written.value) {
             Ok(WrittenAddress::Known(address)) => Some(address),
-            Ok(WrittenAddress::Named { host, .. }) => {
+            Ok(WrittenAddress::Named { host, .. } | WrittenAddress::Service { name: host }) => {
                 let message = format!("`{host}` is a name; a listener needs an IP address");
                 self.error("address", written.position.clone(), message, Some(hint));
                 None

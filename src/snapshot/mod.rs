@@ -11,6 +11,7 @@ mod names;
 mod overlaps;
 mod pool_tls;
 mod pools;
+mod resolver;
 mod routes;
 
 use std::fmt;
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub pools: Box<[Arc<Pool>]>,
     /// Host names that endpoints are looked up by.
     pub lookups: Box<[crate::pool::discovery::Lookup]>,
+    /// Who is asked for them.
+    pub resolver: Arc<crate::pool::discovery::Resolver>,
     /// Whom to believe about the client, and what the endpoints are told.
     pub forwarding: Forwarding,
     /// Which carrier moves the bytes.

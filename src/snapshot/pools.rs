@@ -60,6 +60,7 @@ fn one(
         idle: Some(written.keepalive.idle.as_duration()).filter(|idle| !idle.is_zero()),
         connections: usize::from(written.keepalive.connections),
     };
+    let every = every(&written.resolve, &mut reporter);
     let endpoints = endpoints(written, &mut reporter);
     let host = host_rule(&written.host, &mut reporter);
     let memory = state
@@ -95,7 +96,7 @@ fn one(
     let lookup = source.has_names().then(|| Lookup {
         pool: Arc::clone(&pool),
         source,
-        every: written.resolve.as_duration().max(Duration::from_secs(1)),
+        every,
     });
     (pool, lookup)
 }
@@ -221,7 +222,8 @@ fn source(
     if let Some(tls) = &written.tls
         && tls.name.is_none()
         && tls.verify
-        && matches!(address, WrittenAddress::Known(_))
+        // Nor is the name in an SRV record: whoever forges one could forge the other (RFC 9525, section 6.1).
+        && !matches!(address, WrittenAddress::Named { .. })
     {
         reporter.error(
             key,
@@ -276,6 +278,21 @@ fn timeouts(written: &Written, reporter: &mut Reporter<'_>) -> Timeouts {
         write: times.write.as_duration(),
         total: unlimited_if_zero(&times.total),
     }
+}
+
+/// The longest time between two look-ups.
+fn every(resolve: &Spanned<Timespan>, reporter: &mut Reporter<'_>) -> Duration {
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
+    let every = resolve.as_duration();
+    if !(second..=day).contains(&every) {
+        reporter.error(
+            "resolve",
+            resolve,
+            format!("`{}` is not a time from 1s to 1d", resolve.value),
+            Some("this is the longest time, as `30s`; a shorter TTL goes before it"),
+        );
+    }
+    every.clamp(second, day)
 }
 
 /// 0 stands for no limit.

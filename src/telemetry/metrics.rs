@@ -54,6 +54,8 @@ pub struct Metrics {
     pub panics: IntCounter,
     /// The counters of the access log.
     pub access_log: AccessLogMetrics,
+    /// Look-ups that found nothing, and those that found something.
+    lookups: [IntCounter; 2],
 }
 
 /// Counts what happens to the lines of the access log.
@@ -97,6 +99,7 @@ impl Metrics {
             predecessor_connections: new.predecessor_connections()?,
             panics: new.panics()?,
             access_log: new.access_log()?,
+            lookups: new.lookups()?,
             registry: new.into_registry(),
         })
     }
@@ -119,6 +122,11 @@ impl Metrics {
     /// The metrics of one endpoint of a pool.
     pub fn endpoint(&self, pool: &str, endpoint: &str) -> EndpointMetrics {
         self.endpoints.hold(&[pool, endpoint])
+    }
+
+    /// Counts a look-up of a name.
+    pub fn looked_up(&self, is_ok: bool) {
+        self.lookups[usize::from(is_ok)].inc();
     }
 
     /// Counts a request that failed.

@@ -3,6 +3,7 @@
 //! One binary for all integration tests: it links once, and every file here is one question.
 
 mod config;
+mod discovery;
 mod failures;
 mod forwarding;
 mod limits;

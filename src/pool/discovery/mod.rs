@@ -1,10 +1,12 @@
-//! Which addresses does a pool have now? Written ones at once; host names as the system's resolver answers, looked up
-//! by a background task and never by a request.
+//! Which addresses does a pool have now? Written ones at once; those of names as name servers answer, looked up by a
+//! background task and never by a request.
 
-mod resolve;
+mod keep;
+mod places;
+mod question;
+pub mod resolver;
+mod schedule;
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,16 +23,18 @@ use super::{
 use crate::config::pool as config;
 use crate::state::State;
 use crate::upstream::{Peer, PeerTls, PoolTls};
-pub use resolve::{keep_resolved, resolve_unknown};
+pub use keep::{keep_resolved, resolve_unknown};
+pub use question::{Found, Instance, Question, Resolved};
+pub use resolver::Resolver;
 
-/// A pool that has host names among its endpoints.
+/// A pool that has names among its endpoints.
 #[derive(Clone)]
 pub struct Lookup {
     /// The pool.
     pub pool: Arc<Pool>,
     /// What its members are made of.
     pub source: Source,
-    /// How often the names are looked up again.
+    /// The longest time between two look-ups of a name.
     pub every: Duration,
 }
 
@@ -92,60 +96,18 @@ pub struct Spot {
     pub max_requests: Option<u32>,
 }
 
-/// What is known about host names: the addresses of each.
-pub type Resolved = BTreeMap<String, Vec<IpAddr>>;
-
 impl Source {
-    /// Whether there are host names to look up.
+    /// Whether there is anything to look up.
     pub fn has_names(&self) -> bool {
-        self.names().next().is_some()
-    }
-
-    /// The host names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.endpoints
-            .iter()
-            .filter_map(|spot| match &spot.address {
-                WrittenAddress::Named { host, .. } => Some(host.as_str()),
-                WrittenAddress::Known(_) => None,
-            })
-    }
-
-    /// Whether what is known about the names makes other endpoints than these.
-    pub fn differs(&self, resolved: &Resolved, members: &Members) -> bool {
-        let now = members
-            .endpoints
-            .iter()
-            .map(|endpoint| endpoint.address().clone());
-        let mut wanted = Vec::new();
-        for spot in &self.endpoints {
-            match &spot.address {
-                WrittenAddress::Known(address) => wanted.push(address.clone()),
-                WrittenAddress::Named { host, port } => {
-                    let found = resolved.get(host).into_iter().flatten();
-                    wanted.extend(found.map(|ip| Address::Inet((*ip, *port).into())));
-                }
-            }
-        }
-        !now.eq(wanted)
+        self.questions().next().is_some()
     }
 
     /// The members, with every address of a name as an endpoint of its own. Names that are not resolved give none.
     pub fn members(&self, resolved: &Resolved, state: &State) -> Members {
-        let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(self.endpoints.len());
-        for spot in &self.endpoints {
-            match &spot.address {
-                WrittenAddress::Known(address) => {
-                    endpoints.extend(self.endpoint(address.clone(), None, spot, state))
-                }
-                WrittenAddress::Named { host, port } => {
-                    for ip in resolved.get(host).into_iter().flatten() {
-                        let address = Address::Inet((*ip, *port).into());
-                        endpoints.extend(self.endpoint(address, Some(host), spot, state));
-                    }
-                }
-            }
-        }
+        let places = self.places(resolved).into_iter();
+        let endpoints: Vec<Arc<Endpoint>> = places
+            .filter_map(|place| self.endpoint(place.address, place.host, &place.spot, state))
+            .collect();
         Members::new(endpoints.into_boxed_slice(), |endpoints| {
             balancer::build(&self.balancer, endpoints)
         })

@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::admin::{AdminDoor, OpenAdmin, ReloadReport, ReloadResult};
 use crate::config::diff;
 use crate::config::{Config, Diagnostic, Diagnostics};
-use crate::pool::discovery::{Lookup, keep_resolved, resolve_unknown};
+use crate::pool::discovery::{keep_resolved, resolve_unknown};
 use crate::server::door::Door;
 use crate::server::door::doors::{Ajar, Inherited, NotBound};
 use crate::server::door::listen::BindError;
@@ -208,7 +208,8 @@ impl Reloader {
         old: &Snapshot,
         hash: u64,
     ) -> Result<Ready, ReloadReport> {
-        resolve_unknown(&snapshot.lookups, &self.process.state, RESOLVE_LIMIT).await;
+        let (lookups, state) = (&snapshot.lookups, &self.process.state);
+        resolve_unknown(lookups, &snapshot.resolver, state, RESOLVE_LIMIT).await;
         let metrics = &self.process.state.metrics;
         let mut problems = Diagnostics::default();
         snapshot.access_log = if config.access_log == self.process.config.load().access_log {
@@ -307,8 +308,8 @@ impl Reloader {
         self.lookups = Lookups::start(&snapshot, &process.state);
         process.state.forget_unused();
         let lookups = snapshot.lookups.iter();
-        let names = lookups.flat_map(|lookup| lookup.source.names());
-        process.state.names.keep_only(&names.collect());
+        let questions = lookups.flat_map(|lookup| lookup.source.questions());
+        process.state.names.keep_only(&questions.collect());
         process.forget_endpoints();
         process.config.store(Arc::new(config));
         let metrics = &process.state.metrics;
@@ -416,24 +417,26 @@ struct Ready {
     admin: OpenAdmin,
 }
 
-/// The tasks that look host names up; they end when this is dropped.
+/// The task that looks names up; it ends when this is dropped.
 #[derive(Default)]
-pub struct Lookups(Vec<AbortHandle>);
+pub struct Lookups(Option<AbortHandle>);
 
 impl Lookups {
     /// Looks up the names of a generation, from now on. To be called in a runtime.
     pub fn start(snapshot: &Snapshot, state: &Arc<crate::state::State>) -> Self {
-        let start = |lookup: &Lookup| {
-            tokio::spawn(keep_resolved(lookup.clone(), Arc::clone(state))).abort_handle()
-        };
-        Self(snapshot.lookups.iter().map(start).collect())
+        if snapshot.lookups.is_empty() {
+            return Self(None);
+        }
+        let (lookups, resolver) = (snapshot.lookups.to_vec(), Arc::clone(&snapshot.resolver));
+        let keeping = keep_resolved(lookups, resolver, Arc::clone(state));
+        Self(Some(tokio::spawn(keeping).abort_handle()))
     }
 }
 
 impl Drop for Lookups {
     fn drop(&mut self) {
-        for lookup in &self.0 {
-            lookup.abort();
+        if let Some(keeping) = &self.0 {
+            keeping.abort();
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use super::link::{Link, MOST_DESCRIPTORS, Peer};
 use super::message::{FromNew, FromOld, Memory, SocketOf};
 use crate::admin::AdminDoor;
+use crate::pool::discovery::Resolved;
 use crate::server::directory::own_user;
 use crate::server::door::socket_file::{self, SocketFile};
 use crate::server::process::{Process, Successor};
@@ -290,10 +291,12 @@ fn out_of_turn(message: FromNew) -> io::Error {
 fn memory(process: &Process) -> Memory {
     let state = &process.state;
     let tickets = state.tls_sessions.held().into_iter();
+    let Resolved { hosts, services } = state.names.known();
     Memory {
         generation: process.snapshot.load().generation,
         drained: process.readiness.is_drained(),
-        names: state.names.known(),
+        names: hosts,
+        services,
         tickets: tickets
             .filter_map(|(listener, sessions)| Some((listener.to_string(), sessions.export()?)))
             .collect(),

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pool::discovery::Instance;
 use crate::tls::TicketKeys;
 
 /// What the successor says.
@@ -74,6 +75,8 @@ pub struct Memory {
     pub drained: bool,
     /// What host names resolved to.
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// What services (SRV records) resolved to.
+    pub services: BTreeMap<String, Vec<Instance>>,
     /// The keys of TLS tickets, by listener.
     pub tickets: BTreeMap<String, TicketKeys>,
 }

@@ -18,6 +18,7 @@ use super::link::Link;
 use super::message::{FromNew, FromOld, Memory, SocketOf};
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
+use crate::pool::discovery::Resolved;
 use crate::server::door::doors::Inherited;
 use crate::server::door::listen::ListeningSocket;
 use crate::state::State;
@@ -80,9 +81,10 @@ impl Predecessor {
 
     /// Puts its memory into that of this process, for the first generation to find.
     pub fn remember(&mut self, state: &State) {
-        for (name, addresses) in std::mem::take(&mut self.memory.names) {
-            state.names.learn(&name, &addresses);
-        }
+        state.names.remember(Resolved {
+            hosts: std::mem::take(&mut self.memory.names),
+            services: std::mem::take(&mut self.memory.services),
+        });
         for (listener, keys) in std::mem::take(&mut self.memory.tickets) {
             let sessions = state
                 .tls_sessions

@@ -211,6 +211,15 @@ impl Catalogue {
         })
     }
 
+    pub(super) fn lookups(&self) -> Result<[IntCounter; 2], Error> {
+        let lookups = self.counters(
+            "portcullis_resolver_lookups_total",
+            "Look-ups of host names and SRV records among the endpoints, by result; one may take several questions.",
+            &["result"],
+        )?;
+        Ok(["failed", "ok"].map(|result| lookups.with_label_values(&[result])))
+    }
+
     pub(super) fn build_info(&self) -> Result<(), Error> {
         let info = self.gauges(
             "portcullis_build_info",

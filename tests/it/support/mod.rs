@@ -10,11 +10,13 @@
 //! - [`WebSocket`]: a WebSocket client.
 //! - [`Ledger`]: clients of all kinds that write down what became of each request, while something happens.
 //! - [`Authority`]: certificates for made-up names.
+//! - [`Dns`]: a name server that says what the test wants.
 //! - [`eventually`]: waiting for a fact. [`both_carriers`]: the same test through both carriers.
 
 mod callers;
 mod certificates;
 mod client;
+mod dns;
 mod frames;
 mod ledger;
 mod portcullis;
@@ -28,6 +30,7 @@ mod websocket;
 pub use callers::Callers;
 pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
+pub use dns::{Dns, Says};
 pub use frames::{Ended, Frame, Frames};
 pub use ledger::{Kind, Ledger, Report, What};
 pub use portcullis::{Former, Portcullis, Said};

@@ -1,0 +1,219 @@
+//! What is in a name server's answer?
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hickory_resolver::proto::op::{DnsResponse, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+
+use super::{Answer, bounded};
+
+/// Records of one type.
+pub(super) struct Records {
+    /// What they say.
+    pub(super) found: Vec<RData>,
+    /// How long all of them, and the aliases on the way, are good.
+    pub(super) ttl: Duration,
+    /// What was told beside them.
+    additional: Vec<Record>,
+}
+
+/// What an answer says about a name.
+pub(super) enum Chased {
+    /// There are records of the wanted type.
+    Records(Records),
+    /// There are none.
+    Nothing,
+    /// It is another name, about which the answer says no more; the name and the TTL so far.
+    Alias(Name, u32),
+}
+
+/// Looks for records of a type, along the aliases in the answer. `ttl` is that of the aliases which led to `name`.
+pub(super) fn chase(response: &DnsResponse, mut name: Name, kind: RecordType, ttl: u32) -> Chased {
+    let mut ttl = ttl;
+    // Each step uses a record up, so that aliases in a circle end.
+    let mut aliases: Vec<&Record> = response.answers.iter().collect();
+    let mut moved = false;
+    loop {
+        let mut found = Vec::new();
+        for record in &response.answers {
+            if record.name == name && record.record_type() == kind {
+                found.push(record.data.clone());
+                ttl = ttl.min(record.ttl);
+            }
+        }
+        if !found.is_empty() {
+            return Chased::Records(Records {
+                found,
+                ttl: seconds(ttl),
+                additional: response.additionals.clone(),
+            });
+        }
+        let alias = aliases
+            .iter()
+            .position(|record| record.name == name && matches!(record.data, RData::CNAME(_)));
+        let Some(place) = alias else { break };
+        let record = aliases.swap_remove(place);
+        if let RData::CNAME(other) = &record.data {
+            ttl = ttl.min(record.ttl);
+            name = other.0.clone();
+            moved = true;
+        }
+    }
+    // Who says so with an SOA record (RFC 2308) has looked to the end of the chain.
+    let is_final = response.response_code == ResponseCode::NXDomain
+        || response
+            .authorities
+            .iter()
+            .any(|record| record.record_type() == RecordType::SOA);
+    if moved && !is_final {
+        Chased::Alias(name, ttl)
+    } else {
+        Chased::Nothing
+    }
+}
+
+impl Records {
+    /// Records with nothing beside them.
+    #[cfg(test)]
+    pub(super) fn new(found: Vec<RData>, ttl: Duration) -> Self {
+        Self {
+            found,
+            ttl,
+            additional: Vec::new(),
+        }
+    }
+
+    /// The addresses of a host that were told beside the records.
+    pub(super) fn beside(&self, host: &str) -> Answer<Vec<IpAddr>> {
+        let mut ttl = u32::MAX;
+        let mut addresses = Vec::new();
+        for record in &self.additional {
+            if let Some(address) = usable_address(&record.data)
+                && text(&record.name) == host
+            {
+                ttl = ttl.min(record.ttl);
+                addresses.push(address);
+            }
+        }
+        bounded(addresses, seconds(ttl), None)
+    }
+}
+
+/// The address in an A or AAAA record, unless nothing can be there: a name server that blocks a name answers `0.0.0.0`,
+/// where this machine would be found.
+pub(super) fn usable_address(data: &RData) -> Option<IpAddr> {
+    let address = data.ip_addr()?.to_canonical();
+    (!address.is_unspecified() && !address.is_multicast()).then_some(address)
+}
+
+/// A name in lower case and without the dot at its end.
+pub(super) fn text(name: &Name) -> String {
+    let text = name.to_ascii().to_ascii_lowercase();
+    text.strip_suffix('.').unwrap_or(&text).to_owned()
+}
+
+fn seconds(ttl: u32) -> Duration {
+    Duration::from_secs(ttl.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::rdata::{CNAME, SRV};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).expect("a name")
+    }
+
+    fn record(owner: &str, ttl: u32, data: RData) -> Record {
+        Record::from_rdata(name(owner), ttl, data)
+    }
+
+    fn alias(owner: &str, ttl: u32, other: &str) -> Record {
+        record(owner, ttl, RData::CNAME(CNAME(name(other))))
+    }
+
+    fn address(owner: &str, ttl: u32, address: &str) -> Record {
+        record(
+            owner,
+            ttl,
+            RData::from(address.parse::<IpAddr>().expect("an address")),
+        )
+    }
+
+    fn response(answers: Vec<Record>, additionals: Vec<Record>) -> DnsResponse {
+        let mut message = Message::response(0, OpCode::Query);
+        message.add_answers(answers);
+        message.add_additionals(additionals);
+        DnsResponse::from_message(message).expect("a response")
+    }
+
+    fn asked(response: &DnsResponse, kind: RecordType) -> Chased {
+        chase(response, name("app.test."), kind, u32::MAX)
+    }
+
+    #[test]
+    fn aliases_are_followed_in_any_order_and_their_time_counts() {
+        let response = response(
+            vec![
+                address("c.test.", 30, "10.0.0.2"),
+                address("other.test.", 1, "10.0.0.9"),
+                alias("b.test.", 7, "C.test."),
+                alias("app.test.", 20, "b.test."),
+            ],
+            Vec::new(),
+        );
+        let Chased::Records(records) = asked(&response, RecordType::A) else {
+            panic!("no records");
+        };
+        assert_eq!(records.found, [RData::from(IpAddr::from([10, 0, 0, 2]))]);
+        assert_eq!(records.ttl, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn an_alias_that_leads_out_of_the_answer_is_to_be_asked_for() {
+        let response = response(vec![alias("app.test.", 20, "b.test.")], Vec::new());
+        let Chased::Alias(other, ttl) = asked(&response, RecordType::A) else {
+            panic!("no alias");
+        };
+        assert_eq!((other, ttl), (name("b.test."), 20));
+    }
+
+    #[test]
+    fn aliases_in_a_circle_end() {
+        let circle = vec![
+            alias("app.test.", 20, "b.test."),
+            alias("b.test.", 20, "app.test."),
+        ];
+        let chased = asked(&response(circle, Vec::new()), RecordType::A);
+        assert!(matches!(chased, Chased::Alias(..)));
+    }
+
+    #[test]
+    fn what_was_told_beside_srv_records_is_used() {
+        let srv = SRV::new(0, 1, 80, name("One.test."));
+        let beside = vec![
+            address("one.test.", 30, "10.0.0.3"),
+            address("one.test.", 9, "10.0.0.2"),
+            address("two.test.", 1, "10.0.0.9"),
+        ];
+        let answers = vec![
+            alias("app.test.", 60, "_http._tcp.test."),
+            record("_http._tcp.test.", 50, RData::SRV(srv)),
+        ];
+        let Chased::Records(records) = asked(&response(answers, beside), RecordType::SRV) else {
+            panic!("no records");
+        };
+        assert_eq!(records.ttl, Duration::from_secs(50));
+        let answer = records.beside("one.test");
+        assert_eq!(
+            answer.found,
+            [IpAddr::from([10, 0, 0, 2]), IpAddr::from([10, 0, 0, 3])]
+        );
+        assert_eq!(answer.ttl, Duration::from_secs(9));
+        assert!(records.beside("three.test").found.is_empty());
+    }
+}
