@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,6 +11,7 @@ use crate::config::{Spanned, Timespan};
 
 /// How an endpoint is chosen: the name of an algorithm, or a mapping with `kind` and its settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, transform = or_its_name)]
 pub struct Balancer {
     /// The algorithm. Default: round_robin.
     pub kind: BalancerKind,
@@ -64,6 +65,12 @@ impl Balancer {
             BalancerKind::RoundRobin | BalancerKind::Random => {}
         }
     }
+}
+
+/// Tells an editor of the short form as well.
+fn or_its_name(schema: &mut Schema) {
+    let settings = std::mem::take(schema);
+    *schema = json_schema!({ "anyOf": [{ "$ref": "#/$defs/BalancerKind" }, settings] });
 }
 
 /// The mapping.
