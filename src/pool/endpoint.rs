@@ -140,7 +140,7 @@ pub struct EndpointState {
     /// When its failing was last told, in seconds of the wall clock.
     told: AtomicU64,
     /// How long its answers take.
-    pub(super) latency: latency::Memory,
+    pub latency: latency::Memory,
 }
 
 impl EndpointState {
