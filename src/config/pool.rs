@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
-pub use balancer::{Balancer, BalancerKind};
+pub use balancer::{Balancer, BalancerKind, Choose};
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,8 +44,8 @@ pub struct Pool {
     /// Connections kept open between requests.
     #[serde(default)]
     pub keepalive: Keepalive,
-    /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
-    /// Default: 0s.
+    /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered; 0s for its full
+    /// share at once. Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Timespan,
     /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL

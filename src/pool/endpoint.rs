@@ -10,9 +10,15 @@ use http::HeaderValue;
 use super::breaker::Breaker;
 use super::clock;
 use super::health::Health;
+use super::latency;
 use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
+
+/// The share of an endpoint that has been there long enough.
+pub const WHOLE: u32 = 1024;
+/// The share with which a slow start begins.
+const FLOOR: u32 = WHOLE / 10;
 
 /// One address in a pool, as one generation sees it.
 pub struct Endpoint {
@@ -26,6 +32,8 @@ pub struct Endpoint {
     pub max_requests: Option<u32>,
     /// How long its share grows after it has joined or recovered.
     pub slow_start: Option<Duration>,
+    /// How long its latency is remembered, as a time constant; `None` where the balancer does not go by it.
+    pub decay: Option<Duration>,
     /// How it is connected to.
     pub peer: Peer,
     /// The `Host` of requests to it where the pool says `host: endpoint`.
@@ -78,6 +86,22 @@ impl Endpoint {
             .is_some_and(|most| self.state.in_flight() >= most)
     }
 
+    /// Its part of [`WHOLE`] of what its weight gives it, now: all of it, unless it has joined or recovered within the
+    /// time of slow start. Then it grows evenly from a tenth, as with Envoy's `slow_start_config`: with less it would not
+    /// warm up.
+    pub fn share(&self, now: Instant) -> u32 {
+        let Some(window) = self.slow_start else {
+            return WHOLE;
+        };
+        match self.state.risen_for(now) {
+            Some(risen) if risen < window => {
+                let done = risen.as_secs_f64() / window.as_secs_f64();
+                FLOOR + (f64::from(WHOLE - FLOOR) * done) as u32
+            }
+            _ => WHOLE,
+        }
+    }
+
     /// Where it is.
     pub fn address(&self) -> &Address {
         &self.peer.address
@@ -115,6 +139,8 @@ pub struct EndpointState {
     risen: AtomicU64,
     /// When its failing was last told, in seconds of the wall clock.
     told: AtomicU64,
+    /// How long its answers take.
+    pub latency: latency::Memory,
 }
 
 impl EndpointState {

@@ -21,6 +21,9 @@ impl Lease {
             return None;
         }
         endpoint.state.begin();
+        if endpoint.decay.is_some() {
+            endpoint.state.latency.asked();
+        }
         endpoint.pool.begin();
         endpoint.metrics.in_flight.inc();
         Some(Self {
@@ -51,6 +54,9 @@ impl Lease {
                 took: now.saturating_duration_since(self.taken),
             };
             let endpoint = &self.endpoint;
+            if let Some(decay) = endpoint.decay {
+                endpoint.state.latency.learn(lesson, decay, now);
+            }
             endpoint.health.observe(endpoint, lesson, now);
             endpoint.breaker.record(endpoint, lesson, now);
             let metrics = &self.endpoint.metrics;

@@ -50,3 +50,6 @@ impl Members {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

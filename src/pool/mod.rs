@@ -11,6 +11,7 @@ pub mod clock;
 pub mod discovery;
 pub mod endpoint;
 pub mod health;
+pub mod latency;
 pub mod lease;
 pub mod members;
 pub mod memory;

@@ -1,5 +1,7 @@
 //! How does a written pool become one that hands out leases?
 
+mod balancer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +70,7 @@ fn one(
         .get_or_create(Arc::clone(&name), PoolState::default);
     let source = Source {
         pool: Arc::clone(&name),
-        balancer: written.balancer.value.clone(),
+        balancer: balancer::balancer(written, &mut reporter),
         protocol,
         tls,
         tls_name: written

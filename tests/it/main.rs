@@ -2,6 +2,7 @@
 //!
 //! One binary for all integration tests: it links once, and every file here is one question.
 
+mod balancers;
 mod config;
 mod discovery;
 mod failures;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Balancer;
+use super::draw::has_its_turn;
 use crate::pool::{Ask, Endpoint};
 
 /// Smooth weighted round robin.
@@ -41,16 +42,20 @@ impl Balancer for RoundRobin {
             return None;
         }
         let usable = |index: &usize| ask.allows(&endpoints[*index]);
+        let mut passed_over = None;
         for _ in 0..self.round.len().min(LOOK_AHEAD) {
             let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.round.len();
             let index = self.round[turn] as usize;
             if usable(&index) {
-                return Some(index);
+                if has_its_turn(&endpoints[index], ask.now) {
+                    return Some(index);
+                }
+                passed_over = passed_over.or(Some(index));
             }
         }
         // Most are down: go through them once, from where the turn stands, instead of through a long round.
         let start = self.next.load(Ordering::Relaxed) % endpoints.len();
-        (start..endpoints.len()).chain(0..start).find(usable)
+        passed_over.or_else(|| (start..endpoints.len()).chain(0..start).find(usable))
     }
 }
 

@@ -1,33 +1,51 @@
 //! What must hold for every balancer? Each row of [`KINDS`] goes through the same contract.
 
-use std::collections::HashMap;
+mod chance;
+mod simulation;
+mod slow_start;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Balancer;
-use crate::config::pool as config;
+use super::{Balancer, Rule, build};
 use crate::pool::address::{WrittenAddress, parse};
-use crate::pool::discovery::{Resolved, Source, Spot};
-use crate::pool::{Ask, Endpoint, Keepalive, Protocol, Timeouts, Tried};
+use crate::pool::discovery::{Resolved, Rules, Source, Spot};
+use crate::pool::{Ask, Ending, Endpoint, Keepalive, Lease, Protocol, Timeouts, Tried};
 use crate::state::State;
 use crate::telemetry::Metrics;
 
 /// Every balancer there is.
-const KINDS: [config::BalancerKind; 1] = [config::BalancerKind::RoundRobin];
+const KINDS: [Rule; 5] = [
+    Rule::RoundRobin,
+    Rule::Random,
+    Rule::LeastRequests { all: false },
+    Rule::LeastRequests { all: true },
+    PEAK_EWMA,
+];
 
-fn build(kind: config::BalancerKind, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
-    super::build(&config::Balancer { kind }, endpoints)
+const PEAK_EWMA: Rule = Rule::PeakEwma {
+    decay: Duration::from_secs(10),
+};
+
+/// Endpoints with these weights, that are chosen by this rule.
+pub(super) fn endpoints(rule: &Rule, weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
+    starting_slowly(rule, weights, None)
 }
 
-/// Endpoints with these weights.
-fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
+/// The same, with a slow start.
+fn starting_slowly(
+    rule: &Rule,
+    weights: &[u16],
+    slow_start: Option<Duration>,
+) -> Arc<[Arc<Endpoint>]> {
     let state = State::new(Arc::new(
         Metrics::new().expect("every metric is registered once"),
     ));
     let second = Duration::from_secs(1);
     let source = Source {
         pool: Arc::from("p"),
-        balancer: config::Balancer::default(),
+        balancer: rule.clone(),
         protocol: Protocol::Http1,
         tls: None,
         tls_name: None,
@@ -39,7 +57,10 @@ fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
             total: None,
         },
         memory: Arc::default(),
-        rules: Arc::default(),
+        rules: Arc::new(Rules {
+            slow_start,
+            ..Rules::default()
+        }),
         keepalive: Keepalive {
             idle: None,
             connections: 0,
@@ -59,9 +80,13 @@ fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
     members.endpoints.iter().cloned().collect()
 }
 
-fn ask(tried: &Tried) -> Ask<'_> {
+pub(super) fn ask(tried: &Tried) -> Ask<'_> {
+    ask_at(tried, Instant::now())
+}
+
+fn ask_at(tried: &Tried, now: Instant) -> Ask<'_> {
     Ask {
-        now: Instant::now(),
+        now,
         tried,
         key: None,
         fail_open: false,
@@ -75,8 +100,8 @@ fn address(port: u16) -> WrittenAddress {
 #[test]
 fn no_balancer_picks_an_endpoint_that_is_not_available() {
     for kind in KINDS {
-        let endpoints = endpoints(&[1, 5, 1, 3]);
-        let balancer = build(kind, &endpoints);
+        let endpoints = endpoints(&kind, &[1, 5, 1, 3]);
+        let balancer = build(&kind, &endpoints);
         endpoints[1].state.set_drained(true);
         for _ in 0..100 {
             let picked = balancer.pick(&endpoints, &ask(&Tried::default()));
@@ -91,8 +116,8 @@ fn no_balancer_picks_an_endpoint_that_is_not_available() {
 #[test]
 fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early() {
     for kind in KINDS {
-        let endpoints = endpoints(&[1, 100, 1, 7, 1]);
-        let balancer = build(kind, &endpoints);
+        let endpoints = endpoints(&kind, &[1, 100, 1, 7, 1]);
+        let balancer = build(&kind, &endpoints);
         let mut tried = Tried::default();
         for _ in 0..endpoints.len() {
             let index = balancer
@@ -108,8 +133,8 @@ fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early()
 #[test]
 fn the_only_available_one_of_a_thousand_endpoints_is_found() {
     for kind in KINDS {
-        let endpoints = endpoints(&[1; 1000]);
-        let balancer = build(kind, &endpoints);
+        let endpoints = endpoints(&kind, &[1; 1000]);
+        let balancer = build(&kind, &endpoints);
         for endpoint in endpoints
             .iter()
             .filter(|endpoint| !Arc::ptr_eq(endpoint, &endpoints[777]))
@@ -128,8 +153,8 @@ fn the_only_available_one_of_a_thousand_endpoints_is_found() {
 fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
     for kind in KINDS {
         let weights = [5, 1, 0, 4];
-        let endpoints = endpoints(&weights);
-        let balancer = build(kind, &endpoints);
+        let endpoints = endpoints(&kind, &weights);
+        let balancer = build(&kind, &endpoints);
         let mut picks: HashMap<usize, u32> = HashMap::new();
         for _ in 0..10_000 {
             let index = balancer
@@ -148,10 +173,40 @@ fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
 }
 
 #[test]
+fn weights_are_kept_while_requests_run() {
+    for kind in KINDS {
+        let weights = [5, 1, 4];
+        let endpoints = endpoints(&kind, &weights);
+        let balancer = build(&kind, &endpoints);
+        let mut picks = [0; 3];
+        let mut running = VecDeque::new();
+        let mut now = Instant::now();
+        for _ in 0..10_000 {
+            now += Duration::from_millis(1);
+            let index = balancer
+                .pick(&endpoints, &ask_at(&Tried::default(), now))
+                .expect("all are available");
+            picks[index] += 1;
+            running.extend(Lease::take(&endpoints[index], now));
+            if running.len() > 20 {
+                let mut lease = running.pop_front().expect("some run");
+                lease.settle(Ending::Answered(200), now);
+            }
+        }
+        for (picks, weight) in picks.into_iter().zip(weights) {
+            let share = f64::from(picks) / 10_000.0;
+            assert!(
+                (share - f64::from(weight) / 10.0).abs() < 0.05,
+                "{kind:?}: weight {weight} has {share}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_lease_is_counted_while_it_lives_and_given_back_by_drop() {
-    let endpoints = endpoints(&[1]);
-    let lease =
-        crate::pool::Lease::take(&endpoints[0], Instant::now()).expect("nothing keeps it back");
+    let endpoints = endpoints(&Rule::RoundRobin, &[1]);
+    let lease = Lease::take(&endpoints[0], Instant::now()).expect("nothing keeps it back");
     assert_eq!(endpoints[0].state.in_flight(), 1);
     drop(lease);
     assert_eq!(endpoints[0].state.in_flight(), 0);

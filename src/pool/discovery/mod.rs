@@ -8,7 +8,7 @@ pub mod resolver;
 mod schedule;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 
@@ -20,7 +20,6 @@ use super::{
     Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Timeouts,
     balancer,
 };
-use crate::config::pool as config;
 use crate::state::State;
 use crate::upstream::{Peer, PeerTls, PoolTls};
 pub use keep::{keep_resolved, resolve_unknown};
@@ -44,7 +43,7 @@ pub struct Source {
     /// The pool's name.
     pub pool: Arc<str>,
     /// How an endpoint is chosen.
-    pub balancer: config::Balancer,
+    pub balancer: balancer::Rule,
     /// What is spoken with the endpoints.
     pub protocol: Protocol,
     /// TLS with them.
@@ -113,6 +112,15 @@ impl Source {
         })
     }
 
+    /// The memory of an endpoint nobody knows yet. It joins the others, unless the pool is as new as itself.
+    fn first_seen(&self) -> EndpointState {
+        let state = EndpointState::default();
+        if self.memory.has_served() {
+            state.rises(Instant::now());
+        }
+        state
+    }
+
     fn endpoint(
         &self,
         address: Address,
@@ -157,10 +165,11 @@ impl Source {
         };
         Some(Arc::new(Endpoint {
             metrics: state.metrics.endpoint(&self.pool, &name),
-            state: state.endpoints.get_or_create(key, EndpointState::default),
+            state: state.endpoints.get_or_create(key, || self.first_seen()),
             health: Arc::clone(&self.rules.health),
             breaker: Arc::clone(&self.rules.breaker),
             slow_start: self.rules.slow_start,
+            decay: self.balancer.decay(),
             pool: Arc::clone(&self.memory),
             priority: spot.priority,
             max_requests: spot.max_requests,

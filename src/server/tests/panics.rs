@@ -66,6 +66,7 @@ async fn edge() -> Edge {
         priority: 0,
         max_requests: None,
         slow_start: None,
+        decay: None,
         pool: Arc::clone(&healthy.pool),
         state: Arc::clone(&healthy.state),
         metrics: healthy.metrics.clone(),

@@ -50,6 +50,14 @@ fn the_schema_knows_every_section_and_refuses_unknown_keys() {
         assert!(definition["properties"][some].is_object(), "{definition:#}");
     }
     assert_eq!(definitions["Protocol"]["oneOf"][1]["const"], "http2");
+    // A name, or a mapping.
+    let balancer = &definitions["Balancer"]["anyOf"];
+    assert_eq!(balancer[0]["$ref"], "#/$defs/BalancerKind");
+    assert_eq!(balancer[1]["additionalProperties"], false);
+    assert!(
+        balancer[1]["properties"]["kind"].is_object(),
+        "{balancer:#}"
+    );
 }
 
 #[test]

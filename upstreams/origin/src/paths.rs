@@ -104,7 +104,9 @@ impl Service<Request<Incoming>> for Answers {
             line: self.line.clone(),
         };
         // A bodiless request with an immediate answer, the hot path of a bench, costs no future.
+        let delay = self.shared.delay;
         if body.is_end_stream()
+            && delay.is_zero()
             && let Some(answer) = asked.without_body()
         {
             return match answer {
@@ -115,6 +117,9 @@ impl Service<Request<Incoming>> for Answers {
             };
         }
         Answering::Later(Box::pin(async move {
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
             // Without its body a request is cancelled: `exchange` is dropped incomplete.
             let answer = asked.with_body(body).await.map_err(|_| BrokenOff)?;
             asked.carry_out(answer, exchange).await

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use http::HeaderValue;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,6 +36,7 @@ pub struct Builder {
     place: Place,
     tls: Option<TlsSettings>,
     date: bool,
+    delay: Duration,
 }
 
 impl Builder {
@@ -73,6 +75,13 @@ impl Builder {
         self
     }
 
+    /// How much later every answer begins. Default: not at all.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
     /// Binds and starts to accept on the current tokio runtime.
     ///
     /// # Errors
@@ -98,6 +107,7 @@ impl Builder {
             journal: Journal::default(),
             flaky_requests: AtomicU64::new(0),
             released: watch::Sender::new(false),
+            delay: self.delay,
             http,
             tls,
         });
@@ -130,6 +140,7 @@ impl Origin {
             place: Place::Tcp("127.0.0.1:0".to_owned()),
             tls: None,
             date: true,
+            delay: Duration::ZERO,
         }
     }
 
@@ -172,6 +183,8 @@ pub(crate) struct Shared {
     pub(crate) flaky_requests: AtomicU64,
     /// Whether `/held` answers.
     released: watch::Sender<bool>,
+    /// How much later every answer begins.
+    pub(crate) delay: Duration,
     http: auto::Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
 }

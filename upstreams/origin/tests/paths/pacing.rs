@@ -31,6 +31,15 @@ async fn delays_come_before_the_header_or_before_the_body() {
     assert_eq!(get(address, "/delay/60").await.text(), "at last\n");
     assert!(started.elapsed() >= Duration::from_millis(60));
 
+    let slow = origin::Origin::builder().delay(Duration::from_millis(60));
+    let slow = slow.start().await.expect("an origin");
+    for path in ["/", "/echo"] {
+        let started = Instant::now();
+        let answer = get(slow.address().expect("TCP"), path).await;
+        assert!(answer.text().contains("origin"));
+        assert!(started.elapsed() >= Duration::from_millis(60));
+    }
+
     let mut sender = http1(address).await;
     let started = Instant::now();
     let response = sender.send_request(request("GET", "/delay-body/200", ""));

@@ -1,0 +1,124 @@
+//! What does it cost to choose an endpoint, and to take and give back the right to use it, and does that depend on how many
+//! there are?
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use portcullis::config::load::load_str;
+use portcullis::config::{Config, Diagnostics};
+use portcullis::pool::{Ask, Ending, Pool, Tried, Wanted};
+use portcullis::snapshot;
+use portcullis::state::State;
+use portcullis::telemetry::Metrics;
+
+/// Every balancer, as it is written.
+const BALANCERS: [&str; 5] = [
+    "round_robin",
+    "random",
+    "least_requests",
+    "{ kind: least_requests, choose: all }",
+    "peak_ewma",
+];
+
+const COUNTS: [usize; 4] = [3, 100, 1_000, 10_000];
+
+/// A pool of so many endpoints with several weights, each of which has answered once.
+fn pool(balancer: &str, count: usize) -> Arc<Pool> {
+    let mut text = format!(
+        "admin: {{ address: \"off\" }}\nlisteners: [{{ name: http, address: \"127.0.0.1:0\" }}]\n\
+         routes: [{{ name: all, pool: p }}]\npools:\n  - name: p\n    balancer: {balancer}\n    endpoints:\n"
+    );
+    for number in 0..count {
+        let (high, low, weight) = (number / 250, number % 250 + 1, number % 3 + 1);
+        writeln!(
+            text,
+            "      - {{ address: \"10.0.{high}.{low}:80\", weight: {weight} }}"
+        )
+        .expect("a string takes everything");
+    }
+    let mut diagnostics = Diagnostics::default();
+    let loaded =
+        load_str("bench.yaml", &text, &|_| None, &mut diagnostics).expect("a valid document");
+    let config = Config::read(&loaded.root, &mut diagnostics);
+    let state = State::new(Arc::new(
+        Metrics::new().expect("every metric is registered once"),
+    ));
+    let compiled = snapshot::compile(&config, &state, &Default::default(), SystemTime::UNIX_EPOCH);
+    let pool = Arc::clone(&compiled.snapshot.expect("a valid configuration").pools[0]);
+    let (tried, now) = (Tried::default(), Instant::now());
+    let wanted = Wanted {
+        tried: &tried,
+        key: None,
+    };
+    for number in 0..3 * count as u64 {
+        if let Ok(mut lease) = pool.try_lease(&wanted, now) {
+            let took = Duration::from_micros(1000 + number % 97);
+            lease.settle(Ending::Answered(200), now + took);
+        }
+    }
+    pool
+}
+
+/// The name of a balancer, without what YAML needs.
+fn name(balancer: &str) -> String {
+    let words = balancer.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+    let words = words.filter(|word| !["", "kind", "choose"].contains(word));
+    words.collect::<Vec<_>>().join("-")
+}
+
+fn picks(c: &mut Criterion) {
+    for balancer in BALANCERS {
+        let mut group = c.benchmark_group(format!("pick/{}", name(balancer)));
+        for count in COUNTS {
+            let pool = pool(balancer, count);
+            let members = pool.members();
+            let (tried, now) = (Tried::default(), Instant::now());
+            let mut key = 0u64;
+            group.bench_function(BenchmarkId::from_parameter(count), |b| {
+                b.iter(|| {
+                    // Another key each time, which only a consistent balancer goes by.
+                    key = key.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                    let ask = Ask {
+                        now,
+                        tried: &tried,
+                        key: Some(key),
+                        fail_open: false,
+                    };
+                    members
+                        .pick(black_box(&ask))
+                        .map(|endpoint| endpoint.weight)
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn leases(c: &mut Criterion) {
+    for balancer in ["round_robin", "least_requests", "peak_ewma"] {
+        let mut group = c.benchmark_group(format!("lease/{balancer}"));
+        for count in COUNTS {
+            let pool = pool(balancer, count);
+            let tried = Tried::default();
+            let wanted = Wanted {
+                tried: &tried,
+                key: Some(7),
+            };
+            group.bench_function(BenchmarkId::from_parameter(count), |b| {
+                b.iter(|| {
+                    let now = Instant::now();
+                    let mut lease = pool.try_lease(black_box(&wanted), now).ok()?;
+                    lease.settle(Ending::Answered(200), now + Duration::from_millis(1));
+                    Some(lease)
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, picks, leases);
+criterion_main!(benches);

@@ -1,0 +1,194 @@
+//! Do backups wait until they are needed, and does an endpoint that comes later start slowly?
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::pool::balancer::Rule;
+use crate::pool::discovery::{Resolved, Rules, Source, Spot};
+use crate::pool::{Keepalive, Lease, PoolState, Protocol, Timeouts, Tried, address};
+use crate::state::State;
+use crate::telemetry::Metrics;
+
+fn state() -> State {
+    let metrics = Metrics::new().expect("every metric is registered once");
+    State::new(Arc::new(metrics))
+}
+
+/// A pool with endpoints of these priorities, on ports from 1.
+fn source(priorities: &[u8]) -> Source {
+    let second = Duration::from_secs(1);
+    let spot = |(port, priority): (u16, &u8)| Spot {
+        address: address::parse(&format!("127.0.0.1:{port}")).expect("an address"),
+        weight: 1,
+        priority: *priority,
+        max_requests: Some(2),
+    };
+    Source {
+        pool: Arc::from("p"),
+        balancer: Rule::RoundRobin,
+        protocol: Protocol::Http1,
+        tls: None,
+        tls_name: None,
+        timeouts: Timeouts {
+            connect: second,
+            first_byte: second,
+            read: second,
+            write: second,
+            total: None,
+        },
+        keepalive: Keepalive {
+            idle: None,
+            connections: 0,
+        },
+        memory: Arc::new(PoolState::default()),
+        rules: Arc::new(Rules {
+            slow_start: Some(second),
+            ..Rules::default()
+        }),
+        endpoints: (1..).zip(priorities).map(spot).collect(),
+    }
+}
+
+/// Which endpoints get some of a hundred requests.
+fn asked(members: &Members) -> Vec<usize> {
+    let tried = Tried::default();
+    let ask = Ask {
+        now: Instant::now(),
+        tried: &tried,
+        key: None,
+        fail_open: false,
+    };
+    let mut asked: Vec<usize> = (0..100)
+        .filter_map(|_| {
+            let picked = members.pick(&ask)?;
+            members
+                .endpoints
+                .iter()
+                .position(|one| Arc::ptr_eq(one, picked))
+        })
+        .collect();
+    asked.sort_unstable();
+    asked.dedup();
+    asked
+}
+
+#[test]
+fn a_backup_is_asked_when_no_other_is_available_and_only_then() {
+    let members = source(&[0, 255, 0]).members(&Resolved::new(), &state());
+    let drained = |index: usize, drained| members.endpoints[index].state.set_drained(drained);
+    assert_eq!(asked(&members), [0, 2]);
+    drained(0, true);
+    assert_eq!(asked(&members), [2], "one of the others is left");
+    drained(2, true);
+    assert_eq!(asked(&members), [1]);
+    drained(0, false);
+    assert_eq!(
+        asked(&members),
+        [0],
+        "the others are asked as soon as one is back"
+    );
+    drained(0, true);
+    drained(1, true);
+    assert_eq!(asked(&members), [0usize; 0]);
+}
+
+#[test]
+fn priorities_are_gone_through_from_the_lowest_number() {
+    let members = source(&[7, 3, 7, 200]).members(&Resolved::new(), &state());
+    let mut left = Vec::new();
+    for (gone, wanted) in [(1, vec![1]), (0, vec![0, 2]), (2, vec![2]), (3, vec![3])] {
+        assert_eq!(asked(&members), wanted);
+        members.endpoints[gone].state.set_drained(true);
+        left.push(gone);
+    }
+    assert!(asked(&members).is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_the_others_have_no_room_for_goes_to_the_backup() {
+    let members = source(&[0, 255]).members(&Resolved::new(), &state());
+    let take =
+        || Lease::take(&members.endpoints[0], Instant::now()).expect("nothing keeps it back");
+    let first = take();
+    assert_eq!(asked(&members), [0]);
+    let second = take();
+    assert_eq!(asked(&members), [1], "it may have two");
+    drop(first);
+    assert_eq!(asked(&members), [0]);
+    drop(second);
+}
+
+#[test]
+fn a_tier_that_has_been_tried_makes_room_for_the_next() {
+    let members = source(&[0, 0, 1]).members(&Resolved::new(), &state());
+    let mut tried = Tried::default();
+    for _ in 0..2 {
+        let ask = Ask {
+            now: Instant::now(),
+            tried: &tried,
+            key: None,
+            fail_open: false,
+        };
+        let picked = Arc::clone(members.pick(&ask).expect("some are left"));
+        assert_eq!(picked.priority, 0);
+        tried.insert(&picked);
+    }
+    let ask = Ask {
+        now: Instant::now(),
+        tried: &tried,
+        key: None,
+        fail_open: false,
+    };
+    assert_eq!(members.pick(&ask).map(|one| one.priority), Some(1));
+}
+
+#[test]
+fn only_an_endpoint_that_joins_a_pool_in_use_starts_slowly() {
+    let (state, mut source) = (state(), source(&[0, 0]));
+    let rises = |members: &Members| -> Vec<bool> {
+        let now = Instant::now();
+        members
+            .endpoints
+            .iter()
+            .map(|one| one.state.risen_for(now).is_some())
+            .collect()
+    };
+    let first = source.members(&Resolved::new(), &state);
+    assert_eq!(rises(&first), [false, false], "the first of a new pool");
+
+    // As when a name is resolved a moment after the start.
+    source
+        .endpoints
+        .extend(self::source(&[0; 3]).endpoints.pop());
+    let resolved = source.members(&Resolved::new(), &state);
+    assert_eq!(
+        rises(&resolved),
+        [false; 3],
+        "nobody has asked the pool for anything"
+    );
+
+    drop(Lease::take(&resolved.endpoints[0], Instant::now()));
+    source
+        .endpoints
+        .extend(self::source(&[0; 4]).endpoints.pop());
+    source.endpoints[0].weight = 9;
+    let reloaded = source.members(&Resolved::new(), &state);
+    assert_eq!(rises(&reloaded), [false, false, false, true]);
+    let shares = reloaded
+        .endpoints
+        .iter()
+        .map(|one| one.share(Instant::now()) < 1024);
+    assert_eq!(shares.collect::<Vec<_>>(), [false, false, false, true]);
+    drop((first, resolved));
+
+    // One that left, and of which nothing is held any more, joins anew.
+    source.endpoints.remove(1);
+    let without = source.members(&Resolved::new(), &state);
+    drop(reloaded);
+    source
+        .endpoints
+        .insert(1, self::source(&[0, 0]).endpoints.remove(1));
+    let back = source.members(&Resolved::new(), &state);
+    assert_eq!(rises(&back), [false, true, false, true]);
+    drop(without);
+}
