@@ -93,6 +93,7 @@ impl Printed for Pool {
         for endpoint in &mut self.endpoints {
             endpoint.value = Endpoint::Full(endpoint.value.settings());
         }
+        self.balancer.value.fill_in();
     }
 }
 

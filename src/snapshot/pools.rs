@@ -1,5 +1,7 @@
 //! How does a written pool become one that hands out leases?
 
+mod balancer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,9 +67,10 @@ fn one(
     let memory = state
         .pools
         .get_or_create(Arc::clone(&name), PoolState::default);
+    let (balancer, key) = balancer::balancer(written, &mut reporter);
     let source = Source {
         pool: Arc::clone(&name),
-        balancer: written.balancer.value.clone(),
+        balancer,
         protocol,
         tls,
         tls_name: written
@@ -86,6 +89,7 @@ fn one(
         name: Arc::clone(&name),
         protocol,
         host,
+        key,
         timeouts,
         keepalive,
         metrics: state.metrics.pool(&name),
@@ -116,6 +120,20 @@ impl Reporter<'_> {
     ) {
         self.diagnostics.push(
             Diagnostic::error(format!("pools[{}].{key}", self.name), message)
+                .at(at.position.clone())
+                .hint(hint.map(str::to_owned)),
+        );
+    }
+
+    pub(super) fn warning<T>(
+        &mut self,
+        key: &str,
+        at: &Spanned<T>,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
+        self.diagnostics.push(
+            Diagnostic::warning(format!("pools[{}].{key}", self.name), message)
                 .at(at.position.clone())
                 .hint(hint.map(str::to_owned)),
         );

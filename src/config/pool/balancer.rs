@@ -7,11 +7,29 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::config::Spanned;
+
 /// How an endpoint is chosen: the name of an algorithm, or a mapping with `kind` and its settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Balancer {
     /// The algorithm. Default: round_robin.
     pub kind: BalancerKind,
+    /// For `ring_hash` and `maglev`: what a request is kept together with: `client_ip`, `path`, `host`, `header.NAME`,
+    /// `cookie.NAME`, `query.NAME`, or a template with these in braces, as `"{client_ip}-{header.X-User}"`. A request that has
+    /// nothing of it goes anywhere. Default: client_ip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Spanned<String>>,
+    /// For `ring_hash` and `maglev`: how many times its share of the requests in flight an endpoint may have before the next
+    /// one for the key is taken: over 1, to 1000; 0 for no bound. Default: 1.25.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_load: Option<Spanned<f64>>,
+    /// For `ring_hash`: points on the ring for each unit of weight: 1 to 10000. Default: 160.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Spanned<u32>>,
+    /// For `maglev`: places in its table, a prime up to 5000011; a hundred for each endpoint make even shares.
+    /// Default: 65537.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_size: Option<Spanned<u32>>,
 }
 
 /// An algorithm that chooses an endpoint.
@@ -21,6 +39,10 @@ pub enum BalancerKind {
     /// Each in turn, smoothly by weight.
     #[default]
     RoundRobin,
+    /// Each key to one endpoint, by a ketama ring: the same one nginx's `hash … consistent` chooses.
+    RingHash,
+    /// Each key to one endpoint, by the table of Maglev: more even than a ring.
+    Maglev,
 }
 
 /// The mapping.
@@ -28,7 +50,59 @@ pub enum BalancerKind {
 #[serde(deny_unknown_fields)]
 struct Settings {
     kind: BalancerKind,
+    key: Option<Spanned<String>>,
+    max_load: Option<Spanned<f64>>,
+    points: Option<Spanned<u32>>,
+    table_size: Option<Spanned<u32>>,
 }
+
+impl From<Settings> for Balancer {
+    fn from(settings: Settings) -> Self {
+        let Settings {
+            kind,
+            key,
+            max_load,
+            points,
+            table_size,
+        } = settings;
+        Self {
+            kind,
+            key,
+            max_load,
+            points,
+            table_size,
+        }
+    }
+}
+
+impl Balancer {
+    /// Writes the defaults of its kind.
+    pub fn fill_in(&mut self) {
+        let hashes = matches!(self.kind, BalancerKind::RingHash | BalancerKind::Maglev);
+        if hashes {
+            self.key
+                .get_or_insert_with(|| Spanned::new(DEFAULT_KEY.to_owned()));
+            self.max_load
+                .get_or_insert(Spanned::new(DEFAULT_MAX_LOAD));
+        }
+        if self.kind == BalancerKind::RingHash {
+            self.points.get_or_insert(Spanned::new(DEFAULT_POINTS));
+        }
+        if self.kind == BalancerKind::Maglev {
+            self.table_size
+                .get_or_insert(Spanned::new(DEFAULT_TABLE_SIZE));
+        }
+    }
+}
+
+/// What a consistent balancer goes by unless told otherwise.
+pub const DEFAULT_KEY: &str = "client_ip";
+/// How many times its share an endpoint may serve unless told otherwise.
+pub const DEFAULT_MAX_LOAD: f64 = 1.25;
+/// Points on the ring for each unit of weight unless told otherwise: nginx's.
+pub const DEFAULT_POINTS: u32 = 160;
+/// Places in the table of Maglev unless told otherwise: with 655 endpoints or fewer shares are even to a hundredth.
+pub const DEFAULT_TABLE_SIZE: u32 = 65_537;
 
 impl<'de> Deserialize<'de> for Balancer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -43,13 +117,14 @@ impl<'de> Deserialize<'de> for Balancer {
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Balancer, E> {
                 let kind = BalancerKind::deserialize(name.into_deserializer())?;
-                Ok(Balancer { kind })
+                Ok(Balancer {
+                    kind,
+                    ..Balancer::default()
+                })
             }
 
             fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Balancer, M::Error> {
-                let settings = Settings::deserialize(MapAccessDeserializer::new(map))?;
-                let Settings { kind } = settings;
-                Ok(Balancer { kind })
+                Settings::deserialize(MapAccessDeserializer::new(map)).map(Balancer::from)
             }
         }
 

@@ -1,33 +1,50 @@
-//! What must hold for every balancer? Each row of [`KINDS`] goes through the same contract.
+//! What must hold for every balancer? Each row of [`kinds`] goes through the same contract.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Balancer;
-use crate::config::pool as config;
-use crate::pool::address::{WrittenAddress, parse};
+use super::{MaxLoad, Rule, build};
+use crate::pool::address::parse;
 use crate::pool::discovery::{Resolved, Source, Spot};
 use crate::pool::{Ask, Endpoint, Keepalive, Protocol, Timeouts, Tried};
 use crate::state::State;
 use crate::telemetry::Metrics;
 
 /// Every balancer there is.
-const KINDS: [config::BalancerKind; 1] = [config::BalancerKind::RoundRobin];
-
-fn build(kind: config::BalancerKind, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
-    super::build(&config::Balancer { kind }, endpoints)
+fn kinds() -> Vec<Rule> {
+    let mut kinds = vec![Rule::RoundRobin];
+    for max_load in [None, MaxLoad::new(1.25)] {
+        kinds.push(Rule::RingHash {
+            points: 160,
+            max_load,
+        });
+        kinds.push(Rule::Maglev {
+            table_size: 65_537,
+            max_load,
+        });
+    }
+    kinds
 }
 
 /// Endpoints with these weights.
-fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
+pub(super) fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
+    let spots = weights.iter().zip(1..);
+    let spots: Vec<_> = spots
+        .map(|(weight, port)| (format!("127.0.0.1:{port}"), *weight))
+        .collect();
+    endpoints_at(&spots)
+}
+
+/// Endpoints with these addresses and weights.
+pub(super) fn endpoints_at(spots: &[(impl AsRef<str>, u16)]) -> Arc<[Arc<Endpoint>]> {
     let state = State::new(Arc::new(
         Metrics::new().expect("every metric is registered once"),
     ));
     let second = Duration::from_secs(1);
     let source = Source {
         pool: Arc::from("p"),
-        balancer: config::Balancer::default(),
+        balancer: Rule::RoundRobin,
         protocol: Protocol::Http1,
         tls: None,
         tls_name: None,
@@ -44,11 +61,10 @@ fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
             idle: None,
             connections: 0,
         },
-        endpoints: weights
+        endpoints: spots
             .iter()
-            .zip(1..)
-            .map(|(weight, port)| Spot {
-                address: address(port),
+            .map(|(address, weight)| Spot {
+                address: parse(address.as_ref()).expect("an address"),
                 weight: *weight,
                 priority: 0,
                 max_requests: None,
@@ -59,7 +75,7 @@ fn endpoints(weights: &[u16]) -> Arc<[Arc<Endpoint>]> {
     members.endpoints.iter().cloned().collect()
 }
 
-fn ask(tried: &Tried) -> Ask<'_> {
+pub(super) fn ask(tried: &Tried) -> Ask<'_> {
     Ask {
         now: Instant::now(),
         tried,
@@ -68,15 +84,11 @@ fn ask(tried: &Tried) -> Ask<'_> {
     }
 }
 
-fn address(port: u16) -> WrittenAddress {
-    parse(&format!("127.0.0.1:{port}")).expect("an address")
-}
-
 #[test]
 fn no_balancer_picks_an_endpoint_that_is_not_available() {
-    for kind in KINDS {
+    for kind in kinds() {
         let endpoints = endpoints(&[1, 5, 1, 3]);
-        let balancer = build(kind, &endpoints);
+        let balancer = build(&kind, &endpoints);
         endpoints[1].state.set_drained(true);
         for _ in 0..100 {
             let picked = balancer.pick(&endpoints, &ask(&Tried::default()));
@@ -90,9 +102,9 @@ fn no_balancer_picks_an_endpoint_that_is_not_available() {
 
 #[test]
 fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early() {
-    for kind in KINDS {
+    for kind in kinds() {
         let endpoints = endpoints(&[1, 100, 1, 7, 1]);
-        let balancer = build(kind, &endpoints);
+        let balancer = build(&kind, &endpoints);
         let mut tried = Tried::default();
         for _ in 0..endpoints.len() {
             let index = balancer
@@ -107,9 +119,9 @@ fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early()
 
 #[test]
 fn the_only_available_one_of_a_thousand_endpoints_is_found() {
-    for kind in KINDS {
+    for kind in kinds() {
         let endpoints = endpoints(&[1; 1000]);
-        let balancer = build(kind, &endpoints);
+        let balancer = build(&kind, &endpoints);
         for endpoint in endpoints
             .iter()
             .filter(|endpoint| !Arc::ptr_eq(endpoint, &endpoints[777]))
@@ -126,10 +138,10 @@ fn the_only_available_one_of_a_thousand_endpoints_is_found() {
 
 #[test]
 fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
-    for kind in KINDS {
+    for kind in kinds() {
         let weights = [5, 1, 0, 4];
         let endpoints = endpoints(&weights);
-        let balancer = build(kind, &endpoints);
+        let balancer = build(&kind, &endpoints);
         let mut picks: HashMap<usize, u32> = HashMap::new();
         for _ in 0..10_000 {
             let index = balancer
@@ -151,7 +163,7 @@ fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
 fn a_lease_is_counted_while_it_lives_and_given_back_by_drop() {
     let endpoints = endpoints(&[1]);
     let lease =
-        crate::pool::Lease::take(&endpoints[0], Instant::now()).expect("nothing keeps it back");
+        crate::pool::Lease::take(&endpoints[0], u32::MAX, Instant::now()).expect("nothing keeps it back");
     assert_eq!(endpoints[0].state.in_flight(), 1);
     drop(lease);
     assert_eq!(endpoints[0].state.in_flight(), 0);

@@ -18,7 +18,6 @@ use super::{
     Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Timeouts,
     balancer,
 };
-use crate::config::pool as config;
 use crate::state::State;
 use crate::upstream::{Peer, PeerTls, PoolTls};
 pub use resolve::{keep_resolved, resolve_unknown};
@@ -40,7 +39,7 @@ pub struct Source {
     /// The pool's name.
     pub pool: Arc<str>,
     /// How an endpoint is chosen.
-    pub balancer: config::Balancer,
+    pub balancer: balancer::Rule,
     /// What is spoken with the endpoints.
     pub protocol: Protocol,
     /// TLS with them.
