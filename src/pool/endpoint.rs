@@ -14,6 +14,11 @@ use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
 
+/// The share of an endpoint that has been there long enough.
+pub const WHOLE: u32 = 1024;
+/// The share with which a slow start begins.
+const FLOOR: u32 = WHOLE / 10;
+
 /// One address in a pool, as one generation sees it.
 pub struct Endpoint {
     /// The address as text, for logs and metrics.
@@ -76,6 +81,21 @@ impl Endpoint {
     pub fn is_full(&self) -> bool {
         self.max_requests
             .is_some_and(|most| self.state.in_flight() >= most)
+    }
+
+    /// Its part of [`WHOLE`] of what its weight gives it, now: all of it, unless it has joined or recovered within the
+    /// time of slow start. Then it grows evenly from a tenth.
+    pub fn share(&self, now: Instant) -> u32 {
+        let Some(window) = self.slow_start else {
+            return WHOLE;
+        };
+        match self.state.risen_for(now) {
+            Some(risen) if risen < window => {
+                let done = risen.as_secs_f64() / window.as_secs_f64();
+                FLOOR + (f64::from(WHOLE - FLOOR) * done) as u32
+            }
+            _ => WHOLE,
+        }
     }
 
     /// Where it is.

@@ -82,7 +82,10 @@ pub fn decide(
     match &route.end {
         End::Pool(pool, _) => {
             ctx.target = target(&facts, &route, found.prefix_len)?;
-            ctx.key = pool.key.as_ref().and_then(|key| key.of(&request, ctx.client));
+            ctx.key = pool
+                .key
+                .as_ref()
+                .and_then(|key| key.of(&request, ctx.client));
             Ok(Next::Carry)
         }
         End::Redirect(redirect) => {

@@ -82,8 +82,7 @@ impl Balancer {
         if hashes {
             self.key
                 .get_or_insert_with(|| Spanned::new(DEFAULT_KEY.to_owned()));
-            self.max_load
-                .get_or_insert(Spanned::new(DEFAULT_MAX_LOAD));
+            self.max_load.get_or_insert(Spanned::new(DEFAULT_MAX_LOAD));
         }
         if self.kind == BalancerKind::RingHash {
             self.points.get_or_insert(Spanned::new(DEFAULT_POINTS));

@@ -116,12 +116,17 @@ fn table(size: u32, endpoints: &[Arc<Endpoint>]) -> Box<[u32]> {
 /// Whether a table may have that size: only a prime has a way through all places with every distance.
 pub fn is_prime(number: u32) -> bool {
     let divisors = (2..).take_while(|divisor| u64::from(*divisor).pow(2) <= u64::from(number));
-    number > 1 && divisors.into_iter().all(|divisor| !number.is_multiple_of(divisor))
+    number > 1
+        && divisors
+            .into_iter()
+            .all(|divisor| !number.is_multiple_of(divisor))
 }
 
 /// The smallest prime that is not smaller.
 pub fn next_prime(number: u32) -> u32 {
-    (number..).find(|number| is_prime(*number)).unwrap_or(LARGEST_TABLE)
+    (number..)
+        .find(|number| is_prime(*number))
+        .unwrap_or(LARGEST_TABLE)
 }
 
 #[cfg(test)]

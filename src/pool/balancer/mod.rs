@@ -54,9 +54,7 @@ pub enum Rule {
 pub fn build(rule: &Rule, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
     match *rule {
         Rule::RoundRobin => Box::new(RoundRobin::new(endpoints)),
-        Rule::RingHash { points, max_load } => {
-            Box::new(RingHash::new(points, max_load, endpoints))
-        }
+        Rule::RingHash { points, max_load } => Box::new(RingHash::new(points, max_load, endpoints)),
         Rule::Maglev {
             table_size,
             max_load,

@@ -32,7 +32,7 @@ impl RingHash {
     /// The ring of these endpoints, with so many points for each unit of weight. Those of weight 0 are left out.
     pub fn new(points: u32, max_load: Option<MaxLoad>, endpoints: &[Arc<Endpoint>]) -> Self {
         Self {
-            ring: ring(points, endpoints),
+            ring: ring(points, MOST_POINTS, endpoints),
             consistent: Consistent::new(max_load, endpoints),
         }
     }
@@ -57,12 +57,12 @@ impl Balancer for RingHash {
     }
 }
 
-fn ring(points: u32, endpoints: &[Arc<Endpoint>]) -> Box<[Point]> {
+fn ring(points: u32, most: u64, endpoints: &[Arc<Endpoint>]) -> Box<[Point]> {
     let order = by_name(endpoints);
     let wanted = |index: &u32| u64::from(endpoints[*index as usize].weight) * u64::from(points);
     let total: u64 = order.iter().map(wanted).sum();
     // By halves, so that the coming and going of an endpoint changes it seldom: each change moves keys of others, too.
-    let halvings = (0..).find(|halvings| total >> halvings <= MOST_POINTS);
+    let halvings = (0..).find(|halvings| total >> halvings <= most);
     let halvings = halvings.unwrap_or(0);
     let mut ring = Vec::new();
     for index in &order {

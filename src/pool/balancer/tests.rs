@@ -162,8 +162,8 @@ fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
 #[test]
 fn a_lease_is_counted_while_it_lives_and_given_back_by_drop() {
     let endpoints = endpoints(&[1]);
-    let lease =
-        crate::pool::Lease::take(&endpoints[0], u32::MAX, Instant::now()).expect("nothing keeps it back");
+    let lease = crate::pool::Lease::take(&endpoints[0], u32::MAX, Instant::now())
+        .expect("nothing keeps it back");
     assert_eq!(endpoints[0].state.in_flight(), 1);
     drop(lease);
     assert_eq!(endpoints[0].state.in_flight(), 0);

@@ -38,7 +38,9 @@ fn cookie<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     pairs.find_map(|pair| {
         let equals = memchr::memchr(b'=', pair)?;
         let (key, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
-        let unquoted = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\""));
+        let unquoted = value
+            .strip_prefix(b"\"")
+            .and_then(|v| v.strip_suffix(b"\""));
         (key == name.as_bytes()).then(|| unquoted.unwrap_or(value))
     })
 }

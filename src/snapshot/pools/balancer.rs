@@ -1,21 +1,18 @@
 //! How does a written balancer become the rule by which one is made, and the rule for the keys of requests?
 
 use super::Reporter;
-use crate::config::{Position, Spanned};
 use crate::config::pool::balancer::{
     DEFAULT_KEY, DEFAULT_MAX_LOAD, DEFAULT_POINTS, DEFAULT_TABLE_SIZE,
 };
 use crate::config::pool::{Balancer, BalancerKind, Pool as Written};
+use crate::config::{Position, Spanned};
 use crate::pool::KeyRule;
 use crate::pool::balancer::maglev::{LARGEST_TABLE, is_prime, next_prime};
 use crate::pool::balancer::{MaxLoad, Rule};
 use crate::pool::key::Digest;
 
 /// Compiles it; what is wrong is reported.
-pub(super) fn balancer(
-    written: &Written,
-    reporter: &mut Reporter<'_>,
-) -> (Rule, Option<KeyRule>) {
+pub(super) fn balancer(written: &Written, reporter: &mut Reporter<'_>) -> (Rule, Option<KeyRule>) {
     let settings = &written.balancer.value;
     refuse_strangers(settings, reporter);
     match settings.kind {
@@ -41,25 +38,36 @@ pub(super) fn balancer(
 fn refuse_strangers(settings: &Balancer, reporter: &mut Reporter<'_>) {
     use BalancerKind::{Maglev, RingHash};
     let kind = settings.kind;
-    let mut only = |key: &str, position: Option<Option<Position>>, kinds: &[BalancerKind], names| {
-        if let Some(position) = position
-            && !kinds.contains(&kind)
-        {
-            let at = Spanned {
-                value: (),
-                position,
-            };
-            let key = format!("balancer.{key}");
-            let hint = format!("it belongs to {names}; remove it, or change `kind`");
-            reporter.error(&key, &at, "has no effect with this kind", Some(&hint));
-        }
-    };
+    let mut only =
+        |key: &str, position: Option<Option<Position>>, kinds: &[BalancerKind], names| {
+            if let Some(position) = position
+                && !kinds.contains(&kind)
+            {
+                let at = Spanned {
+                    value: (),
+                    position,
+                };
+                let key = format!("balancer.{key}");
+                let hint = format!("it belongs to {names}; remove it, or change `kind`");
+                reporter.error(&key, &at, "has no effect with this kind", Some(&hint));
+            }
+        };
     let both = [RingHash, Maglev];
     let names = "`ring_hash` and `maglev`";
     only("key", place(&settings.key), &both, names);
     only("max_load", place(&settings.max_load), &both, names);
-    only("points", place(&settings.points), &[RingHash], "`ring_hash`");
-    only("table_size", place(&settings.table_size), &[Maglev], "`maglev`");
+    only(
+        "points",
+        place(&settings.points),
+        &[RingHash],
+        "`ring_hash`",
+    );
+    only(
+        "table_size",
+        place(&settings.table_size),
+        &[Maglev],
+        "`maglev`",
+    );
 }
 
 /// Where a setting stands, if it is there.
@@ -91,7 +99,11 @@ fn max_load(settings: &Balancer, reporter: &mut Reporter<'_>) -> Option<MaxLoad>
         reporter.error(
             "balancer.max_load",
             times,
-            format!("{} is not over 1 and at most {}", times.value, MaxLoad::MOST),
+            format!(
+                "{} is not over 1 and at most {}",
+                times.value,
+                MaxLoad::MOST
+            ),
             Some("1.25 lets an endpoint have a quarter more than its share; 0 for no bound"),
         );
     }
@@ -146,7 +158,9 @@ fn table_size(written: &Written, reporter: &mut Reporter<'_>) -> u32 {
             "balancer.table_size",
             &at,
             format!("{size} places are few for {endpoints} endpoints: their shares are uneven"),
-            Some(&format!("a hundred for each are even: `table_size: {wanted}`")),
+            Some(&format!(
+                "a hundred for each are even: `table_size: {wanted}`"
+            )),
         );
     }
     size
