@@ -4,8 +4,6 @@
 //! endpoint's own. So the table is shared out more evenly than any ring of that size, and a choice is one look into it. The
 //! price: when an endpoint comes or goes, a few places of others change hands as well, fewer the larger the table.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -69,46 +67,63 @@ fn stride(text: &[u8], seed: u64, size: u64) -> u64 {
     1 + xxh3_64_with_seed(text, seed) % (size - 1)
 }
 
-/// The places of one endpoint, in its own order.
-struct Preference {
-    next: u64,
+/// An endpoint while the table is shared out.
+struct Taker {
+    index: u32,
+    weight: u64,
+    turns: u64,
+    /// The next place in its own order, and how far it is from one to the next.
+    place: u64,
     skip: u64,
 }
 
 fn table(size: u32, endpoints: &[Arc<Endpoint>]) -> Box<[u32]> {
     const FREE: u32 = u32::MAX;
-    let order = by_name(endpoints);
-    let weight = |rank: usize| u64::from(endpoints[order[rank] as usize].weight);
-    let Some(heaviest) = (0..order.len()).map(weight).max() else {
-        return Box::default();
-    };
     let places = u64::from(size);
-    let mut preferences: Vec<Preference> = order
-        .iter()
+    let mut takers: Vec<Taker> = by_name(endpoints)
+        .into_iter()
         .map(|index| {
-            let name = endpoints[*index as usize].name.as_bytes();
-            Preference {
-                next: xxh3_64_with_seed(name, OFFSET) % places,
+            let endpoint = &endpoints[index as usize];
+            let name = endpoint.name.as_bytes();
+            Taker {
+                index,
+                weight: u64::from(endpoint.weight),
+                turns: 0,
+                place: xxh3_64_with_seed(name, OFFSET) % places,
                 skip: stride(name, SKIP, places),
             }
         })
         .collect();
+    let weights = || takers.iter().map(|taker| taker.weight);
+    let (Some(lightest), Some(heaviest)) = (weights().min(), weights().max()) else {
+        return Box::default();
+    };
+    // The heaviest has a turn in each round, one of half its weight in every other. On the wheel stands who has a turn in
+    // the rounds to come; nobody's next is further away than the wheel is long.
+    let longest = heaviest.div_ceil(lightest);
+    let mut wheel: Vec<Vec<u32>> = (0..=longest).map(|_| Vec::new()).collect();
+    wheel[0] = (0..).take(takers.len()).collect();
+    let slot = |round: u64| (round % (longest + 1)) as usize;
     let mut table = vec![FREE; size as usize].into_boxed_slice();
-    // The heaviest has a turn in each round, one of half its weight in every other. What counts is the round in which the
-    // next turn of each is due; in a round they go by name.
-    let mut due: BinaryHeap<Reverse<(u64, usize, u64)>> =
-        (0..order.len()).map(|rank| Reverse((0, rank, 1))).collect();
-    for _ in 0..size {
-        let Some(Reverse((_, rank, turn))) = due.pop() else {
-            break;
-        };
-        let round = (turn * heaviest).div_ceil(weight(rank));
-        due.push(Reverse((round, rank, turn + 1)));
-        let mine = &mut preferences[rank];
-        while table[mine.next as usize] != FREE {
-            mine.next = (mine.next + mine.skip) % places;
+    let mut left = table.len();
+    for round in 0.. {
+        let mut due = std::mem::take(&mut wheel[slot(round)]);
+        // In a round they go by name.
+        due.sort_unstable();
+        for rank in due.iter().take(left) {
+            let taker = &mut takers[*rank as usize];
+            taker.turns += 1;
+            let next = (taker.turns * heaviest).div_ceil(taker.weight);
+            wheel[slot(next)].push(*rank);
+            while table[taker.place as usize] != FREE {
+                taker.place = (taker.place + taker.skip) % places;
+            }
+            table[taker.place as usize] = taker.index;
         }
-        table[mine.next as usize] = order[rank];
+        left = left.saturating_sub(due.len());
+        if left == 0 {
+            break;
+        }
     }
     table
 }

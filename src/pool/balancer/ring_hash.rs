@@ -16,6 +16,11 @@ use crate::pool::{Address, Ask, Endpoint};
 pub struct RingHash {
     /// Hashes and the indexes of their endpoints, by hash.
     ring: Box<[Point]>,
+    /// Where on the ring the points begin whose hashes begin with 0, 1, 2 …, and its length: so that only a few points are
+    /// searched, and few lines of the cache are missing, with a million of them.
+    starts: Box<[u32]>,
+    /// How far a hash is shifted to have its beginning.
+    shift: u32,
     consistent: Consistent,
 }
 
@@ -31,10 +36,30 @@ const MOST_POINTS: u64 = 1 << 22;
 impl RingHash {
     /// The ring of these endpoints, with so many points for each unit of weight. Those of weight 0 are left out.
     pub fn new(points: u32, max_load: Option<MaxLoad>, endpoints: &[Arc<Endpoint>]) -> Self {
+        let ring = ring(points, MOST_POINTS, endpoints);
+        let beginnings = (ring.len() / POINTS_SEARCHED).next_power_of_two().max(2);
+        let shift = u32::BITS - beginnings.ilog2();
+        let start = |beginning: usize| {
+            ring.partition_point(|point| ((point.hash >> shift) as usize) < beginning) as u32
+        };
         Self {
-            ring: ring(points, MOST_POINTS, endpoints),
+            starts: (0..=beginnings).map(start).collect(),
+            shift,
+            ring,
             consistent: Consistent::new(max_load, endpoints),
         }
+    }
+}
+
+impl RingHash {
+    /// Where the first point is that has this hash or a higher one; the ring's length if there is none.
+    fn first_from(&self, hash: u32) -> usize {
+        let beginning = (hash >> self.shift) as usize;
+        let (from, to) = (
+            self.starts[beginning] as usize,
+            self.starts[beginning + 1] as usize,
+        );
+        from + self.ring[from..to].partition_point(|point| point.hash < hash)
     }
 }
 
@@ -46,8 +71,7 @@ impl Balancer for RingHash {
         // The lower half of the key is the CRC-32; a request without a key goes anywhere.
         let key = ask.key.unwrap_or_else(|| fastrand::u64(..));
         let hash = key as u32;
-        let start = self.ring.partition_point(|point| point.hash < hash);
-        let (before, after) = self.ring.split_at(start);
+        let (before, after) = self.ring.split_at(self.first_from(hash));
         let places = after.iter().chain(before).map(|point| point.index);
         self.consistent.choose(endpoints, ask, key, places)
     }
@@ -56,6 +80,9 @@ impl Balancer for RingHash {
         self.consistent.most(endpoint, ask)
     }
 }
+
+/// About how many points are searched for one hash.
+const POINTS_SEARCHED: usize = 8;
 
 fn ring(points: u32, most: u64, endpoints: &[Arc<Endpoint>]) -> Box<[Point]> {
     let order = by_name(endpoints);

@@ -22,7 +22,9 @@ fn asked(fields: &[(&str, &str)]) -> Asked {
         )
     });
     let mut map = HeaderMap::new();
-    headers.for_each(|(name, value)| drop(map.append(name, value)));
+    for (name, value) in headers {
+        map.append(name, value);
+    }
     Asked {
         host: "a.example",
         path: "/x/y",

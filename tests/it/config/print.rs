@@ -27,7 +27,7 @@ fn print_shows_every_default() {
         ("/listeners/0/timeouts/header", "10s".into()),
         ("/listeners/0/limits/fields", 100.into()),
         ("/routes/0/https_redirect", false.into()),
-        ("/pools/0/balancer", "round_robin".into()),
+        ("/pools/0/balancer/kind", "round_robin".into()),
         ("/pools/0/protocol", "http1".into()),
         ("/pools/0/host", "keep".into()),
         ("/pools/0/timeouts/connect", "3s".into()),

@@ -36,7 +36,7 @@ fn each_endpoint_has_its_share_of_the_table_to_within_a_place_or_two() {
 
 #[test]
 fn removing_one_of_many_moves_few_places_of_others() {
-    for (count, most) in [(10, 0.02), (100, 0.05), (600, 0.15)] {
+    for count in [3, 10, 100, 600] {
         let all = spots(&vec![1; count]);
         let before = endpoints_at(&all);
         let mut fewer = all.clone();
@@ -49,7 +49,8 @@ fn removing_one_of_many_moves_few_places_of_others() {
             old.name != *gone && old.name != new.name
         });
         let moved = moved.count() as f64 / 65_537.0;
-        assert!(moved < most, "{count}: {moved} of the places of others");
+        // Measured: 0.6 % for a hundred, where the endpoint itself had 1 %.
+        assert!(moved < 0.01, "{count}: {moved} of the places of others");
     }
 }
 

@@ -105,6 +105,27 @@ fn a_ring_of_many_heavy_endpoints_is_bounded_and_keeps_the_shares() {
     );
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn the_point_of_a_hash_is_the_first_that_is_not_below(
+        points in 1_u32..40,
+        count in 1_u16..20,
+        hashes in proptest::collection::vec(any::<u32>(), 50),
+    ) {
+        let spots: Vec<(String, u16)> = (0..count).map(|n| (format!("10.0.0.{n}:80"), 1)).collect();
+        let ring = RingHash::new(points, None, &endpoints_at(&spots));
+        let edges = ring.ring.iter().flat_map(|point| {
+            [point.hash.wrapping_sub(1), point.hash, point.hash.wrapping_add(1)]
+        });
+        for hash in hashes.into_iter().chain(edges).chain([0, u32::MAX]) {
+            let wanted = ring.ring.partition_point(|point| point.hash < hash);
+            prop_assert_eq!(ring.first_from(hash), wanted);
+        }
+    }
+}
+
 #[test]
 fn one_address_given_twice_is_at_one_place() {
     let twice = endpoints_at(&[("10.0.0.1:80", 1), ("10.0.0.2:80", 1), ("10.0.0.1:80", 1)]);
