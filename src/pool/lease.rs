@@ -20,7 +20,10 @@ impl Lease {
         if !endpoint.breaker.acquire(endpoint, now) {
             return None;
         }
+        // The pool first: what is bounded by its count must never be ahead of it.
+        endpoint.pool.begin();
         if !endpoint.state.begin_within(most) {
+            endpoint.pool.end();
             let lesson = Lesson {
                 ending: Ending::Untold,
                 took: Duration::ZERO,
@@ -28,7 +31,6 @@ impl Lease {
             endpoint.breaker.record(endpoint, lesson, now);
             return None;
         }
-        endpoint.pool.begin();
         endpoint.metrics.in_flight.inc();
         Some(Self {
             endpoint: Arc::clone(endpoint),

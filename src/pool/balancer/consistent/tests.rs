@@ -293,6 +293,26 @@ fn where_some_are_ill_the_bound_is_that_of_the_others() {
 }
 
 #[test]
+fn of_two_that_chose_the_last_place_at_once_one_gets_it() {
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(kind, 8);
+        let (members, tried) = (pool.members(), Tried::default());
+        let ask = ask(Some(12345), &tried);
+        let pick = || members.pick(&ask).expect("all are available");
+        let [(first, most), (second, _)] = [pick(), pick()];
+        assert!(Arc::ptr_eq(first, second), "{kind}: both chose the same");
+        assert_eq!(most, 1, "{kind}");
+        let lease = Lease::take(first, most, Instant::now());
+        assert!(lease.is_some() && Lease::take(second, most, Instant::now()).is_none());
+        assert_eq!((first.state.in_flight(), pool.state.in_flight()), (1, 1));
+        // Who lost chooses again, and somebody else.
+        let (other, most) = pick();
+        assert!(!Arc::ptr_eq(first, other));
+        assert!(Lease::take(other, most, Instant::now()).is_some());
+    }
+}
+
+#[test]
 fn threads_that_choose_at_once_exceed_no_bound() {
     for kind in ["ring_hash", "maglev"] {
         let pool = pool(kind, 3);
@@ -300,7 +320,7 @@ fn threads_that_choose_at_once_exceed_no_bound() {
             let threads: Vec<_> = (0..8_u64)
                 .map(|seed| {
                     let pool = &pool;
-                    scope.spawn(move || (0..500).map(|n| concurrently(pool, seed, n)).collect())
+                    scope.spawn(move || (0..2_000).map(|n| concurrently(pool, seed, n)).collect())
                 })
                 .collect();
             let leases = threads.into_iter().map(|thread| thread.join());
@@ -308,7 +328,7 @@ fn threads_that_choose_at_once_exceed_no_bound() {
                 .map(|leases| leases.expect("no bound is exceeded"))
                 .collect()
         });
-        assert_eq!(pool.state.in_flight(), 4_000, "{kind}");
+        assert_eq!(pool.state.in_flight(), 16_000, "{kind}");
         drop(leases);
         assert_eq!(pool.state.in_flight(), 0);
     }
