@@ -1,8 +1,8 @@
 //! What does a consistent balancer go by: which part of a request says where it belongs?
 //!
-//! A rule is one word, such as `client_ip`, or a template with words in braces, such as `{client_ip}-{header.X-User}`. It is
-//! hashed with what its balancer needs, so that a ring finds the endpoint nginx finds: CRC-32 of the key's bytes for the
-//! ring, XXH3 for Maglev's table. Nothing is allocated for it but where a query's value has escapes.
+//! A rule is one word, such as `client_ip`, or a template with words in braces, such as `{client_ip}-{header.X-User}`.
+//! It is hashed with what its balancer needs, so that a ring finds the endpoint nginx finds: CRC-32 of the key's bytes
+//! for the ring, XXH3 for Maglev's table. Nothing is allocated for it but where a query's value has escapes.
 
 mod parse;
 mod words;
@@ -68,8 +68,8 @@ impl KeyRule {
         Ok(Self { parts, digest })
     }
 
-    /// The key of a request that came from `client`; `None` if the request has nothing of what the rule names. What is empty
-    /// is as good as absent.
+    /// The key of a request that came from `client`; `None` if the request has nothing of what the rule names. What is
+    /// empty is as good as absent.
     pub fn of(&self, request: &Request<'_>, client: Option<IpAddr>) -> Option<u64> {
         if let [Part::Word(word)] = &*self.parts {
             return words::value(word, request, client, |value| self.digest.of(value));

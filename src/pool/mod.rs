@@ -139,8 +139,9 @@ impl Pool {
             key: wanted.key,
             fail_open: false,
         };
-        // Between the choice and the permit another request may have taken a breaker's last trial, or the last place within
-        // the balancer's bound; then choose again. A bound is kept as long as that is not in the way of an answer.
+        // Between the choice and the permit another request may have taken a breaker's last trial, or the last place
+        // within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of an
+        // answer.
         for attempt in 0..members.endpoints.len() + BOUNDED {
             let (endpoint, most) = members.pick(&ask).ok_or(NoEndpoint::Unavailable)?;
             let most = if attempt < BOUNDED { most } else { u32::MAX };

@@ -15,12 +15,12 @@ pub struct Balancer {
     /// The algorithm. Default: round_robin.
     pub kind: BalancerKind,
     /// For `ring_hash` and `maglev`: what a request is kept together with: `client_ip`, `path`, `host`, `header.NAME`,
-    /// `cookie.NAME`, `query.NAME`, or a template with these in braces, as `"{client_ip}-{header.X-User}"`. A request that has
-    /// nothing of it goes anywhere. Default: client_ip.
+    /// `cookie.NAME`, `query.NAME`, or a template with these in braces, as `"{client_ip}-{header.X-User}"`. A request
+    /// that has nothing of it goes anywhere. Default: client_ip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Spanned<String>>,
-    /// For `ring_hash` and `maglev`: how many times its share of the requests in flight an endpoint may have before the next
-    /// one for the key is taken: over 1, to 1000; 0 for no bound. Default: 1.25.
+    /// For `ring_hash` and `maglev`: how many times its share of the requests in flight an endpoint may have before the
+    /// next one for the key is taken: over 1, to 1000; 0 for no bound. Default: 1.25.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_load: Option<Spanned<f64>>,
     /// For `ring_hash`: points on the ring for each unit of weight: 1 to 10000. Default: 160.

@@ -1,9 +1,10 @@
 //! How many requests may an endpoint serve at once, so that a key everybody asks for does not drown it?
 //!
 //! Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2016): an endpoint may serve at most
-//! `⌈max_load × (requests in flight + 1) × its share⌉`, and what it has no room for goes to the next endpoint of the key.
-//! The requests in flight are those of the whole pool: its other priorities count as well, which makes the bound a little
-//! wider while requests to both run. The share is that among the endpoints that are available, see [`Bound::limit`].
+//! `⌈max_load × (requests in flight + 1) × its share⌉`, and what it has no room for goes to the next endpoint of the
+//! key. The requests in flight are those of the whole pool: its other priorities count as well, which makes the bound a
+//! little wider while requests to both run. The share is that among the endpoints that are available, see
+//! [`Bound::limit`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,8 +40,8 @@ pub(super) struct Bound {
     max_load: MaxLoad,
     /// The weights of all endpoints together.
     weight: u32,
-    /// The weights of those that were available when that was last of interest, and in which second of the [`clock`] that
-    /// was: the second in the upper half. 0 for never.
+    /// The weights of those that were available when that was last of interest, and in which second of the [`clock`]
+    /// that was: the second in the upper half. 0 for never.
     available: AtomicU64,
 }
 
@@ -59,9 +60,9 @@ impl Bound {
 
     /// The limits as of now.
     ///
-    /// Shares are counted among all endpoints, until that leaves no room anywhere because some are not available: then their
-    /// weights are [counted](Self::count), and shares are among these for a second or two. So a choice costs the same with
-    /// ten thousand endpoints, and a pool that is half ill still spreads by the same rule.
+    /// Shares are counted among all endpoints, until that leaves no room anywhere because some are not available: then
+    /// their weights are [counted](Self::count), and shares are among these for a second or two. So a choice costs the
+    /// same with ten thousand endpoints, and a pool that is half ill still spreads by the same rule.
     pub(super) fn limit(&self, endpoint: &Endpoint, now: Instant) -> Limit {
         let counted = self.available.load(Ordering::Relaxed);
         let weight = if counted != 0 && second(now).saturating_sub(counted >> 32) <= TRUSTED {

@@ -1,7 +1,7 @@
 //! Where does a request go when the endpoint its key belongs to may not be used, or has no room?
 //!
-//! To the next of its key, which is the same one each time: that order is the balancer's. Every other key stays where it is.
-//! An endpoint in its slow start gets its keys one after the other: each comes over once, and stays.
+//! To the next of its key, which is the same one each time: that order is the balancer's. Every other key stays where
+//! it is. An endpoint in its slow start gets its keys one after the other: each comes over once, and stays.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use super::bound::{Bound, Limit, MaxLoad};
 use crate::pool::endpoint::WHOLE;
 use crate::pool::{Ask, Endpoint};
 
-/// How many places of a key are looked at before all endpoints are gone through. With a `max_load` of 1.25 at most four of
-/// five endpoints can be full, so it is one key in a million that gets there unless nearly all are ill.
+/// How many places of a key are looked at before all endpoints are gone through. With a `max_load` of 1.25 at most four
+/// of five endpoints can be full, so it is one key in a million that gets there unless nearly all are ill.
 const WALK: usize = 64;
 
 /// What the consistent balancers share.
@@ -73,7 +73,8 @@ impl Consistent {
     }
 }
 
-/// Whether an endpoint whose share grows has this key already: the keys come in the order of their hashes with its name.
+/// Whether an endpoint whose share grows has this key already: the keys come in the order of their hashes with its
+/// name.
 fn is_due(endpoint: &Endpoint, key: u64, now: Instant) -> bool {
     endpoint.slow_start.is_none()
         || rank(endpoint, key) % u64::from(WHOLE) < u64::from(endpoint.share(now))
@@ -84,9 +85,9 @@ fn rank(endpoint: &Endpoint, key: u64) -> u64 {
     xxh3_64_with_seed(endpoint.name.as_bytes(), key)
 }
 
-/// Of the endpoints the request may go to, those that have room, else those that serve least for their weight; of these the
-/// one whose name has the highest hash with the key (rendezvous hashing, Thaler and Ravishankar 1998), which moves no key
-/// but those of endpoints that come and go.
+/// Of the endpoints the request may go to, those that have room, else those that serve least for their weight; of these
+/// the one whose name has the highest hash with the key (rendezvous hashing, Thaler and Ravishankar 1998), which moves
+/// no key but those of endpoints that come and go.
 fn best(
     endpoints: &[Arc<Endpoint>],
     ask: &Ask<'_>,

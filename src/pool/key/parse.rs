@@ -32,8 +32,8 @@ impl KeyError {
     pub const fn hint(&self) -> &'static str {
         match self {
             KeyError::Empty | KeyError::UnknownWord(_) | KeyError::BadName(..) => {
-                "the words are client_ip, path, host, header.NAME, cookie.NAME, query.NAME, and in braces in a template: \
-                 \"{client_ip}-{header.X-User}\""
+                "the words are client_ip, path, host, header.NAME, cookie.NAME, query.NAME, and in braces in a \
+                 template: \"{client_ip}-{header.X-User}\""
             }
             KeyError::HostHeader => "write `host`",
             KeyError::LoneBrace(_) => "write a brace that stands for itself twice: `{{`",

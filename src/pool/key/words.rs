@@ -30,8 +30,8 @@ pub(super) fn value<T>(
     (!value.is_empty()).then(|| take(value))
 }
 
-/// The value of the first cookie of that name (RFC 6265 §5.4), without the quotation marks it may stand in. HTTP/2 may bring
-/// each cookie in a line of its own (RFC 9113 §8.2.3).
+/// The value of the first cookie of that name (RFC 6265 §5.4), without the quotation marks it may stand in. HTTP/2 may
+/// bring each cookie in a line of its own (RFC 9113 §8.2.3).
 fn cookie<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let lines = fields.get_all(COOKIE).iter();
     let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));

@@ -278,7 +278,8 @@ fn where_some_are_ill_the_bound_is_that_of_the_others() {
     for kind in ["ring_hash", "maglev"] {
         let pool = pool(kind, 8);
         let members = pool.members();
-        // Four of nine are left, each of weight 1: with shares of all ten they would have room for half of the requests.
+        // Four of nine are left, each of weight 1: with shares of all ten they would have room for half of the
+        // requests.
         for endpoint in &members.endpoints[..5] {
             endpoint.state.set_drained(true);
         }
