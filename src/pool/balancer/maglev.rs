@@ -116,7 +116,11 @@ fn table(size: u32, endpoints: &[Arc<Endpoint>]) -> Box<[u32]> {
             let next = (taker.turns * heaviest).div_ceil(taker.weight);
             wheel[slot(next)].push(*rank);
             while table[taker.place as usize] != FREE {
-                taker.place = (taker.place + taker.skip) % places;
+                taker.place += taker.skip;
+                // Half of the time is spent here, and a division would take it twice.
+                if taker.place >= places {
+                    taker.place -= places;
+                }
             }
             table[taker.place as usize] = taker.index;
         }
