@@ -182,8 +182,16 @@ impl EndpointState {
         (risen > 0).then(|| Duration::from_millis(clock::millis(now).saturating_sub(risen)))
     }
 
-    pub(super) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Counts one more, unless there would be more than `most` then.
+    pub(super) fn begin_within(&self, most: u32) -> bool {
+        if most == u32::MAX {
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let more = |serving| (serving < most).then_some(serving + 1);
+        self.in_flight
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
     }
 
     pub(super) fn end(&self) {

@@ -1,7 +1,7 @@
 //! Who may use an endpoint, and how is that right given back whatever happens?
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Ending, Endpoint, Lesson, Outcome};
 
@@ -17,14 +17,28 @@ pub struct Lease {
 impl Lease {
     /// Takes the right if the breaker still permits it.
     pub(super) fn take(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
+        Self::take_within(endpoint, u32::MAX, now)
+    }
+
+    /// Takes the right if the breaker still permits it, and the endpoint serves at most `most` requests with this one.
+    pub(super) fn take_within(endpoint: &Arc<Endpoint>, most: u32, now: Instant) -> Option<Self> {
         if !endpoint.breaker.acquire(endpoint, now) {
             return None;
         }
-        endpoint.state.begin();
+        // The pool first: what is bounded by its count must never be ahead of it.
+        endpoint.pool.begin();
+        if !endpoint.state.begin_within(most) {
+            endpoint.pool.end();
+            let lesson = Lesson {
+                ending: Ending::Untold,
+                took: Duration::ZERO,
+            };
+            endpoint.breaker.record(endpoint, lesson, now);
+            return None;
+        }
         if endpoint.decay.is_some() {
             endpoint.state.latency.asked();
         }
-        endpoint.pool.begin();
         endpoint.metrics.in_flight.inc();
         Some(Self {
             endpoint: Arc::clone(endpoint),

@@ -42,11 +42,13 @@ impl Members {
         Self { endpoints, tiers }
     }
 
-    /// An endpoint of the lowest priority number that has one to give.
-    pub fn pick(&self, ask: &Ask<'_>) -> Option<&Arc<Endpoint>> {
+    /// An endpoint of the lowest priority number that has one to give, and how many requests it may serve by its
+    /// [balancer](Balancer::most).
+    pub fn choose(&self, ask: &Ask<'_>) -> Option<(&Arc<Endpoint>, u32)> {
         self.tiers.iter().find_map(|tier| {
             let index = tier.balancer.pick(&tier.endpoints, ask)?;
-            tier.endpoints.get(index)
+            let endpoint = tier.endpoints.get(index)?;
+            Some((endpoint, tier.balancer.most(endpoint, ask)))
         })
     }
 }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod discovery;
 pub mod endpoint;
 pub mod health;
+pub mod key;
 pub mod latency;
 pub mod lease;
 pub mod members;
@@ -27,6 +28,7 @@ use crate::telemetry::metrics::PoolMetrics;
 pub use address::Address;
 pub use ask::{Ask, Wanted};
 pub use endpoint::{Endpoint, EndpointState, Refusal};
+pub use key::KeyRule;
 pub use lease::{Lease, Tried};
 pub use members::Members;
 pub use memory::PoolState;
@@ -40,6 +42,8 @@ pub struct Pool {
     pub protocol: Protocol,
     /// The `Host` its endpoints see.
     pub host: HostRule,
+    /// What its balancer goes by, if it goes by the request.
+    pub key: Option<KeyRule>,
     /// How long its endpoints may take.
     pub timeouts: Timeouts,
     /// How many unused connections a worker keeps for one endpoint, and how long.
@@ -96,6 +100,9 @@ pub struct Keepalive {
     pub connections: usize,
 }
 
+/// How often a request chooses again because its endpoint has no room within the balancer's bound any more.
+const BOUNDED: usize = 3;
+
 /// Why no lease was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEndpoint {
@@ -133,10 +140,13 @@ impl Pool {
             key: wanted.key,
             fail_open: false,
         };
-        // Between the choice and the permit another request may have taken a breaker's last trial; then choose again.
-        for _ in 0..members.endpoints.len() {
-            let endpoint = members.pick(&ask).ok_or(NoEndpoint::Unavailable)?;
-            if let Some(lease) = Lease::take(endpoint, now) {
+        // Between the choice and the permit another request may have taken a breaker's last trial, or the last place
+        // within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of an
+        // answer.
+        for attempt in 0..members.endpoints.len() + BOUNDED {
+            let (endpoint, most) = members.choose(&ask).ok_or(NoEndpoint::Unavailable)?;
+            let most = if attempt < BOUNDED { most } else { u32::MAX };
+            if let Some(lease) = Lease::take_within(endpoint, most, now) {
                 return Ok(lease);
             }
         }

@@ -80,8 +80,12 @@ pub fn decide(
         return Err(ProxyError::new(Reason::BodyTooLarge, Phase::Header));
     }
     match &route.end {
-        End::Pool(..) => {
+        End::Pool(pool, _) => {
             ctx.target = target(&facts, &route, found.prefix_len)?;
+            ctx.key = pool
+                .key
+                .as_ref()
+                .and_then(|key| key.of(&request, ctx.client));
             Ok(Next::Carry)
         }
         End::Redirect(redirect) => {

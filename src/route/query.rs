@@ -8,6 +8,11 @@ use std::borrow::Cow;
 
 use super::path::hex_byte;
 
+/// The value of the first pair named `name`, decoded; empty for a name without `=`.
+pub fn value<'q>(query: &'q str, name: &str) -> Option<Cow<'q, [u8]>> {
+    first(query, name).map(decode)
+}
+
 /// The value of the first pair named `name`, still encoded; empty for a name without `=`.
 pub(super) fn first<'q>(query: &'q str, name: &str) -> Option<&'q [u8]> {
     query.split('&').find_map(|pair| {

@@ -68,9 +68,10 @@ fn one(
     let memory = state
         .pools
         .get_or_create(Arc::clone(&name), PoolState::default);
+    let (balancer, key) = balancer::balancer(written, &mut reporter);
     let source = Source {
         pool: Arc::clone(&name),
-        balancer: balancer::balancer(written, &mut reporter),
+        balancer,
         protocol,
         tls,
         tls_name: written
@@ -89,6 +90,7 @@ fn one(
         name: Arc::clone(&name),
         protocol,
         host,
+        key,
         timeouts,
         keepalive,
         metrics: state.metrics.pool(&name),
@@ -119,6 +121,20 @@ impl Reporter<'_> {
     ) {
         self.diagnostics.push(
             Diagnostic::error(format!("pools[{}].{key}", self.name), message)
+                .at(at.position.clone())
+                .hint(hint.map(str::to_owned)),
+        );
+    }
+
+    pub(super) fn warning<T>(
+        &mut self,
+        key: &str,
+        at: &Spanned<T>,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
+        self.diagnostics.push(
+            Diagnostic::warning(format!("pools[{}].{key}", self.name), message)
                 .at(at.position.clone())
                 .hint(hint.map(str::to_owned)),
         );

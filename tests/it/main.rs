@@ -7,6 +7,7 @@ mod config;
 mod discovery;
 mod failures;
 mod forwarding;
+mod hashing;
 mod limits;
 mod listeners;
 mod malformed;

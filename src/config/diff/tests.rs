@@ -360,6 +360,9 @@ routes:
 pools:
   - { name: more, endpoints: [], balancer: { kind: least_requests, choose: all } }
   - { name: most, endpoints: [], balancer: { kind: peak_ewma, decay: 5s } }
+  - name: more
+    endpoints: ['10.0.0.1:80']
+    balancer: { kind: maglev, key: path, max_load: 1.5, points: 200, table_size: 11 }
 ";
 
 #[test]
@@ -431,12 +434,26 @@ fn collect_leaves(value: &Value, path: String, leaves: &mut Vec<String>) {
 /// The configuration with another value at `leaf`: the first that its type takes.
 fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Config> {
     let words = [
-        "7h", "3KiB", "1.3", "duplex", "combined", "debug", "json", "optional", "reject", "http2",
-        "random", "two",
+        "7h",
+        "3KiB",
+        "1.3",
+        "duplex",
+        "combined",
+        "debug",
+        "json",
+        "optional",
+        "reject",
+        "http2",
+        "maglev",
+        "ring_hash",
+        "two",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],
-        Value::Number(number) => vec![json!(number.as_u64()? + 1)],
+        Value::Number(number) => match number.as_u64() {
+            Some(whole) => vec![json!(whole + 1)],
+            None => vec![json!(number.as_f64()? + 1.0)],
+        },
         Value::String(text) => std::iter::once(json!(format!("{text}x")))
             .chain(words.map(Value::from))
             .collect(),

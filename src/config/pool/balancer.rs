@@ -21,6 +21,22 @@ pub struct Balancer {
     /// With `peak_ewma`: how long a slow answer is remembered; after this time it counts for a third. Default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decay: Option<Spanned<Timespan>>,
+    /// For `ring_hash` and `maglev`: what a request is kept together with: `client_ip`, `path`, `host`, `header.NAME`,
+    /// `cookie.NAME`, `query.NAME`, or a template with these in braces, as `"{client_ip}-{header.X-User}"`. A request
+    /// that has nothing of it goes anywhere. Default: client_ip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Spanned<String>>,
+    /// For `ring_hash` and `maglev`: how many times its share of the requests in flight an endpoint may have before the
+    /// next one for the key is taken: over 1, to 1000; 0 for no bound. Default: 1.25.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_load: Option<Spanned<f64>>,
+    /// For `ring_hash`: points on the ring for each unit of weight: 1 to 10000. Default: 160.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Spanned<u32>>,
+    /// For `maglev`: places in its table, a prime up to 5000011; a hundred for each endpoint make even shares.
+    /// Default: 65537.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_size: Option<Spanned<u32>>,
 }
 
 /// An algorithm that chooses an endpoint.
@@ -36,6 +52,10 @@ pub enum BalancerKind {
     LeastRequests,
     /// The one that answers soonest, by its latency and its requests in flight.
     PeakEwma,
+    /// Each key to one endpoint, by a ketama ring: the same one nginx's `hash … consistent` chooses.
+    RingHash,
+    /// Each key to one endpoint, by the table of Maglev: more even than a ring.
+    Maglev,
 }
 
 /// Among how many endpoints one is chosen.
@@ -47,24 +67,6 @@ pub enum Choose {
     Two,
     /// The best of all.
     All,
-}
-
-impl Balancer {
-    /// What `decay` is unless it is written.
-    pub const DECAY: Timespan = Timespan::secs(10);
-
-    /// Writes the defaults of its kind.
-    pub(in crate::config) fn fill_in(&mut self) {
-        match self.kind {
-            BalancerKind::LeastRequests => {
-                self.choose.get_or_insert_default();
-            }
-            BalancerKind::PeakEwma => {
-                self.decay.get_or_insert(Spanned::new(Self::DECAY));
-            }
-            BalancerKind::RoundRobin | BalancerKind::Random => {}
-        }
-    }
 }
 
 /// Tells an editor of the short form as well.
@@ -80,7 +82,70 @@ struct Settings {
     kind: BalancerKind,
     choose: Option<Spanned<Choose>>,
     decay: Option<Spanned<Timespan>>,
+    key: Option<Spanned<String>>,
+    max_load: Option<Spanned<f64>>,
+    points: Option<Spanned<u32>>,
+    table_size: Option<Spanned<u32>>,
 }
+
+impl From<Settings> for Balancer {
+    fn from(settings: Settings) -> Self {
+        let Settings {
+            kind,
+            choose,
+            decay,
+            key,
+            max_load,
+            points,
+            table_size,
+        } = settings;
+        Self {
+            kind,
+            choose,
+            decay,
+            key,
+            max_load,
+            points,
+            table_size,
+        }
+    }
+}
+
+impl Balancer {
+    /// Writes the defaults of its kind.
+    pub(in crate::config) fn fill_in(&mut self) {
+        if self.kind == BalancerKind::LeastRequests {
+            self.choose.get_or_insert_default();
+        }
+        if self.kind == BalancerKind::PeakEwma {
+            self.decay.get_or_insert(Spanned::new(DEFAULT_DECAY));
+        }
+        let hashes = matches!(self.kind, BalancerKind::RingHash | BalancerKind::Maglev);
+        if hashes {
+            self.key
+                .get_or_insert_with(|| Spanned::new(DEFAULT_KEY.to_owned()));
+            self.max_load.get_or_insert(Spanned::new(DEFAULT_MAX_LOAD));
+        }
+        if self.kind == BalancerKind::RingHash {
+            self.points.get_or_insert(Spanned::new(DEFAULT_POINTS));
+        }
+        if self.kind == BalancerKind::Maglev {
+            self.table_size
+                .get_or_insert(Spanned::new(DEFAULT_TABLE_SIZE));
+        }
+    }
+}
+
+/// How long a slow answer is remembered unless told otherwise.
+pub const DEFAULT_DECAY: Timespan = Timespan::secs(10);
+/// What a consistent balancer goes by unless told otherwise.
+pub const DEFAULT_KEY: &str = "client_ip";
+/// How many times its share an endpoint may serve unless told otherwise.
+pub const DEFAULT_MAX_LOAD: f64 = 1.25;
+/// Points on the ring for each unit of weight unless told otherwise: nginx's.
+pub const DEFAULT_POINTS: u32 = 160;
+/// Places in the table of Maglev unless told otherwise: with 655 endpoints or fewer shares are even to a hundredth.
+pub const DEFAULT_TABLE_SIZE: u32 = 65_537;
 
 impl<'de> Deserialize<'de> for Balancer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -102,17 +167,7 @@ impl<'de> Deserialize<'de> for Balancer {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Balancer, M::Error> {
-                let settings = Settings::deserialize(MapAccessDeserializer::new(map))?;
-                let Settings {
-                    kind,
-                    choose,
-                    decay,
-                } = settings;
-                Ok(Balancer {
-                    kind,
-                    choose,
-                    decay,
-                })
+                Settings::deserialize(MapAccessDeserializer::new(map)).map(Balancer::from)
             }
         }
 

@@ -3,19 +3,26 @@
 //! One file an algorithm and one row in [`build`]; the row enrols it in the contract test below.
 
 mod alias;
+mod bound;
+mod consistent;
 mod draw;
 mod least_requests;
+pub mod maglev;
 mod peak_ewma;
 mod random;
+mod ring_hash;
 mod round_robin;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ask, Endpoint};
+pub use bound::MaxLoad;
 pub use least_requests::LeastRequests;
+pub use maglev::Maglev;
 pub use peak_ewma::PeakEwma;
 pub use random::Random;
+pub use ring_hash::RingHash;
 pub use round_robin::RoundRobin;
 
 /// Chooses an endpoint. Made anew whenever the endpoints of a pool change.
@@ -23,10 +30,16 @@ pub trait Balancer: Send + Sync {
     /// The index of an endpoint that `ask` [allows](Ask::allows); `None` only if there is none. `endpoints` are those it
     /// was made for.
     fn pick(&self, endpoints: &[Arc<Endpoint>], ask: &Ask<'_>) -> Option<usize>;
+
+    /// How many requests the endpoint may serve at once, the one that was just picked for it included: between the
+    /// choice and the lease others may be faster. Most balancers have no bound.
+    fn most(&self, _: &Endpoint, _: &Ask<'_>) -> u32 {
+        u32::MAX
+    }
 }
 
 /// By which rule an endpoint is chosen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Each in turn, smoothly by weight.
     RoundRobin,
@@ -42,6 +55,20 @@ pub enum Rule {
         /// The time constant with which past latencies fade.
         decay: Duration,
     },
+    /// Each key to one endpoint, by a ketama ring.
+    RingHash {
+        /// Points on the ring for each unit of weight.
+        points: u32,
+        /// How much more than its share an endpoint may serve; `None` for no bound.
+        max_load: Option<MaxLoad>,
+    },
+    /// Each key to one endpoint, by the table of Maglev.
+    Maglev {
+        /// The places of its table, a prime.
+        table_size: u32,
+        /// How much more than its share an endpoint may serve; `None` for no bound.
+        max_load: Option<MaxLoad>,
+    },
 }
 
 impl Rule {
@@ -56,11 +83,16 @@ impl Rule {
 
 /// The balancer of that rule, made for these endpoints.
 pub fn build(rule: &Rule, endpoints: &[Arc<Endpoint>]) -> Box<dyn Balancer> {
-    match rule {
+    match *rule {
         Rule::RoundRobin => Box::new(RoundRobin::new(endpoints)),
         Rule::Random => Box::new(Random::new(endpoints)),
-        Rule::LeastRequests { all } => Box::new(LeastRequests::new(endpoints, *all)),
-        Rule::PeakEwma { decay } => Box::new(PeakEwma::new(endpoints, *decay)),
+        Rule::LeastRequests { all } => Box::new(LeastRequests::new(endpoints, all)),
+        Rule::PeakEwma { decay } => Box::new(PeakEwma::new(endpoints, decay)),
+        Rule::RingHash { points, max_load } => Box::new(RingHash::new(points, max_load, endpoints)),
+        Rule::Maglev {
+            table_size,
+            max_load,
+        } => Box::new(Maglev::new(table_size, max_load, endpoints)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What must hold for every balancer? Each row of [`KINDS`] goes through the same contract.
+//! What must hold for every balancer? Each row of [`kinds`] goes through the same contract.
 
 mod chance;
 mod simulation;
@@ -8,21 +8,34 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Balancer, Rule, build};
-use crate::pool::address::{WrittenAddress, parse};
+use super::{Balancer, MaxLoad, Rule, build};
+use crate::pool::address::parse;
 use crate::pool::discovery::{Resolved, Rules, Source, Spot};
 use crate::pool::{Ask, Ending, Endpoint, Keepalive, Lease, Protocol, Timeouts, Tried};
 use crate::state::State;
 use crate::telemetry::Metrics;
 
 /// Every balancer there is.
-const KINDS: [Rule; 5] = [
-    Rule::RoundRobin,
-    Rule::Random,
-    Rule::LeastRequests { all: false },
-    Rule::LeastRequests { all: true },
-    PEAK_EWMA,
-];
+fn kinds() -> Vec<Rule> {
+    let mut kinds = vec![
+        Rule::RoundRobin,
+        Rule::Random,
+        Rule::LeastRequests { all: false },
+        Rule::LeastRequests { all: true },
+        PEAK_EWMA,
+    ];
+    for max_load in [None, MaxLoad::new(1.25)] {
+        kinds.push(Rule::RingHash {
+            points: 160,
+            max_load,
+        });
+        kinds.push(Rule::Maglev {
+            table_size: 65_537,
+            max_load,
+        });
+    }
+    kinds
+}
 
 const PEAK_EWMA: Rule = Rule::PeakEwma {
     decay: Duration::from_secs(10),
@@ -39,13 +52,30 @@ fn starting_slowly(
     weights: &[u16],
     slow_start: Option<Duration>,
 ) -> Arc<[Arc<Endpoint>]> {
+    let spots = weights.iter().zip(1..);
+    let spots: Vec<_> = spots
+        .map(|(weight, port)| (format!("127.0.0.1:{port}"), *weight))
+        .collect();
+    made(rule, &spots, slow_start)
+}
+
+/// Endpoints with these addresses and weights.
+pub(super) fn endpoints_at(spots: &[(impl AsRef<str>, u16)]) -> Arc<[Arc<Endpoint>]> {
+    made(&Rule::RoundRobin, spots, None)
+}
+
+fn made(
+    rule: &Rule,
+    spots: &[(impl AsRef<str>, u16)],
+    slow_start: Option<Duration>,
+) -> Arc<[Arc<Endpoint>]> {
     let state = State::new(Arc::new(
         Metrics::new().expect("every metric is registered once"),
     ));
     let second = Duration::from_secs(1);
     let source = Source {
         pool: Arc::from("p"),
-        balancer: rule.clone(),
+        balancer: *rule,
         protocol: Protocol::Http1,
         tls: None,
         tls_name: None,
@@ -65,11 +95,10 @@ fn starting_slowly(
             idle: None,
             connections: 0,
         },
-        endpoints: weights
+        endpoints: spots
             .iter()
-            .zip(1..)
-            .map(|(weight, port)| Spot {
-                address: address(port),
+            .map(|(address, weight)| Spot {
+                address: parse(address.as_ref()).expect("an address"),
                 weight: *weight,
                 priority: 0,
                 max_requests: None,
@@ -93,13 +122,9 @@ fn ask_at(tried: &Tried, now: Instant) -> Ask<'_> {
     }
 }
 
-fn address(port: u16) -> WrittenAddress {
-    parse(&format!("127.0.0.1:{port}")).expect("an address")
-}
-
 #[test]
 fn no_balancer_picks_an_endpoint_that_is_not_available() {
-    for kind in KINDS {
+    for kind in kinds() {
         let endpoints = endpoints(&kind, &[1, 5, 1, 3]);
         let balancer = build(&kind, &endpoints);
         endpoints[1].state.set_drained(true);
@@ -115,7 +140,7 @@ fn no_balancer_picks_an_endpoint_that_is_not_available() {
 
 #[test]
 fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early() {
-    for kind in KINDS {
+    for kind in kinds() {
         let endpoints = endpoints(&kind, &[1, 100, 1, 7, 1]);
         let balancer = build(&kind, &endpoints);
         let mut tried = Tried::default();
@@ -132,7 +157,7 @@ fn no_balancer_picks_an_endpoint_twice_for_one_request_and_none_gives_up_early()
 
 #[test]
 fn the_only_available_one_of_a_thousand_endpoints_is_found() {
-    for kind in KINDS {
+    for kind in kinds() {
         let endpoints = endpoints(&kind, &[1; 1000]);
         let balancer = build(&kind, &endpoints);
         for endpoint in endpoints
@@ -151,7 +176,7 @@ fn the_only_available_one_of_a_thousand_endpoints_is_found() {
 
 #[test]
 fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
-    for kind in KINDS {
+    for kind in kinds() {
         let weights = [5, 1, 0, 4];
         let endpoints = endpoints(&kind, &weights);
         let balancer = build(&kind, &endpoints);
@@ -174,7 +199,7 @@ fn weights_are_kept_within_a_twentieth_and_weight_zero_gets_nothing() {
 
 #[test]
 fn weights_are_kept_while_requests_run() {
-    for kind in KINDS {
+    for kind in kinds() {
         let weights = [5, 1, 4];
         let endpoints = endpoints(&kind, &weights);
         let balancer = build(&kind, &endpoints);

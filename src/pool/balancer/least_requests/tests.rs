@@ -9,7 +9,7 @@ use crate::pool::endpoint::WHOLE;
 fn loaded(weights: &[u16], in_flight: &[u32]) -> Arc<[Arc<Endpoint>]> {
     let endpoints = endpoints(&Rule::LeastRequests { all: true }, weights);
     for (endpoint, count) in endpoints.iter().zip(in_flight) {
-        (0..*count).for_each(|_| endpoint.state.begin());
+        (0..*count).for_each(|_| assert!(endpoint.state.begin_within(u32::MAX)));
     }
     endpoints
 }

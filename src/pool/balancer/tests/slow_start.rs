@@ -14,7 +14,7 @@ fn knows_slow_start(rule: &Rule) -> bool {
 }
 
 fn rules() -> impl Iterator<Item = Rule> {
-    KINDS.into_iter().filter(knows_slow_start)
+    kinds().into_iter().filter(knows_slow_start)
 }
 
 /// How many of a thousand picks each endpoint gets, at this time.

@@ -1,0 +1,402 @@
+//! What must hold for every consistent balancer?
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::config::load::load_str;
+use crate::config::{Config, Diagnostics};
+use crate::pool::balancer::tests::{endpoints, endpoints_at};
+use crate::pool::balancer::{Balancer, MaxLoad, Rule, build};
+use crate::pool::key::Digest;
+use crate::pool::{Ask, Endpoint, Lease, Pool, Tried, Wanted};
+use crate::snapshot;
+use crate::state::State;
+use crate::telemetry::Metrics;
+
+fn kinds(max_load: Option<MaxLoad>) -> [Rule; 2] {
+    let (points, table_size) = (160, 65_537);
+    let ring = Rule::RingHash { points, max_load };
+    let maglev = Rule::Maglev {
+        table_size,
+        max_load,
+    };
+    [ring, maglev]
+}
+
+/// Keys as requests have them.
+pub(in crate::pool::balancer) fn keys(digest: Digest, count: u32) -> Vec<u64> {
+    (0..count)
+        .map(|n| digest.of(format!("key-{n}").as_bytes()))
+        .collect()
+}
+
+fn keys_for(rule: &Rule, count: u32) -> Vec<u64> {
+    let ring = matches!(rule, Rule::RingHash { .. });
+    keys(if ring { Digest::Crc32 } else { Digest::Xxh3 }, count)
+}
+
+pub(in crate::pool::balancer) fn ask(key: Option<u64>, tried: &Tried) -> Ask<'_> {
+    Ask {
+        now: Instant::now(),
+        tried,
+        key,
+        fail_open: false,
+    }
+}
+
+/// The name of the endpoint of each key.
+fn homes(balancer: &dyn Balancer, endpoints: &[Arc<Endpoint>], keys: &[u64]) -> Vec<Arc<str>> {
+    let tried = Tried::default();
+    let pick = |key: &u64| balancer.pick(endpoints, &ask(Some(*key), &tried));
+    keys.iter()
+        .map(|key| Arc::clone(&endpoints[pick(key).expect("all are available")].name))
+        .collect()
+}
+
+fn homes_among(rule: &Rule, endpoints: &[Arc<Endpoint>], keys: &[u64]) -> Vec<Arc<str>> {
+    homes(&*build(rule, endpoints), endpoints, keys)
+}
+
+fn addresses(count: u16) -> Vec<(String, u16)> {
+    (1..=count).map(|n| (format!("10.0.0.{n}:80"), 1)).collect()
+}
+
+#[test]
+fn a_key_stays_where_it_is_however_the_endpoints_are_ordered() {
+    for rule in kinds(None) {
+        let keys = keys_for(&rule, 2_000);
+        let mut spots = addresses(20);
+        spots[7].1 = 3;
+        let before = homes_among(&rule, &endpoints_at(&spots), &keys);
+        spots.reverse();
+        spots.swap(3, 11);
+        assert_eq!(
+            before,
+            homes_among(&rule, &endpoints_at(&spots), &keys),
+            "{rule:?}"
+        );
+    }
+}
+
+#[test]
+fn a_removed_endpoint_gives_its_keys_away_and_gets_exactly_these_back() {
+    for rule in kinds(None) {
+        let keys = keys_for(&rule, 50_000);
+        let all = addresses(20);
+        let before = homes_among(&rule, &endpoints_at(&all), &keys);
+        for removed in [0, 9, 19] {
+            let mut fewer = all.clone();
+            let (gone, _) = fewer.remove(removed);
+            let after = homes_among(&rule, &endpoints_at(&fewer), &keys);
+            let pairs = || before.iter().zip(&after);
+            let had = before.iter().filter(|name| ***name == gone).count();
+            let moved = pairs().filter(|(old, new)| old != new).count();
+            assert!(pairs().all(|(_, new)| **new != *gone));
+            if matches!(rule, Rule::RingHash { .. }) {
+                assert_eq!(moved, had, "only the keys of the one that is gone move");
+            } else {
+                // Some of others move as well: with a table of 65,537 places for 20, less than a tenth as many.
+                assert!(moved < had + had / 10, "{moved} moved, {gone} had {had}");
+            }
+            let share = had as f64 / keys.len() as f64;
+            assert!(
+                (0.037..0.063).contains(&share),
+                "{rule:?}: {gone} had {share}"
+            );
+        }
+        let again = homes_among(&rule, &endpoints_at(&all), &keys);
+        assert_eq!(before, again, "{rule:?}");
+    }
+}
+
+#[test]
+fn the_keys_of_an_endpoint_that_is_not_available_go_to_others_and_all_others_stay() {
+    for rule in kinds(None) {
+        let keys = keys_for(&rule, 5_000);
+        let endpoints = endpoints(&Rule::RoundRobin, &[1; 10]);
+        let balancer = build(&rule, &endpoints);
+        let before = homes(&*balancer, &endpoints, &keys);
+        endpoints[3].state.set_drained(true);
+        let meanwhile = homes(&*balancer, &endpoints, &keys);
+        let mut refuges: HashMap<&str, usize> = HashMap::new();
+        for (old, new) in before.iter().zip(&meanwhile) {
+            if *old == endpoints[3].name {
+                *refuges.entry(new).or_default() += 1;
+            } else {
+                assert_eq!(old, new, "{rule:?}");
+            }
+        }
+        assert!(!refuges.contains_key(&*endpoints[3].name));
+        assert!(refuges.len() >= 8, "not all to one neighbour: {refuges:?}");
+        endpoints[3].state.set_drained(false);
+        assert_eq!(before, homes(&*balancer, &endpoints, &keys), "{rule:?}");
+    }
+}
+
+#[test]
+fn a_second_attempt_goes_where_the_key_would_be_without_the_first_endpoint() {
+    for rule in kinds(None) {
+        let endpoints = endpoints(&Rule::RoundRobin, &[1; 10]);
+        let balancer = build(&rule, &endpoints);
+        for key in keys_for(&rule, 200) {
+            let mut tried = Tried::default();
+            let first = balancer.pick(&endpoints, &ask(Some(key), &tried));
+            let first = first.expect("all are available");
+            tried.insert(&endpoints[first]);
+            let second = balancer.pick(&endpoints, &ask(Some(key), &tried));
+            endpoints[first].state.set_drained(true);
+            let instead = balancer.pick(&endpoints, &ask(Some(key), &Tried::default()));
+            endpoints[first].state.set_drained(false);
+            assert_eq!(second, instead, "{rule:?}");
+        }
+    }
+}
+
+#[test]
+fn when_nearly_all_are_ill_a_key_still_has_one_endpoint_and_keeps_it() {
+    for rule in kinds(None) {
+        let keys = keys_for(&rule, 500);
+        let endpoints = endpoints(&Rule::RoundRobin, &[1; 300]);
+        let balancer = build(&rule, &endpoints);
+        for endpoint in &endpoints[3..] {
+            endpoint.state.set_drained(true);
+        }
+        let before = homes(&*balancer, &endpoints, &keys);
+        assert_eq!(before, homes(&*balancer, &endpoints, &keys));
+        endpoints[0].state.set_drained(true);
+        let after = homes(&*balancer, &endpoints, &keys);
+        let mut moved = 0;
+        for (old, new) in before.iter().zip(&after) {
+            if *old == endpoints[0].name {
+                moved += 1;
+            } else {
+                assert_eq!(old, new, "{rule:?}");
+            }
+        }
+        assert!((100..250).contains(&moved), "{moved} of 500");
+    }
+}
+
+#[test]
+fn a_request_without_a_key_goes_anywhere() {
+    for rule in kinds(None) {
+        let endpoints = endpoints(&Rule::RoundRobin, &[1; 4]);
+        let balancer = build(&rule, &endpoints);
+        let mut picks = [0; 4];
+        for _ in 0..4_000 {
+            let index = balancer.pick(&endpoints, &ask(None, &Tried::default()));
+            picks[index.expect("all are available")] += 1;
+        }
+        assert!(
+            picks.iter().all(|count| (700..1_300).contains(count)),
+            "{picks:?}"
+        );
+    }
+}
+
+/// A pool with this balancer and so many endpoints of weight 1, and one of weight 2.
+fn pool(balancer: &str, endpoints: u16) -> Arc<Pool> {
+    let mut yaml = format!(
+        "listeners: [{{name: http, address: '127.0.0.1:0'}}]\n\
+         pools: [{{name: p, balancer: {balancer}, endpoints: [{{address: '10.0.0.1:80', weight: 2}}"
+    );
+    for n in 0..endpoints {
+        write!(yaml, ", '10.0.1.{n}:80'").expect("memory");
+    }
+    yaml += "]}]\n";
+    let mut diagnostics = Diagnostics::default();
+    let loaded = load_str("test.yaml", &yaml, &|_| None, &mut diagnostics).expect("YAML");
+    let config = Config::read(&loaded.root, &mut diagnostics);
+    let metrics = Metrics::new().expect("every metric is registered once");
+    let state = State::new(Arc::new(metrics));
+    let compiled = snapshot::compile(&config, &state, &Default::default(), SystemTime::now());
+    let snapshot = compiled.snapshot.expect("a configuration without errors");
+    Arc::clone(&snapshot.pools[0])
+}
+
+fn lease(pool: &Pool, key: Option<u64>) -> Lease {
+    let tried = Tried::default();
+    let wanted = Wanted { tried: &tried, key };
+    pool.try_lease(&wanted, Instant::now())
+        .expect("none is refused because of the bound")
+}
+
+/// `⌈1.25 × in flight × weight ÷ total weight⌉`
+fn bound(in_flight: u32, weight: u16, total: u32) -> u32 {
+    (in_flight * 5 * u32::from(weight)).div_ceil(4 * total)
+}
+
+#[test]
+fn a_key_that_everybody_asks_for_drowns_no_endpoint() {
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(kind, 8);
+        let mut leases = Vec::new();
+        for total in 1..=1_000 {
+            let new = lease(&pool, Some(12345));
+            let endpoint = new.endpoint();
+            assert!(
+                endpoint.state.in_flight() <= bound(total, endpoint.weight, 10),
+                "{kind}: {} of {total}",
+                endpoint.state.in_flight()
+            );
+            leases.push(new);
+        }
+        let loads = || -> Vec<u32> {
+            let members = pool.members();
+            let endpoints = members.endpoints.iter();
+            endpoints
+                .map(|endpoint| endpoint.state.in_flight())
+                .collect()
+        };
+        // As much as it may have, and the rest in turn to the next ones of the key: not to all alike.
+        let full = loads()
+            .iter()
+            .filter(|load| [125, 250].contains(*load))
+            .count();
+        assert!(full >= 6, "{kind}: {:?}", loads());
+        // Whoever frees a place gets the next.
+        drop(leases.swap_remove(0));
+        let again = lease(&pool, Some(12345));
+        assert!(again.endpoint().state.in_flight() <= 250);
+    }
+}
+
+#[test]
+fn the_bound_is_off_with_zero() {
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(&format!("{{kind: {kind}, max_load: 0}}"), 8);
+        let leases: Vec<Lease> = (0..100).map(|_| lease(&pool, Some(12345))).collect();
+        let first = leases[0].endpoint();
+        assert_eq!(first.state.in_flight(), 100, "{kind}");
+    }
+}
+
+#[test]
+fn where_some_are_ill_the_bound_is_that_of_the_others() {
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(kind, 8);
+        let members = pool.members();
+        // Four of nine are left, each of weight 1: with shares of all ten they would have room for half of the
+        // requests.
+        for endpoint in &members.endpoints[..5] {
+            endpoint.state.set_drained(true);
+        }
+        let mut leases = Vec::new();
+        for total in 1..=400 {
+            let new = lease(&pool, Some(12345));
+            let load = new.endpoint().state.in_flight();
+            assert!(load <= bound(total, 1, 4), "{kind}: {load} of {total}");
+            leases.push(new);
+        }
+    }
+}
+
+#[test]
+fn of_two_that_chose_the_last_place_at_once_one_gets_it() {
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(kind, 8);
+        let (members, tried) = (pool.members(), Tried::default());
+        let ask = ask(Some(12345), &tried);
+        let pick = || members.pick(&ask).expect("all are available");
+        let [(first, most), (second, _)] = [pick(), pick()];
+        assert!(Arc::ptr_eq(first, second), "{kind}: both chose the same");
+        assert_eq!(most, 1, "{kind}");
+        let lease = Lease::take_within(first, most, Instant::now());
+        assert!(lease.is_some() && Lease::take_within(second, most, Instant::now()).is_none());
+        assert_eq!((first.state.in_flight(), pool.state.in_flight()), (1, 1));
+        // Who lost chooses again, and somebody else.
+        let (other, most) = pick();
+        assert!(!Arc::ptr_eq(first, other));
+        assert!(Lease::take_within(other, most, Instant::now()).is_some());
+    }
+}
+
+#[test]
+fn threads_that_choose_at_once_exceed_no_bound() {
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(kind, 3);
+        let leases: Vec<Vec<Lease>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8_u64)
+                .map(|seed| {
+                    let pool = &pool;
+                    scope.spawn(move || (0..2_000).map(|n| concurrently(pool, seed, n)).collect())
+                })
+                .collect();
+            let leases = threads.into_iter().map(|thread| thread.join());
+            leases
+                .map(|leases| leases.expect("no bound is exceeded"))
+                .collect()
+        });
+        assert_eq!(pool.state.in_flight(), 16_000, "{kind}");
+        drop(leases);
+        assert_eq!(pool.state.in_flight(), 0);
+    }
+}
+
+/// Takes a lease while others do, and none is given back; every other one for the same key.
+fn concurrently(pool: &Pool, seed: u64, n: u64) -> Lease {
+    let key = if n.is_multiple_of(2) {
+        12345
+    } else {
+        seed << 32 | n
+    };
+    let new = lease(pool, Some(key));
+    let load = new.endpoint().state.in_flight();
+    // The total is that of a moment later, when it can only have grown.
+    let total = pool.state.in_flight();
+    let most = bound(total, new.endpoint().weight, 5);
+    assert!(load <= most + 1, "{load} of {total}");
+    new
+}
+
+#[test]
+fn an_endpoint_in_its_slow_start_gets_its_keys_one_after_the_other() {
+    for rule in kinds(None) {
+        let keys = keys_for(&rule, 4_000);
+        let mut endpoints: Vec<Arc<Endpoint>> = endpoints(&Rule::RoundRobin, &[1; 4]).to_vec();
+        for endpoint in &mut endpoints {
+            let endpoint = Arc::get_mut(endpoint).expect("nobody else has it");
+            endpoint.slow_start = Some(Duration::from_secs(100));
+        }
+        let balancer = build(&rule, &endpoints);
+        let start = Instant::now();
+        let tried = Tried::default();
+        let at = |now: Instant| -> Vec<bool> {
+            let mine = |key: &u64| {
+                let ask = Ask {
+                    now,
+                    ..ask(Some(*key), &tried)
+                };
+                balancer.pick(&endpoints, &ask) == Some(0)
+            };
+            keys.iter().map(mine).collect()
+        };
+        let whole = at(start);
+        let share = |mine: &[bool]| {
+            let count = |mine: &[bool]| mine.iter().filter(|mine| **mine).count();
+            count(mine) as f64 / count(&whole) as f64
+        };
+        endpoints[0].state.rises(start);
+        let mut before = vec![false; keys.len()];
+        for (seconds, wanted) in [(0, 0.1), (25, 0.32), (50, 0.55), (75, 0.77), (100, 1.0)] {
+            let now = at(start + Duration::from_secs(seconds));
+            assert!(
+                (share(&now) - wanted).abs() < 0.08,
+                "{rule:?}: {}",
+                share(&now)
+            );
+            for (had, has) in before.iter().zip(&now) {
+                assert!(!had || *has, "what has come over stays");
+            }
+            before = now;
+        }
+        assert_eq!(before, whole);
+        // Where all have just started, each has all of its keys: there is nobody else.
+        for endpoint in &endpoints {
+            endpoint.state.rises(start);
+        }
+        assert!(share(&at(start)) > 0.8);
+    }
+}

@@ -1,0 +1,81 @@
+//! What does a request have for a word of a key's rule?
+
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+use super::Word;
+use crate::route::{Request, query_value};
+
+/// What `take` makes of the word's value; `None` if the request has none, or an empty one.
+pub(super) fn value<T>(
+    word: &Word,
+    request: &Request<'_>,
+    client: Option<IpAddr>,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Option<T> {
+    let value = match word {
+        Word::ClientIp => return client.map(|ip| take(IpText::new(ip).as_bytes())),
+        Word::Path => request.path.as_bytes(),
+        Word::Host => request.host.as_bytes(),
+        Word::Header(name) => request.headers.get(name)?.as_bytes(),
+        Word::Cookie(name) => cookie(request.headers, name)?,
+        Word::Query(name) => {
+            let value = query_value(request.query?, name)?;
+            return (!value.is_empty()).then(|| take(&value));
+        }
+    };
+    (!value.is_empty()).then(|| take(value))
+}
+
+/// The value of the first cookie of that name (RFC 6265 §5.4), without the quotation marks it may stand in. HTTP/2 may
+/// bring each cookie in a line of its own (RFC 9113 §8.2.3).
+fn cookie<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let lines = fields.get_all(COOKIE).iter();
+    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.find_map(|pair| {
+        let equals = memchr::memchr(b'=', pair)?;
+        let (key, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
+        let unquoted = value
+            .strip_prefix(b"\"")
+            .and_then(|v| v.strip_suffix(b"\""));
+        (key == name.as_bytes()).then(|| unquoted.unwrap_or(value))
+    })
+}
+
+/// An IP address as text, without an allocation.
+struct IpText {
+    bytes: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl IpText {
+    /// Of `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`.
+    const LONGEST: usize = 45;
+
+    fn new(ip: IpAddr) -> Self {
+        let mut text = Self {
+            bytes: [0; Self::LONGEST],
+            len: 0,
+        };
+        // It fits: an address has at most that many characters.
+        let _ = write!(text, "{ip}");
+        text
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl fmt::Write for IpText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
