@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
@@ -10,6 +10,7 @@ use http::HeaderValue;
 use super::breaker::Breaker;
 use super::clock;
 use super::health::Health;
+use super::slots::Slots;
 use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
@@ -22,7 +23,7 @@ pub struct Endpoint {
     pub weight: u16,
     /// It is used when no endpoint of a lower number is available.
     pub priority: u8,
-    /// Requests it may serve at once; `None` for no limit.
+    /// Requests it may serve at once; `None` for no limit. What holds is the number of the generation in force.
     pub max_requests: Option<u32>,
     /// How long its share grows after it has joined or recovered.
     pub slow_start: Option<Duration>,
@@ -74,8 +75,7 @@ impl Endpoint {
 
     /// Whether it serves as many requests as it may.
     pub fn is_full(&self) -> bool {
-        self.max_requests
-            .is_some_and(|most| self.state.in_flight() >= most)
+        self.state.slots.is_full()
     }
 
     /// Where it is.
@@ -109,7 +109,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct EndpointState {
     /// Requests it is serving now.
-    in_flight: AtomicU32,
+    slots: Slots,
     drained: AtomicBool,
     /// When it joined or recovered, by the [`clock`]; 0 if it was there from the beginning.
     risen: AtomicU64,
@@ -118,9 +118,22 @@ pub struct EndpointState {
 }
 
 impl EndpointState {
+    /// Of an endpoint that may serve so many requests at once; `None` for no limit.
+    pub fn limited(max_requests: Option<u32>) -> Self {
+        Self {
+            slots: Slots::new(max_requests),
+            ..Self::default()
+        }
+    }
+
+    /// Changes how many requests it may serve at once; `None` for no limit.
+    pub(super) fn set_most(&self, max_requests: Option<u32>) {
+        self.slots.set_most(max_requests);
+    }
+
     /// Requests it is serving now.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.slots.taken()
     }
 
     /// Whether the operator wants no new request to go there.
@@ -156,11 +169,12 @@ impl EndpointState {
         (risen > 0).then(|| Duration::from_millis(clock::millis(now).saturating_sub(risen)))
     }
 
-    pub(super) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Counts one more; false if it serves as many as it may.
+    pub(super) fn begin(&self) -> bool {
+        self.slots.take()
     }
 
     pub(super) fn end(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.slots.give_back();
     }
 }

@@ -1,7 +1,7 @@
 //! Who may use an endpoint, and how is that right given back whatever happens?
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Ending, Endpoint, Lesson, Outcome};
 
@@ -12,22 +12,68 @@ pub struct Lease {
     endpoint: Arc<Endpoint>,
     taken: Instant,
     outcome: Option<Outcome>,
+    /// How long the request waited for it in the queue of the pool, if it had to.
+    pub(super) waited: Option<Duration>,
+}
+
+/// A slot of an endpoint and one of its pool, given back by drop unless they are kept.
+struct Reserved<'e> {
+    endpoint: &'e Endpoint,
+    kept: bool,
+}
+
+impl<'e> Reserved<'e> {
+    fn take(endpoint: &'e Endpoint) -> Option<Self> {
+        if !endpoint.pool.begin() {
+            return None;
+        }
+        if !endpoint.state.begin() {
+            endpoint.pool.end();
+            endpoint.pool.queue.call();
+            return None;
+        }
+        Some(Self {
+            endpoint,
+            kept: false,
+        })
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            give_back(self.endpoint);
+            // For this moment somebody else may have found no slot.
+            self.endpoint.pool.queue.call();
+        }
+    }
+}
+
+fn give_back(endpoint: &Endpoint) {
+    endpoint.state.end();
+    endpoint.pool.end();
 }
 
 impl Lease {
-    /// Takes the right if the breaker still permits it.
+    /// Takes the right if there is still a slot, and the breaker still permits it.
     pub(super) fn take(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
+        let mut reserved = Reserved::take(endpoint)?;
         if !endpoint.breaker.acquire(endpoint, now) {
             return None;
         }
-        endpoint.state.begin();
-        endpoint.pool.begin();
+        reserved.kept = true;
         endpoint.metrics.in_flight.inc();
         Some(Self {
             endpoint: Arc::clone(endpoint),
             taken: now,
             outcome: None,
+            waited: None,
         })
+    }
+
+    /// How long the request waited for it in the queue of the pool, if it had to.
+    pub fn waited(&self) -> Option<Duration> {
+        self.waited
     }
 
     /// The endpoint it is for.
@@ -67,12 +113,13 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // First, so that no rule of health or breaker that panics can keep the slot.
         self.endpoint.metrics.in_flight.dec();
-        self.endpoint.state.end();
-        self.endpoint.pool.end();
+        give_back(&self.endpoint);
         if self.outcome.is_none() {
             // Nobody learnt anything, for instance because the client went away: neutral.
             self.settle(Ending::Untold, Instant::now());
         }
+        // Last, so that whoever is next finds the breaker's permit as well.
+        self.endpoint.pool.queue.call();
     }
 }
 

@@ -1,26 +1,41 @@
 //! What is remembered about a pool over reloads?
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use super::limits::Term;
+use super::queue::Queue;
+use super::slots::Slots;
 
 /// What is remembered about a pool over reloads; what belongs to one endpoint is in
 /// [`EndpointState`](super::EndpointState).
 #[derive(Debug, Default)]
 pub struct PoolState {
     /// Requests its endpoints are serving now.
-    in_flight: AtomicU32,
+    pub(super) slots: Slots,
+    /// Those that wait for a slot.
+    pub(super) queue: Queue,
+    /// The generation in force.
+    pub(super) term: Term,
 }
 
 impl PoolState {
-    /// Requests its endpoints are serving now.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+    /// Of a pool that may serve so many requests at once; `None` for no limit.
+    pub fn limited(requests: Option<u32>) -> Self {
+        Self {
+            slots: Slots::new(requests),
+            ..Self::default()
+        }
     }
 
-    pub(super) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Requests its endpoints are serving now.
+    pub fn in_flight(&self) -> u32 {
+        self.slots.taken()
+    }
+
+    /// Counts one more; false if it serves as many as it may.
+    pub(super) fn begin(&self) -> bool {
+        self.slots.take()
     }
 
     pub(super) fn end(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.slots.give_back();
     }
 }

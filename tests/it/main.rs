@@ -8,6 +8,7 @@ mod forwarding;
 mod limits;
 mod listeners;
 mod malformed;
+mod overload;
 mod policies;
 mod process;
 mod proxy_protocol;

@@ -345,6 +345,7 @@ routes:
       methods: [GET]
       headers: [{ name: a, exact: b }, { name: c, present: true }]
       query: [{ name: a, regex: b }]
+    priority: { header: X-Priority, default: high }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
 ";
@@ -418,6 +419,7 @@ fn collect_leaves(value: &Value, path: String, leaves: &mut Vec<String>) {
 fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Config> {
     let words = [
         "7h", "3KiB", "1.3", "duplex", "combined", "debug", "json", "optional", "reject", "http2",
+        "low",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

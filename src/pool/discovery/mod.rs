@@ -195,7 +195,9 @@ impl Source {
         };
         Some(Arc::new(Endpoint {
             metrics: state.metrics.endpoint(&self.pool, &name),
-            state: state.endpoints.get_or_create(key, EndpointState::default),
+            state: state
+                .endpoints
+                .get_or_create(key, || EndpointState::limited(spot.max_requests)),
             health: Arc::clone(&self.rules.health),
             breaker: Arc::clone(&self.rules.breaker),
             slow_start: self.rules.slow_start,

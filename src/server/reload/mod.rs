@@ -305,6 +305,7 @@ impl Reloader {
             }
         }
         self.lookups = Lookups::start(&snapshot, &process.state);
+        snapshot.put_in_force();
         process.state.forget_unused();
         let lookups = snapshot.lookups.iter();
         let names = lookups.flat_map(|lookup| lookup.source.names());
