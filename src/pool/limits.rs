@@ -58,7 +58,7 @@ impl Pool {
     pub(super) async fn lease_in_turn(
         &self,
         wanted: &Wanted<'_>,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Lease, NoEndpoint> {
         let started = Instant::now();
         let in_time = started.checked_add(limits.queue_timeout);

@@ -136,14 +136,14 @@ impl Pool {
     ///
     /// [`NoEndpoint`] when there is none to wait for, no place to wait in, or the time is over.
     pub async fn lease(&self, wanted: &Wanted<'_>) -> Result<Lease, NoEndpoint> {
-        match (self.try_lease(wanted, Instant::now()), self.limits) {
-            // Boxed, so that what seldom happens takes no room in every request.
-            (Err(NoEndpoint::Full), Some(limits)) => {
-                Box::pin(self.lease_in_turn(wanted, limits)).await
-            }
-            // Its own generation has no limits; the one in force has.
-            (Err(NoEndpoint::Full), None) => Err(NoEndpoint::QueueFull),
-            (leased, _) => leased,
+        match self.try_lease(wanted, Instant::now()) {
+            Err(NoEndpoint::Full) => match &self.limits {
+                // Boxed, so that what seldom happens takes no room in every request.
+                Some(limits) => Box::pin(self.lease_in_turn(wanted, limits)).await,
+                // Its own generation has no limits; the one in force has.
+                None => Err(NoEndpoint::QueueFull),
+            },
+            leased => leased,
         }
     }
 
