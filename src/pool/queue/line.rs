@@ -23,6 +23,8 @@ pub struct Place {
 #[derive(Debug, Default)]
 struct Waiting {
     has_turn: bool,
+    /// Whether it tried where others may have got in: it wants something else than what is free.
+    picky: bool,
     waker: Option<Waker>,
 }
 
@@ -56,8 +58,8 @@ impl Line {
     }
 
     /// Gives a place to one more, unless `most` wait already and none of them is worth less: then the last of the least
-    /// worth loses its place, and is to be woken. Where nobody waits, the new one has a turn: a slot may have come free
-    /// just before.
+    /// worth loses its place, and is to be woken. The new one has a turn at once, unless somebody before it waits for the
+    /// same: a slot may have come free just before.
     pub fn enter(&mut self, priority: Priority, most: usize) -> Option<(Place, Option<Waker>)> {
         let mut displaced = None;
         if self.waiting.len() >= most {
@@ -73,9 +75,10 @@ impl Line {
             number: self.next_number,
         };
         self.next_number += 1;
+        let mut before = self.waiting.range(..place);
         let waiting = Waiting {
-            has_turn: self.waiting.is_empty(),
-            waker: None,
+            has_turn: before.all(|(_, one)| one.picky && !one.has_turn),
+            ..Waiting::default()
         };
         self.waiting.insert(place, waiting);
         Some((place, displaced))
@@ -122,6 +125,7 @@ impl Line {
         }
         if let Some(waiting) = self.waiting.get_mut(&place) {
             waiting.has_turn = false;
+            waiting.picky = others_may;
         }
         let mut behind = self.waiting.range_mut((Excluded(place), Unbounded));
         let (_, next) = behind.find(|(_, one)| others_may && !one.has_turn)?;
@@ -172,14 +176,15 @@ mod tests {
         line.look(place, Waker::noop())
     }
 
-    /// A line whose first has tried in vain.
+    /// A line in which everyone waits who could try at once.
     fn waiting(priorities: &[Priority]) -> (Line, Vec<Place>) {
         let mut line = Line::default();
-        let places: Vec<Place> = priorities
-            .iter()
-            .map(|priority| enter(&mut line, *priority))
-            .collect();
-        line.failed(places[0], false);
+        let places = priorities.iter().map(|priority| {
+            let place = enter(&mut line, *priority);
+            line.failed(place, false);
+            place
+        });
+        let places = places.collect();
         (line, places)
     }
 
@@ -196,11 +201,27 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_to_an_empty_line_tries_at_once_and_the_next_waits() {
+    fn whoever_has_nobody_before_it_tries_at_once_and_others_wait() {
         let mut line = Line::default();
-        let (first, second) = (enter(&mut line, Normal), enter(&mut line, High));
+        let first = enter(&mut line, Normal);
+        let (second, better) = (enter(&mut line, Normal), enter(&mut line, High));
         assert_eq!(seen(&mut line, first), Seen::Turn);
-        assert_eq!(seen(&mut line, second), Seen::Wait { first: true });
+        assert_eq!(seen(&mut line, second), Seen::Wait { first: false });
+        assert_eq!(seen(&mut line, better), Seen::Turn);
+    }
+
+    #[test]
+    fn whoever_wants_something_else_keeps_nobody_back() {
+        let (mut line, places) = waiting(&[Normal]);
+        line.call();
+        line.failed(places[0], true);
+        let next = enter(&mut line, Normal);
+        assert_eq!(seen(&mut line, next), Seen::Turn);
+        let another = enter(&mut line, Normal);
+        assert_eq!(seen(&mut line, another), Seen::Wait { first: false });
+        line.failed(next, false);
+        line.call();
+        assert_eq!(seen(&mut line, places[0]), Seen::Turn, "what it wants");
     }
 
     #[test]

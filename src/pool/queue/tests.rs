@@ -507,3 +507,29 @@ async fn in_a_storm_of_requests_that_come_and_go_no_slot_is_lost_and_nobody_is_f
         assert_eq!(endpoint.state.in_flight(), 0);
     }
 }
+
+#[tokio::test]
+async fn one_that_waits_for_an_endpoint_in_particular_keeps_nobody_from_the_others() {
+    let state = state();
+    let pool = pool(&state, &[Some(1), Some(1)], LIMITS);
+    let (one, _other) = (
+        lease(&pool).await.expect("a slot"),
+        lease(&pool).await.expect("a slot"),
+    );
+    let endpoint = Arc::clone(one.endpoint());
+    drop(one);
+    let picky = tokio::spawn({
+        let (pool, endpoint) = (Arc::clone(&pool), Arc::clone(&endpoint));
+        async move {
+            let mut tried = Tried::default();
+            tried.insert(&endpoint);
+            pool.lease(&wanted(&tried, Priority::Normal)).await
+        }
+    });
+    length(&pool, 1).await;
+    // Nobody looks by itself in this test.
+    let lease = lease(&pool).await.expect("the free one");
+    assert!(Arc::ptr_eq(lease.endpoint(), &endpoint));
+    assert_eq!(pool.metrics.queue_length.get(), 1);
+    picky.abort();
+}
