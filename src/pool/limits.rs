@@ -95,6 +95,8 @@ impl Pool {
                 }
                 Err(NoEndpoint::Full) => {
                     waiter.failed(self.has_room(wanted, now));
+                    // It may have a turn again already; however often, others on this thread go on.
+                    tokio::task::coop::consume_budget().await;
                 }
                 Err(other) => {
                     self.metrics.queued(waited);
