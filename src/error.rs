@@ -91,6 +91,10 @@ reasons! {
     NoRoute = "no_route", 404, "destination_not_found";
     /// The pool has no endpoint that may be used now.
     NoEndpoint = "no_endpoint", 503, "destination_unavailable";
+    /// The pool serves as many requests as it may, and no more may wait.
+    QueueFull = "queue_full", 503, "connection_limit_reached";
+    /// The request waited for its turn in the pool's queue for as long as it may.
+    QueueTimeout = "queue_timeout", 503, "connection_limit_reached";
     /// The endpoint refused the connection.
     ConnectRefused = "connect_refused", 502, "connection_refused";
     /// The connection could not be opened for another cause.

@@ -1,6 +1,7 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod limits;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind, Choose};
+pub use limits::Limits;
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +48,11 @@ pub struct Pool {
     pub keepalive: Keepalive,
     /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered; 0s for its full
     /// share at once. Default: 0s.
+    /// How many requests are served at once, and how many wait.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
+    /// Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Timespan,
     /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL
@@ -93,7 +100,7 @@ pub struct EndpointSettings {
     /// Whether it is used only when no other endpoint is available; the same as priority 255. Default: false.
     #[serde(default)]
     pub backup: bool,
-    /// Requests it may serve at once; 0 for no limit. Default: 0.
+    /// Requests it may serve at once; 0 for what the pool's `limits.endpoint_requests` says. Default: 0.
     #[serde(default)]
     pub max_requests: u32,
 }

@@ -63,6 +63,9 @@ impl Printed for Listener {}
 
 impl Printed for Route {
     fn fill_in(&mut self) {
+        if self.pool.is_some() {
+            self.priority.get_or_insert_default();
+        }
         if let Some(redirect) = &mut self.redirect {
             redirect.value.status.get_or_insert(DEFAULT_REDIRECT);
         }

@@ -1,11 +1,14 @@
 //! Which requests get which policies and which pool?
 
+pub mod priority;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, Spanned, Timespan};
+pub use priority::RoutePriority;
 
 /// Which requests get which policies and which pool. Exactly one of `pool`, `redirect` and `respond` says where a
 /// request ends.
@@ -26,6 +29,14 @@ pub struct Route {
     /// Policy: the largest request body, instead of the listener's limit; 0 for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<ByteSize>,
+    /// Policy: which requests go first when the pool can't serve all at once: `low`, `normal`, `high`, or
+    /// `{ header: X-Priority, default: normal }` for what the request says itself. Default: normal.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub priority: Option<Spanned<RoutePriority>>,
     /// Policy: what the endpoint sees instead of the request's path, query or host.
     #[serde(
         default,

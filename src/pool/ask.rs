@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Endpoint, Tried};
+use super::{Endpoint, Priority, Tried};
 
 /// What a request wants of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,22 @@ pub struct Wanted<'a> {
     pub tried: &'a Tried,
     /// What a consistent balancer goes by; `None` if the request has nothing of the kind.
     pub key: Option<u64>,
+    /// Which requests it goes before, should it have to wait.
+    pub priority: Priority,
+    /// Until when it may wait at most, whatever the pool says.
+    pub deadline: Option<Instant>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Any endpoint that was not tried, with no more to say.
+    pub fn new(tried: &'a Tried) -> Self {
+        Self {
+            tried,
+            key: None,
+            priority: Priority::default(),
+            deadline: None,
+        }
+    }
 }
 
 /// What a balancer is asked.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
@@ -11,6 +11,7 @@ use super::breaker::Breaker;
 use super::clock;
 use super::health::Health;
 use super::latency;
+use super::slots::Slots;
 use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
@@ -28,7 +29,7 @@ pub struct Endpoint {
     pub weight: u16,
     /// It is used when no endpoint of a lower number is available.
     pub priority: u8,
-    /// Requests it may serve at once; `None` for no limit.
+    /// Requests it may serve at once; `None` for no limit. What holds is the number of the generation in force.
     pub max_requests: Option<u32>,
     /// How long its share grows after it has joined or recovered.
     pub slow_start: Option<Duration>,
@@ -82,8 +83,7 @@ impl Endpoint {
 
     /// Whether it serves as many requests as it may.
     pub fn is_full(&self) -> bool {
-        self.max_requests
-            .is_some_and(|most| self.state.in_flight() >= most)
+        self.state.slots.is_full()
     }
 
     /// Its part of [`WHOLE`] of what its weight gives it, now: all of it, unless it has joined or recovered within the
@@ -133,7 +133,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct EndpointState {
     /// Requests it is serving now.
-    in_flight: AtomicU32,
+    slots: Slots,
     drained: AtomicBool,
     /// When it joined or recovered, by the [`clock`]; 0 if it was there from the beginning.
     risen: AtomicU64,
@@ -144,9 +144,22 @@ pub struct EndpointState {
 }
 
 impl EndpointState {
+    /// Of an endpoint that may serve so many requests at once; `None` for no limit.
+    pub fn limited(max_requests: Option<u32>) -> Self {
+        Self {
+            slots: Slots::new(max_requests),
+            ..Self::default()
+        }
+    }
+
+    /// Changes how many requests it may serve at once; `None` for no limit.
+    pub(super) fn set_most(&self, max_requests: Option<u32>) {
+        self.slots.set_most(max_requests);
+    }
+
     /// Requests it is serving now.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.slots.taken()
     }
 
     /// Whether the operator wants no new request to go there.
@@ -182,19 +195,12 @@ impl EndpointState {
         (risen > 0).then(|| Duration::from_millis(clock::millis(now).saturating_sub(risen)))
     }
 
-    /// Counts one more, unless there would be more than `most` then.
+    /// Counts one more; false if it serves as many as it may, or would serve more than `most` then.
     pub(super) fn begin_within(&self, most: u32) -> bool {
-        if most == u32::MAX {
-            self.in_flight.fetch_add(1, Ordering::Relaxed);
-            return true;
-        }
-        let more = |serving| (serving < most).then_some(serving + 1);
-        self.in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
+        self.slots.take_within(most)
     }
 
     pub(super) fn end(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.slots.give_back();
     }
 }

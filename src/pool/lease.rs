@@ -12,30 +12,58 @@ pub struct Lease {
     endpoint: Arc<Endpoint>,
     taken: Instant,
     outcome: Option<Outcome>,
+    /// How long the request waited for it in the queue of the pool, if it had to.
+    pub(super) waited: Option<Duration>,
+}
+
+/// A slot of an endpoint and one of its pool, given back by drop unless they are kept.
+struct Reserved<'e> {
+    endpoint: &'e Endpoint,
+    kept: bool,
+}
+
+impl<'e> Reserved<'e> {
+    fn take(endpoint: &'e Endpoint, most: u32) -> Option<Self> {
+        // The pool first: what is bounded by its count must never be ahead of it.
+        if !endpoint.pool.begin() {
+            return None;
+        }
+        if !endpoint.state.begin_within(most) {
+            endpoint.pool.end();
+            endpoint.pool.queue.call();
+            return None;
+        }
+        Some(Self {
+            endpoint,
+            kept: false,
+        })
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            give_back(self.endpoint);
+            // For this moment somebody else may have found no slot.
+            self.endpoint.pool.queue.call();
+        }
+    }
+}
+
+fn give_back(endpoint: &Endpoint) {
+    endpoint.state.end();
+    endpoint.pool.end();
 }
 
 impl Lease {
-    /// Takes the right if the breaker still permits it.
-    pub(super) fn take(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
-        Self::take_within(endpoint, u32::MAX, now)
-    }
-
-    /// Takes the right if the breaker still permits it, and the endpoint serves at most `most` requests with this one.
-    pub(super) fn take_within(endpoint: &Arc<Endpoint>, most: u32, now: Instant) -> Option<Self> {
+    /// Takes the right if there is still a slot, the endpoint serves at most `most` requests with this one, and the
+    /// breaker still permits it.
+    pub(super) fn take(endpoint: &Arc<Endpoint>, most: u32, now: Instant) -> Option<Self> {
+        let mut reserved = Reserved::take(endpoint, most)?;
         if !endpoint.breaker.acquire(endpoint, now) {
             return None;
         }
-        // The pool first: what is bounded by its count must never be ahead of it.
-        endpoint.pool.begin();
-        if !endpoint.state.begin_within(most) {
-            endpoint.pool.end();
-            let lesson = Lesson {
-                ending: Ending::Untold,
-                took: Duration::ZERO,
-            };
-            endpoint.breaker.record(endpoint, lesson, now);
-            return None;
-        }
+        reserved.kept = true;
         if endpoint.decay.is_some() {
             endpoint.state.latency.asked();
         }
@@ -44,7 +72,13 @@ impl Lease {
             endpoint: Arc::clone(endpoint),
             taken: now,
             outcome: None,
+            waited: None,
         })
+    }
+
+    /// How long the request waited for it in the queue of the pool, if it had to.
+    pub fn waited(&self) -> Option<Duration> {
+        self.waited
     }
 
     /// The endpoint it is for.
@@ -87,12 +121,13 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // First, so that no rule of health or breaker that panics can keep the slot.
         self.endpoint.metrics.in_flight.dec();
-        self.endpoint.state.end();
-        self.endpoint.pool.end();
+        give_back(&self.endpoint);
         if self.outcome.is_none() {
             // Nobody learnt anything, for instance because the client went away: neutral.
             self.settle(Ending::Untold, Instant::now());
         }
+        // Last, so that whoever is next finds the breaker's permit as well.
+        self.endpoint.pool.queue.call();
     }
 }
 

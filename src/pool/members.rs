@@ -44,7 +44,7 @@ impl Members {
 
     /// An endpoint of the lowest priority number that has one to give, and how many requests it may serve by its
     /// [balancer](Balancer::most).
-    pub fn choose(&self, ask: &Ask<'_>) -> Option<(&Arc<Endpoint>, u32)> {
+    pub fn pick(&self, ask: &Ask<'_>) -> Option<(&Arc<Endpoint>, u32)> {
         self.tiers.iter().find_map(|tier| {
             let index = tier.balancer.pick(&tier.endpoints, ask)?;
             let endpoint = tier.endpoints.get(index)?;

@@ -14,9 +14,13 @@ pub mod health;
 pub mod key;
 pub mod latency;
 pub mod lease;
+pub mod limits;
 pub mod members;
 pub mod memory;
 pub mod outcome;
+pub mod priority;
+pub mod queue;
+pub mod slots;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,9 +34,11 @@ pub use ask::{Ask, Wanted};
 pub use endpoint::{Endpoint, EndpointState, Refusal};
 pub use key::KeyRule;
 pub use lease::{Lease, Tried};
+pub use limits::Limits;
 pub use members::Members;
 pub use memory::PoolState;
 pub use outcome::{Ending, Lesson, Outcome};
+pub use priority::Priority;
 
 /// A named set of endpoints, as one generation sees it.
 pub struct Pool {
@@ -48,12 +54,16 @@ pub struct Pool {
     pub timeouts: Timeouts,
     /// How many unused connections a worker keeps for one endpoint, and how long.
     pub keepalive: Keepalive,
+    /// How many requests it may serve at once, if there is a limit.
+    pub limits: Option<Limits>,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.
     pub state: Arc<PoolState>,
     /// Its endpoints as they are now.
     pub(crate) members: ArcSwap<Members>,
+    /// When it was put in force.
+    pub(crate) term: limits::Term,
 }
 
 /// What is spoken with the endpoints.
@@ -112,45 +122,87 @@ pub enum NoEndpoint {
     /// There are endpoints, and none of them may be used.
     #[error("no endpoint is available")]
     Unavailable,
+    /// As many requests are served as may be, or others wait already.
+    #[error("no slot is free")]
+    Full,
+    /// It would have to wait, and the queue has no place.
+    #[error("the queue is full")]
+    QueueFull,
+    /// It waited, and a request of a higher priority took its place in the queue.
+    #[error("its place in the queue went to a request of a higher priority")]
+    Displaced,
+    /// It waited as long as it may.
+    #[error("no slot came free in time")]
+    QueueTimeout,
 }
 
 impl Pool {
-    /// The right to use an endpoint, as soon as there is one.
+    /// The right to use an endpoint, as soon as there is a slot for it: in a pool with limits it waits behind those that
+    /// came before. Dropping the future leaves the queue.
     ///
     /// # Errors
     ///
-    /// [`NoEndpoint`] when there is none to wait for.
+    /// [`NoEndpoint`] when there is none to wait for, no place to wait in, or the time is over.
     pub async fn lease(&self, wanted: &Wanted<'_>) -> Result<Lease, NoEndpoint> {
-        self.try_lease(wanted, Instant::now())
+        match self.try_lease(wanted, Instant::now()) {
+            Err(NoEndpoint::Full) => match &self.limits {
+                // Boxed, so that what seldom happens takes no room in every request.
+                Some(limits) => Box::pin(self.lease_in_turn(wanted, limits)).await,
+                // Its own generation has no limits; the one in force has.
+                None => Err(NoEndpoint::QueueFull),
+            },
+            leased => leased,
+        }
     }
 
-    /// Chooses an endpoint that is available and not among those tried, and gives the right to use it once.
+    /// Chooses an endpoint that is available and not among those tried, and gives the right to use it once. It never
+    /// overtakes requests that wait.
     ///
     /// # Errors
     ///
     /// [`NoEndpoint`] when there is none now.
     pub fn try_lease(&self, wanted: &Wanted<'_>, now: Instant) -> Result<Lease, NoEndpoint> {
+        if self.limits.is_some() && !self.state.queue.is_empty() {
+            let members = self.members.load();
+            // Who can't be served anyway need not wait to hear it.
+            return Err(self.why_none(&members, &self.ask(&members, wanted, now)));
+        }
+        self.choose(wanted, now)
+    }
+
+    /// Chooses as [`try_lease`](Self::try_lease), whoever waits.
+    fn choose(&self, wanted: &Wanted<'_>, now: Instant) -> Result<Lease, NoEndpoint> {
         let members = self.members.load();
         if members.endpoints.is_empty() {
             return Err(NoEndpoint::Empty);
         }
-        let ask = Ask {
+        let ask = self.ask(&members, wanted, now);
+        // Between the choice and the permit another request may have taken a breaker's last trial, the last slot, or the
+        // last place within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of an
+        // answer.
+        for attempt in 0..members.endpoints.len() + BOUNDED {
+            if self.state.slots.is_full() {
+                break;
+            }
+            let Some((endpoint, most)) = members.pick(&ask) else {
+                break;
+            };
+            let most = if attempt < BOUNDED { most } else { u32::MAX };
+            if let Some(lease) = Lease::take(endpoint, most, now) {
+                return Ok(lease);
+            }
+        }
+        Err(self.why_none(&members, &ask))
+    }
+
+    /// What is asked of these endpoints for such a request.
+    fn ask<'a>(&self, _: &Members, wanted: &Wanted<'a>, now: Instant) -> Ask<'a> {
+        Ask {
             now,
             tried: wanted.tried,
             key: wanted.key,
             fail_open: false,
-        };
-        // Between the choice and the permit another request may have taken a breaker's last trial, or the last place
-        // within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of an
-        // answer.
-        for attempt in 0..members.endpoints.len() + BOUNDED {
-            let (endpoint, most) = members.choose(&ask).ok_or(NoEndpoint::Unavailable)?;
-            let most = if attempt < BOUNDED { most } else { u32::MAX };
-            if let Some(lease) = Lease::take_within(endpoint, most, now) {
-                return Ok(lease);
-            }
         }
-        Err(NoEndpoint::Unavailable)
     }
 
     /// The endpoints as they are now.
@@ -161,5 +213,8 @@ impl Pool {
     /// Puts other endpoints into the pool; leases that were given stay good.
     pub fn replace_members(&self, members: Members) {
         self.members.store(Arc::new(members));
+        if self.is_in_force() {
+            self.set_limits();
+        }
     }
 }

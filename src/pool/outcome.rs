@@ -80,6 +80,8 @@ impl Outcome {
             | Reason::ClientGone
             | Reason::NoRoute
             | Reason::NoEndpoint
+            | Reason::QueueFull
+            | Reason::QueueTimeout
             | Reason::Internal => Outcome::Neutral,
         }
     }

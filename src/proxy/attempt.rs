@@ -9,17 +9,19 @@ use pingora::proxy::Session;
 
 use super::answer::decorate;
 use super::ctx::RequestCtx;
+use super::fail;
 use super::forward::{
     Fields, Keep, Received, add_request_fields, add_response_fields, strip_request, strip_response,
 };
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Ending, HostRule, Protocol, Wanted};
+use crate::pool::{Ending, HostRule, NoEndpoint, Protocol, Wanted};
 
-/// Takes the right to use an endpoint that was not tried yet.
+/// Takes the right to use an endpoint that was not tried yet, and waits for it where the pool serves as many requests as
+/// it may.
 ///
 /// # Errors
 ///
-/// There is none.
+/// There is none, or none in time.
 pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     // The lease of an attempt that is to be repeated goes back first: it must not count against the endpoint.
     ctx.lease = None;
@@ -28,17 +30,38 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     let wanted = Wanted {
         tried: &ctx.tried,
         key: ctx.key,
+        priority: ctx.priority,
+        deadline: ctx.deadline(),
     };
-    match pool.lease(&wanted).await {
+    ctx.queues_since = pool.limits.is_some().then(Instant::now);
+    let leased = pool.lease(&wanted).await;
+    let waited = match &leased {
+        Ok(lease) => lease.waited().is_some(),
+        Err(none) => matches!(none, NoEndpoint::Displaced | NoEndpoint::QueueTimeout),
+    };
+    if waited {
+        ctx.queued = ctx.waited();
+    }
+    ctx.queues_since = None;
+    match leased {
         Ok(lease) => {
             ctx.attempts += 1;
             ctx.endpoint = Some(std::sync::Arc::clone(&lease.endpoint().name));
             ctx.lease = Some(lease);
             Ok(())
         }
-        Err(_) => {
-            pool.metrics.no_endpoint.inc();
-            Err(ProxyError::new(Reason::NoEndpoint, Phase::Pool))
+        Err(none) => {
+            let reason = match none {
+                NoEndpoint::Empty | NoEndpoint::Unavailable => {
+                    pool.metrics.no_endpoint.inc();
+                    Reason::NoEndpoint
+                }
+                NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => {
+                    Reason::QueueFull
+                }
+                NoEndpoint::QueueTimeout => fail::timeout(ctx.deadline(), Reason::QueueTimeout),
+            };
+            Err(ProxyError::new(reason, Phase::Pool))
         }
     }
 }

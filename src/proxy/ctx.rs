@@ -13,7 +13,7 @@ use super::forward::{Peer, Scheme};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError};
-use crate::pool::{Lease, Pool, Timeouts, Tried};
+use crate::pool::{Lease, Pool, Priority, Timeouts, Tried};
 use crate::snapshot::{End, Listener, Route, Snapshot};
 use crate::telemetry::metrics::Counted;
 
@@ -51,6 +51,12 @@ pub struct RequestCtx {
     pub target: Option<String>,
     /// What a consistent balancer goes by.
     pub key: Option<u64>,
+    /// Which requests it goes before, should it have to wait for a slot of its pool.
+    pub priority: Priority,
+    /// How long it waited for a slot.
+    pub queued: Option<Duration>,
+    /// Since when it has been asking for one; what it then waits is noted also should it end meanwhile.
+    pub queues_since: Option<Instant>,
     /// How much of a body it may send.
     pub max_body: Option<u64>,
     /// How much of a body it has sent.
@@ -117,6 +123,9 @@ impl RequestCtx {
             route: None,
             target: None,
             key: None,
+            priority: Priority::default(),
+            queued: None,
+            queues_since: None,
             max_body: None,
             received: 0,
             body_done: false,
@@ -166,6 +175,13 @@ impl RequestCtx {
     /// Takes note of why it failed; the first word counts.
     pub fn failed(&mut self, failure: ProxyError) -> ProxyError {
         *self.failure.get_or_insert(failure)
+    }
+
+    /// How long it waited for a slot of its pool, all attempts together; `None` if it did not have to.
+    pub fn waited(&self) -> Option<Duration> {
+        let now = self.queues_since.map(|since| since.elapsed());
+        self.queued
+            .map_or(now, |before| Some(before + now.unwrap_or_default()))
     }
 
     /// When it must be over, if there is a limit.

@@ -81,6 +81,7 @@ pub fn decide(
     }
     match &route.end {
         End::Pool(pool, _) => {
+            ctx.priority = route.priority.of(&header.headers);
             ctx.target = target(&facts, &route, found.prefix_len)?;
             ctx.key = pool
                 .key

@@ -31,9 +31,7 @@ const BUFFERED: u64 = 256 * 1024;
 ///
 /// There is none; the reason is noted.
 pub async fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
-    attempt::lease(ctx)
-        .await
-        .map_err(|error| refuse(ctx, error))?;
+    lease(ctx).await.map_err(|error| refuse(ctx, error))?;
     let internal = ProxyError::new(Reason::Internal, Phase::Pool);
     let Some((_, timeouts)) = ctx.pool() else {
         return Err(refuse(ctx, internal));
@@ -58,6 +56,20 @@ pub async fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
         }
         None => Err(refuse(ctx, internal)),
     }
+}
+
+/// Takes the right to use an endpoint. While the request waits for it, its body is not asked for, and so not late.
+async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
+    let limited = ctx.pool().is_some_and(|(pool, _)| pool.limits.is_some());
+    let watchdog = ctx.watchdog.clone().filter(|_| limited);
+    let left = watchdog
+        .as_ref()
+        .and_then(|watchdog| watchdog.pause_body(Instant::now()));
+    let leased = attempt::lease(ctx).await;
+    if let Some(watchdog) = watchdog {
+        watchdog.resume_body(left, Instant::now());
+    }
+    leased
 }
 
 /// Makes the request into the endpoint's, and starts the clock for its answer.

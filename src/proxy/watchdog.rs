@@ -66,6 +66,18 @@ impl Watchdog {
         self.body.store(self.millis(at), Ordering::Relaxed);
     }
 
+    /// Lets the next piece of the request's body come later, until [`resume_body`](Self::resume_body): it is not the
+    /// client who is late. Gives the time it has left, if it is waited for.
+    pub fn pause_body(&self, now: Instant) -> Option<Duration> {
+        let body = self.body.swap(0, Ordering::Relaxed);
+        (body != 0).then(|| Duration::from_millis(body.saturating_sub(self.millis(Some(now)))))
+    }
+
+    /// Gives the next piece of the request's body the time again that it had left.
+    pub fn resume_body(&self, left: Option<Duration>, now: Instant) {
+        self.set_body(left.and_then(|left| now.checked_add(left)));
+    }
+
     /// Whether it is the body that did not come in time.
     pub fn body_is_late(&self, now: Instant) -> bool {
         let body = self.body.load(Ordering::Relaxed);

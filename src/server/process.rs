@@ -66,6 +66,7 @@ impl Process {
         doors: Doors,
         watched: Watched,
     ) -> Self {
+        snapshot.put_in_force();
         Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             config: ArcSwap::from_pointee(config),

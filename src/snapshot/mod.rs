@@ -23,7 +23,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
-use crate::policy::{HeaderEdits, Redirect, Respond, Rewrite};
+use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
 use crate::pool::{Address, Pool, Timeouts};
 use crate::proxy::forward::{AddedFields, TrustedProxies};
 use crate::route::{Request, RouteMatch, RouteTable};
@@ -76,6 +76,11 @@ impl Snapshot {
             peers.extend(members.endpoints.iter().map(|endpoint| endpoint.peer.id));
         }
         peers
+    }
+
+    /// Takes note that this generation is in force now: its numbers hold where they are counted over generations.
+    pub fn put_in_force(&self) {
+        self.pools.iter().for_each(|pool| pool.put_in_force());
     }
 
     /// The listener with this [key](Listener::key), as this generation knows it.
@@ -211,6 +216,8 @@ pub struct Route {
     pub https_redirect: bool,
     /// How large a body may be: `None` as the listener says, `Some(None)` without limit.
     pub max_body: Option<Option<u64>>,
+    /// Which of its requests go first when the pool can't serve all at once.
+    pub priority: PriorityRule,
     /// What the endpoint sees instead of path or host.
     pub rewrite: Option<Rewrite>,
     /// Changes to the request's fields.

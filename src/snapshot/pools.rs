@@ -1,6 +1,7 @@
 //! How does a written pool become one that hands out leases?
 
 mod balancer;
+mod limits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::config::pool::{
 use crate::config::{Config, Diagnostic, Diagnostics, Spanned, Timespan};
 use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::{Lookup, Rules, Source, Spot};
+use crate::pool::limits::Term;
 use crate::pool::{Address, HostRule, Keepalive, Pool, PoolState, Protocol, Timeouts};
 
 /// The pools by name, in the order of the configuration.
@@ -64,11 +66,12 @@ fn one(
     };
     let every = every(&written.resolve, &mut reporter);
     let endpoints = endpoints(written, &mut reporter);
+    let limits = limits::limits(written, &endpoints, &mut reporter);
     let host = host_rule(&written.host, &mut reporter);
-    let memory = state
-        .pools
-        .get_or_create(Arc::clone(&name), PoolState::default);
     let (balancer, key) = balancer::balancer(written, &mut reporter);
+    let memory = state.pools.get_or_create(Arc::clone(&name), || {
+        PoolState::limited(limits.and_then(|limits| limits.requests))
+    });
     let source = Source {
         pool: Arc::clone(&name),
         balancer,
@@ -93,9 +96,11 @@ fn one(
         key,
         timeouts,
         keepalive,
+        limits,
         metrics: state.metrics.pool(&name),
         state: memory,
         members: ArcSwap::from_pointee(members),
+        term: Term::default(),
     });
     let lookup = source.has_names().then(|| Lookup {
         pool: Arc::clone(&pool),
@@ -189,7 +194,7 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<Spot> {
                 } else {
                     settings.priority
                 },
-                max_requests: Some(settings.max_requests).filter(|most| *most > 0),
+                max_requests: limits::of_endpoint(settings.max_requests, written),
             });
         }
     }

@@ -13,7 +13,7 @@ use super::{End, Route, Routes};
 use crate::config::diagnostics::suggestion;
 use crate::config::route::{FieldMatch, PathMatch, Route as Written};
 use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned, Timespan};
-use crate::policy::{HeaderEdits, Redirect, Respond, Rewrite};
+use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
 use crate::pool::Timeouts;
 use crate::route::{
     HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex,
@@ -66,6 +66,7 @@ pub(super) fn compile(
         let matcher = one.matcher();
         let end = one.end(&known);
         let listeners = one.listeners(&known);
+        let priority = one.priority(end.as_ref());
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)
@@ -88,6 +89,7 @@ pub(super) fn compile(
                 max_body: written
                     .max_body
                     .map(|size| Some(size.as_u64()).filter(|size| *size > 0)),
+                priority,
                 rewrite,
                 request_headers,
                 response_headers,
@@ -335,6 +337,30 @@ impl One<'_> {
         Some(End::Pool(Arc::clone(found), timeouts))
     }
 
+    fn priority(&mut self, end: Option<&End>) -> PriorityRule {
+        let Some(written) = &self.written.priority else {
+            return PriorityRule::default();
+        };
+        if let Some(End::Pool(pool, _)) = end
+            && pool.limits.is_none_or(|limits| limits.queue == 0)
+        {
+            let key = format!("routes[{}].priority", self.written.name.value);
+            let message = format!(
+                "in the pool `{}` nobody waits, so nobody goes first",
+                pool.name
+            );
+            self.diagnostics.push(
+                Diagnostic::warning(key, message)
+                    .at(written.position.clone())
+                    .hint("requests wait where the pool has `limits` and a queue".to_owned()),
+            );
+        }
+        let compiled = PriorityRule::compile(&written.value, |message| {
+            self.error("priority", written.position.clone(), message);
+        });
+        compiled.unwrap_or_default()
+    }
+
     fn listeners(&mut self, known: &Known<'_>) -> Vec<String> {
         for (index, listener) in self.written.listeners.iter().enumerate() {
             let name = listener.value.as_str();
@@ -369,6 +395,7 @@ impl One<'_> {
             ("request_headers", !self.written.request_headers.is_empty()),
             ("timeouts", !self.written.timeouts.is_empty()),
             ("max_body", self.written.max_body.is_some()),
+            ("priority", self.written.priority.is_some()),
         ] {
             if given {
                 self.error(

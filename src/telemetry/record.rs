@@ -49,6 +49,8 @@ pub struct Record<'a> {
     pub bytes_sent: u64,
     /// How many endpoints were tried.
     pub attempts: u32,
+    /// How long the request waited for a slot of its pool. None if it did not have to.
+    pub queue: Option<Duration>,
     /// How long the last attempt took to connect, TLS included. None if it used an idle connection.
     pub connect: Option<Duration>,
     /// From the request sent to the first byte of the endpoint's response.
@@ -118,6 +120,7 @@ pub(super) mod tests {
             bytes_received: 17,
             bytes_sent: 12_345,
             attempts: 2,
+            queue: Some(Duration::from_millis(120)),
             connect: Some(Duration::from_micros(420)),
             first_byte: Some(Duration::from_millis(31)),
             upstream_status: Some(200),
@@ -139,6 +142,7 @@ pub(super) mod tests {
             peer: None,
             reason: None,
             phase: None,
+            queue: None,
             connect: None,
             first_byte: None,
             upstream_status: None,

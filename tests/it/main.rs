@@ -11,6 +11,7 @@ mod hashing;
 mod limits;
 mod listeners;
 mod malformed;
+mod overload;
 mod policies;
 mod process;
 mod proxy_protocol;

@@ -355,6 +355,7 @@ routes:
       methods: [GET]
       headers: [{ name: a, exact: b }, { name: c, present: true }]
       query: [{ name: a, regex: b }]
+    priority: { header: X-Priority, default: high }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
 pools:
@@ -447,6 +448,7 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "maglev",
         "ring_hash",
         "two",
+        "low",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

@@ -212,7 +212,7 @@ fn weights_are_kept_while_requests_run() {
                 .pick(&endpoints, &ask_at(&Tried::default(), now))
                 .expect("all are available");
             picks[index] += 1;
-            running.extend(Lease::take(&endpoints[index], now));
+            running.extend(Lease::take(&endpoints[index], u32::MAX, now));
             if running.len() > 20 {
                 let mut lease = running.pop_front().expect("some run");
                 lease.settle(Ending::Answered(200), now);
@@ -231,7 +231,8 @@ fn weights_are_kept_while_requests_run() {
 #[test]
 fn a_lease_is_counted_while_it_lives_and_given_back_by_drop() {
     let endpoints = endpoints(&Rule::RoundRobin, &[1]);
-    let lease = Lease::take(&endpoints[0], Instant::now()).expect("nothing keeps it back");
+    let lease =
+        Lease::take(&endpoints[0], u32::MAX, Instant::now()).expect("nothing keeps it back");
     assert_eq!(endpoints[0].state.in_flight(), 1);
     drop(lease);
     assert_eq!(endpoints[0].state.in_flight(), 0);

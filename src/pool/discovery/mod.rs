@@ -113,8 +113,8 @@ impl Source {
     }
 
     /// The memory of an endpoint nobody knows yet. It joins the others, unless the pool is as new as itself.
-    fn first_seen(&self) -> EndpointState {
-        let state = EndpointState::default();
+    fn first_seen(&self, spot: &Spot) -> EndpointState {
+        let state = EndpointState::limited(spot.max_requests);
         if self.memory.has_served() {
             state.rises(Instant::now());
         }
@@ -165,7 +165,7 @@ impl Source {
         };
         Some(Arc::new(Endpoint {
             metrics: state.metrics.endpoint(&self.pool, &name),
-            state: state.endpoints.get_or_create(key, || self.first_seen()),
+            state: state.endpoints.get_or_create(key, || self.first_seen(spot)),
             health: Arc::clone(&self.rules.health),
             breaker: Arc::clone(&self.rules.breaker),
             slow_start: self.rules.slow_start,

@@ -60,7 +60,7 @@ fn asked(members: &Members) -> Vec<usize> {
     };
     let mut asked: Vec<usize> = (0..100)
         .filter_map(|_| {
-            let picked = members.choose(&ask)?.0;
+            let picked = members.pick(&ask)?.0;
             members
                 .endpoints
                 .iter()
@@ -107,8 +107,9 @@ fn priorities_are_gone_through_from_the_lowest_number() {
 #[test]
 fn what_the_others_have_no_room_for_goes_to_the_backup() {
     let members = source(&[0, 255]).members(&Resolved::new(), &state());
-    let take =
-        || Lease::take(&members.endpoints[0], Instant::now()).expect("nothing keeps it back");
+    let take = || {
+        Lease::take(&members.endpoints[0], u32::MAX, Instant::now()).expect("nothing keeps it back")
+    };
     let first = take();
     assert_eq!(asked(&members), [0]);
     let second = take();
@@ -129,7 +130,7 @@ fn a_tier_that_has_been_tried_makes_room_for_the_next() {
             key: None,
             fail_open: false,
         };
-        let picked = Arc::clone(members.choose(&ask).expect("some are left").0);
+        let picked = Arc::clone(members.pick(&ask).expect("some are left").0);
         assert_eq!(picked.priority, 0);
         tried.insert(&picked);
     }
@@ -139,7 +140,7 @@ fn a_tier_that_has_been_tried_makes_room_for_the_next() {
         key: None,
         fail_open: false,
     };
-    assert_eq!(members.choose(&ask).map(|(one, _)| one.priority), Some(1));
+    assert_eq!(members.pick(&ask).map(|(one, _)| one.priority), Some(1));
 }
 
 #[test]
@@ -167,7 +168,11 @@ fn only_an_endpoint_that_joins_a_pool_in_use_starts_slowly() {
         "nobody has asked the pool for anything"
     );
 
-    drop(Lease::take(&resolved.endpoints[0], Instant::now()));
+    drop(Lease::take(
+        &resolved.endpoints[0],
+        u32::MAX,
+        Instant::now(),
+    ));
     source
         .endpoints
         .extend(self::source(&[0; 4]).endpoints.pop());

@@ -306,6 +306,7 @@ impl Reloader {
             }
         }
         self.lookups = Lookups::start(&snapshot, &process.state);
+        snapshot.put_in_force();
         process.state.forget_unused();
         let lookups = snapshot.lookups.iter();
         let questions = lookups.flat_map(|lookup| lookup.source.questions());

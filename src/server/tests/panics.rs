@@ -243,6 +243,8 @@ async fn a_lease_whose_end_panics_gives_its_slot_back() {
     let lease = pool
         .try_lease(
             &Wanted {
+                priority: crate::pool::Priority::default(),
+                deadline: None,
                 tried: &Tried::default(),
                 key: None,
             },

@@ -20,6 +20,11 @@ const CONNECT_BUCKETS: [f64; 12] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
 ];
 
+/// Upper bounds in seconds of how long a request may wait for a slot.
+const QUEUE_BUCKETS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
 /// Makes each metric once and registers it.
 pub(super) struct Catalogue(Registry);
 
@@ -107,6 +112,17 @@ impl Catalogue {
                 "portcullis_upstream_no_endpoint_total",
                 "Requests for which the pool had no endpoint that may be used.",
                 &["pool"],
+            )?,
+            queue_length: self.gauges(
+                "portcullis_pool_queue_length",
+                "Requests that wait for a slot of the pool.",
+                &["pool"],
+            )?,
+            queue_wait: self.histograms(
+                "portcullis_pool_queue_wait_seconds",
+                "How long requests waited for a slot of the pool, of those that had to; refused ones count as well.",
+                &["pool"],
+                &QUEUE_BUCKETS,
             )?,
         })
     }

@@ -141,12 +141,17 @@ pub struct Pools {
     pub(super) connect: HistogramVec,
     pub(super) first_byte: HistogramVec,
     pub(super) no_endpoint: IntCounterVec,
+    pub(super) queue_length: IntGaugeVec,
+    pub(super) queue_wait: HistogramVec,
 }
 
 /// What a [`PoolMetrics`] gives access to.
 pub struct PoolSeries {
     /// Requests for which no endpoint may be used.
     pub no_endpoint: IntCounter,
+    /// Requests that wait for a slot.
+    pub queue_length: IntGauge,
+    queue_wait: Histogram,
     connect: Histogram,
     first_byte: Histogram,
 }
@@ -155,6 +160,11 @@ impl PoolSeries {
     /// Notes how long opening a connection took, TLS included.
     pub fn connected(&self, after: Duration) {
         self.connect.observe(after.as_secs_f64());
+    }
+
+    /// Notes how long a request waited for a slot, whether it got one or not.
+    pub fn queued(&self, waited: Duration) {
+        self.queue_wait.observe(waited.as_secs_f64());
     }
 
     /// Notes how long the first byte of a response took.
@@ -169,6 +179,8 @@ impl Family for Pools {
     fn resolve(&self, labels: &[&str]) -> PoolSeries {
         PoolSeries {
             no_endpoint: self.no_endpoint.with_label_values(labels),
+            queue_length: self.queue_length.with_label_values(labels),
+            queue_wait: self.queue_wait.with_label_values(labels),
             connect: self.connect.with_label_values(labels),
             first_byte: self.first_byte.with_label_values(labels),
         }
@@ -176,6 +188,8 @@ impl Family for Pools {
 
     fn remove(&self, labels: &[&str]) {
         let _ = self.no_endpoint.remove_label_values(labels);
+        let _ = self.queue_length.remove_label_values(labels);
+        let _ = self.queue_wait.remove_label_values(labels);
         let _ = self.connect.remove_label_values(labels);
         let _ = self.first_byte.remove_label_values(labels);
     }

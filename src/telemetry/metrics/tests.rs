@@ -78,6 +78,8 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     pool.connected(Duration::from_micros(300));
     pool.first_byte(Duration::from_millis(2));
     pool.no_endpoint.inc();
+    pool.queued(Duration::from_millis(3));
+    let waiting = Counted::new(&pool.queue_length);
     endpoint.success.inc();
     endpoint.reused.inc();
     let attempt = Counted::new(&endpoint.in_flight);
@@ -90,6 +92,8 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_upstream_connect_duration_seconds_count{pool=\"api\"} 1",
         "portcullis_upstream_first_byte_duration_seconds_count{pool=\"api\"} 1",
         "portcullis_upstream_no_endpoint_total{pool=\"api\"} 1",
+        "portcullis_pool_queue_length{pool=\"api\"} 1",
+        "portcullis_pool_queue_wait_seconds_bucket{pool=\"api\",le=\"0.005\"} 1",
         "portcullis_upstream_requests_total{endpoint=\"10.0.0.7:8080\",outcome=\"success\",pool=\"api\"} 1",
         "portcullis_upstream_requests_total{endpoint=\"10.0.0.7:8080\",outcome=\"failure\",pool=\"api\"} 0",
         "portcullis_upstream_connections_total{endpoint=\"10.0.0.7:8080\",pool=\"api\",reused=\"true\"} 1",
@@ -97,7 +101,7 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     ] {
         assert!(has_line(&metrics, line), "{line}");
     }
-    drop((open, request, attempt));
+    drop((open, request, attempt, waiting));
     assert!(has_line(
         &metrics,
         "portcullis_connections{listener=\"edge\"} 0"

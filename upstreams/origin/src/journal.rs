@@ -20,6 +20,7 @@ struct Counters {
     open_connections: AtomicU64,
     requests: AtomicU64,
     in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
     cancelled: AtomicU64,
     bytes_received: AtomicU64,
 }
@@ -43,6 +44,11 @@ impl Journal {
     /// Requests whose response is not complete yet; an open WebSocket counts as one.
     pub fn in_flight(&self) -> u64 {
         self.0.in_flight.load(Relaxed)
+    }
+
+    /// The most requests that were in flight at once.
+    pub fn most_in_flight(&self) -> u64 {
+        self.0.most_in_flight.load(Relaxed)
     }
 
     /// Requests given up before their response was complete, because the peer went away (closed
@@ -80,7 +86,8 @@ impl Journal {
 
     pub(crate) fn begin(&self) -> Exchange {
         self.0.requests.fetch_add(1, Relaxed);
-        self.0.in_flight.fetch_add(1, Relaxed);
+        let now = self.0.in_flight.fetch_add(1, Relaxed) + 1;
+        self.0.most_in_flight.fetch_max(now, Relaxed);
         Exchange(Some(self.clone()))
     }
 }
@@ -133,6 +140,7 @@ mod tests {
         assert_eq!((journal.in_flight(), journal.cancelled()), (1, 0));
         drop(second);
         assert_eq!((journal.in_flight(), journal.cancelled()), (0, 1));
+        assert_eq!(journal.most_in_flight(), 2);
     }
 
     #[test]

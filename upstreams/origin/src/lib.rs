@@ -22,6 +22,7 @@
 //! | `/flaky/RATIO` | 503 for that share (0-1) of the requests, evenly spread, else 200 |
 //! | `/delay/MS` | 200 after MS milliseconds |
 //! | `/held` | 200 once [`Origin::release`] was called, which only a test can do |
+//! | `/held/NAME` | the same, or [`Origin::release_one`] with this name |
 //! | `/held-body` | header and a first chunk at once, the rest once [`Origin::release`] was called |
 //! | `/delay-body/MS` | header at once, body after MS milliseconds |
 //! | `/drip/N/MS` | N one-byte chunks, MS milliseconds between them |

@@ -1,5 +1,6 @@
 //! How is an origin set up, started and stopped?
 
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -106,8 +107,8 @@ impl Builder {
             field,
             journal: Journal::default(),
             flaky_requests: AtomicU64::new(0),
-            released: watch::Sender::new(false),
             delay: self.delay,
+            released: watch::Sender::default(),
             http,
             tls,
         });
@@ -164,7 +165,15 @@ impl Origin {
 
     /// Answers what is held, and what will be asked for, at once.
     pub fn release(&self) {
-        self.shared.released.send_replace(true);
+        self.shared
+            .released
+            .send_modify(|released| released.all = true);
+    }
+
+    /// Answers what is held under this name (`/held/NAME`), and what will be asked for under it, at once.
+    pub fn release_one(&self, name: &str) {
+        let add = |released: &mut Let| released.names.insert(name.to_owned());
+        self.shared.released.send_if_modified(add);
     }
 
     /// As dropping it, and returns once its connections are closed.
@@ -181,21 +190,30 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     /// Requests to `/flaky` so far.
     pub(crate) flaky_requests: AtomicU64,
-    /// Whether `/held` answers.
-    released: watch::Sender<bool>,
     /// How much later every answer begins.
     pub(crate) delay: Duration,
+    /// What of `/held` is answered.
+    released: watch::Sender<Let>,
     http: auto::Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
 }
 
+/// What may go of what is held.
+#[derive(Debug, Default)]
+struct Let {
+    all: bool,
+    names: HashSet<String>,
+}
+
 impl Shared {
-    /// Resolves at [`Origin::release`].
-    pub(crate) fn released(&self) -> Released {
+    /// Resolves at [`Origin::release`], or at [`Origin::release_one`] with this name.
+    pub(crate) fn released(&self, name: &str) -> Released {
         let mut released = self.released.subscribe();
+        let name = name.to_owned();
         Box::pin(async move {
+            let may_go = |released: &Let| released.all || released.names.contains(&name);
             // An error means that the origin is gone, and whoever waits with it.
-            let _ = released.wait_for(|released| *released).await;
+            let _ = released.wait_for(may_go).await;
         })
     }
 }

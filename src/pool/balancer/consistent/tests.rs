@@ -218,7 +218,10 @@ fn pool(balancer: &str, endpoints: u16) -> Arc<Pool> {
 
 fn lease(pool: &Pool, key: Option<u64>) -> Lease {
     let tried = Tried::default();
-    let wanted = Wanted { tried: &tried, key };
+    let wanted = Wanted {
+        key,
+        ..Wanted::new(&tried)
+    };
     pool.try_lease(&wanted, Instant::now())
         .expect("none is refused because of the bound")
 }
@@ -303,13 +306,13 @@ fn of_two_that_chose_the_last_place_at_once_one_gets_it() {
         let [(first, most), (second, _)] = [pick(), pick()];
         assert!(Arc::ptr_eq(first, second), "{kind}: both chose the same");
         assert_eq!(most, 1, "{kind}");
-        let lease = Lease::take_within(first, most, Instant::now());
-        assert!(lease.is_some() && Lease::take_within(second, most, Instant::now()).is_none());
+        let lease = Lease::take(first, most, Instant::now());
+        assert!(lease.is_some() && Lease::take(second, most, Instant::now()).is_none());
         assert_eq!((first.state.in_flight(), pool.state.in_flight()), (1, 1));
         // Who lost chooses again, and somebody else.
         let (other, most) = pick();
         assert!(!Arc::ptr_eq(first, other));
-        assert!(Lease::take_within(other, most, Instant::now()).is_some());
+        assert!(Lease::take(other, most, Instant::now()).is_some());
     }
 }
 

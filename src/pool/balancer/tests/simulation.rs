@@ -82,7 +82,8 @@ impl Simulation {
             .balancer
             .pick(&self.endpoints, &ask_at(&Tried::default(), self.now))
             .expect("all are available");
-        let lease = Lease::take(&self.endpoints[index], self.now).expect("nothing keeps it back");
+        let lease =
+            Lease::take(&self.endpoints[index], u32::MAX, self.now).expect("nothing keeps it back");
         let number = self.running.len();
         let ending = match self.does[index] {
             Does::Answers(time) => {
