@@ -1,6 +1,7 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod sticky;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind};
+pub use sticky::{SameSite, Secure, Sticky, StickyCookie};
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +50,13 @@ pub struct Pool {
     /// Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Timespan,
+    /// What brings a client back to the endpoint it was at before. Default: nothing.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sticky: Option<Spanned<Sticky>>,
     /// How often host names among the endpoints are looked up again. Default: 30s.
     #[serde(default = "resolve_every")]
     pub resolve: Timespan,

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use prometheus::IntGauge;
+use serde::Serialize;
 
 use super::breaker::Breaker;
 use super::clock;
 use super::health::Health;
+use super::sticky::Mark;
 use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
@@ -26,6 +29,8 @@ pub struct Endpoint {
     pub max_requests: Option<u32>,
     /// How long its share grows after it has joined or recovered.
     pub slow_start: Option<Duration>,
+    /// What it is known by to clients that come back, if the pool is sticky.
+    pub mark: Option<Mark>,
     /// How it is connected to.
     pub peer: Peer,
     /// The `Host` of requests to it where the pool says `host: endpoint`.
@@ -43,7 +48,8 @@ pub struct Endpoint {
 }
 
 /// Why an endpoint may not be used now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The operator wants no new request to go there.
     Drained,
@@ -61,7 +67,14 @@ impl Endpoint {
     pub fn refusal(&self, now: Instant, fail_open: bool) -> Option<Refusal> {
         if self.state.is_drained() {
             Some(Refusal::Drained)
-        } else if !fail_open && !self.health.is_usable(self, now) {
+        } else {
+            self.fault(now, fail_open)
+        }
+    }
+
+    /// The same, whatever the operator's drain says: for clients that may stay at a drained endpoint.
+    pub fn fault(&self, now: Instant, fail_open: bool) -> Option<Refusal> {
+        if !fail_open && !self.health.is_usable(self, now) {
             Some(Refusal::Unhealthy)
         } else if !self.breaker.admits(self, now) {
             Some(Refusal::Open)
@@ -128,9 +141,21 @@ impl EndpointState {
         self.drained.load(Ordering::Relaxed)
     }
 
-    /// Says whether new requests may go there.
-    pub fn set_drained(&self, drained: bool) {
-        self.drained.store(drained, Ordering::Relaxed);
+    /// Says whether new requests may go there; true if it was otherwise before.
+    pub fn set_drained(&self, drained: bool) -> bool {
+        self.drained.swap(drained, Ordering::SeqCst) != drained
+    }
+
+    /// Shows in a gauge whether it is drained.
+    pub fn show_drained(&self, gauge: &IntGauge) {
+        // Whoever sets it last looks again after that, so it stays at what is true.
+        loop {
+            let drained = self.drained.load(Ordering::SeqCst);
+            gauge.set(i64::from(drained));
+            if self.drained.load(Ordering::SeqCst) == drained {
+                return;
+            }
+        }
     }
 
     /// Whether its failing should be told: not within a minute after it was told before.

@@ -12,6 +12,8 @@ pub struct Lease {
     endpoint: Arc<Endpoint>,
     taken: Instant,
     outcome: Option<Outcome>,
+    /// Whether the client belongs to another endpoint, which only had no room for it now.
+    pub(super) strays: bool,
 }
 
 impl Lease {
@@ -27,7 +29,13 @@ impl Lease {
             endpoint: Arc::clone(endpoint),
             taken: now,
             outcome: None,
+            strays: false,
         })
+    }
+
+    /// Whether the client belongs to another endpoint, which only had no room for it now: it is to go there again.
+    pub fn strays(&self) -> bool {
+        self.strays
     }
 
     /// The endpoint it is for.

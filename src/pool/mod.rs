@@ -15,6 +15,7 @@ pub mod lease;
 pub mod members;
 pub mod memory;
 pub mod outcome;
+pub mod sticky;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
+use crate::config::pool as config;
 use crate::telemetry::metrics::PoolMetrics;
 pub use address::Address;
 pub use ask::{Ask, Wanted};
@@ -30,6 +32,7 @@ pub use lease::{Lease, Tried};
 pub use members::Members;
 pub use memory::PoolState;
 pub use outcome::{Ending, Lesson, Outcome};
+pub use sticky::{Sticky, Wish};
 
 /// A named set of endpoints, as one generation sees it.
 pub struct Pool {
@@ -43,6 +46,10 @@ pub struct Pool {
     pub timeouts: Timeouts,
     /// How many unused connections a worker keeps for one endpoint, and how long.
     pub keepalive: Keepalive,
+    /// How an endpoint is chosen.
+    pub balancer: config::Balancer,
+    /// What its clients are known by when they come back.
+    pub sticky: Option<Arc<Sticky>>,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.
@@ -132,10 +139,23 @@ impl Pool {
             key: wanted.key,
             fail_open: false,
         };
+        let mut strays = false;
+        if let (Some(sticky), Some(wish)) = (&self.sticky, wanted.wish) {
+            match sticky.find(wish, &members, &ask) {
+                sticky::Found::Endpoint(endpoint) => {
+                    if let Some(lease) = Lease::take(endpoint, now) {
+                        return Ok(lease);
+                    }
+                }
+                sticky::Found::Full => strays = true,
+                sticky::Found::Nowhere => {}
+            }
+        }
         // Between the choice and the permit another request may have taken a breaker's last trial; then choose again.
         for _ in 0..members.endpoints.len() {
             let endpoint = members.pick(&ask).ok_or(NoEndpoint::Unavailable)?;
-            if let Some(lease) = Lease::take(endpoint, now) {
+            if let Some(mut lease) = Lease::take(endpoint, now) {
+                lease.strays = strays;
                 return Ok(lease);
             }
         }

@@ -28,6 +28,7 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     let wanted = Wanted {
         tried: &ctx.tried,
         key: ctx.key,
+        wish: ctx.wish,
     };
     match pool.lease(&wanted).await {
         Ok(lease) => {
@@ -162,6 +163,7 @@ fn request_fields(
         }
         join_cookies(fields);
     }
+    super::sticky::strip(fields, pool);
     let received = Received {
         peer: ctx.peer,
         client: ctx.client,
@@ -280,5 +282,6 @@ fn response_fields(
     if ctx.snapshot.forwarding.added.via {
         add_response_fields(fields, version);
     }
+    super::sticky::renew(fields, status, ctx);
     decorate(fields, ctx);
 }

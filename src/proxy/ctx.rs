@@ -13,7 +13,7 @@ use super::forward::{Peer, Scheme};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError};
-use crate::pool::{Lease, Pool, Timeouts, Tried};
+use crate::pool::{Lease, Pool, Timeouts, Tried, Wish};
 use crate::snapshot::{End, Listener, Route, Snapshot};
 use crate::telemetry::metrics::Counted;
 
@@ -51,6 +51,8 @@ pub struct RequestCtx {
     pub target: Option<String>,
     /// What a consistent balancer goes by.
     pub key: Option<u64>,
+    /// Where its client was, if its pool is sticky and it says so.
+    pub wish: Option<Wish>,
     /// How much of a body it may send.
     pub max_body: Option<u64>,
     /// How much of a body it has sent.
@@ -117,6 +119,7 @@ impl RequestCtx {
             route: None,
             target: None,
             key: None,
+            wish: None,
             max_body: None,
             received: 0,
             body_done: false,

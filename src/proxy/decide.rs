@@ -80,7 +80,10 @@ pub fn decide(
         return Err(ProxyError::new(Reason::BodyTooLarge, Phase::Header));
     }
     match &route.end {
-        End::Pool(..) => {
+        End::Pool(pool, _) => {
+            if let Some(sticky) = &pool.sticky {
+                ctx.wish = sticky.wish(&header.headers, ctx.time);
+            }
             ctx.target = target(&facts, &route, found.prefix_len)?;
             Ok(Next::Carry)
         }

@@ -1,5 +1,7 @@
 //! How does a written pool become one that hands out leases?
 
+mod sticky;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +80,7 @@ fn one(
         timeouts,
         keepalive,
         memory: Arc::clone(&memory),
-        rules: Arc::new(rules(written, &mut reporter)),
+        rules: Arc::new(rules(written, sources, &mut reporter)),
         endpoints,
     };
     let members = source.members(&state.names.known(), state);
@@ -88,6 +90,8 @@ fn one(
         host,
         timeouts,
         keepalive,
+        balancer: written.balancer.value.clone(),
+        sticky: source.rules.sticky.clone(),
         metrics: state.metrics.pool(&name),
         state: memory,
         members: ArcSwap::from_pointee(members),
@@ -123,9 +127,13 @@ impl Reporter<'_> {
 }
 
 /// What holds for each endpoint of the pool.
-fn rules(written: &Written, _: &mut Reporter<'_>) -> Rules {
+fn rules(written: &Written, sources: &Sources<'_>, reporter: &mut Reporter<'_>) -> Rules {
+    let sticky = written.sticky.as_ref();
     Rules {
         slow_start: unlimited_if_zero(&written.slow_start),
+        sticky: sticky
+            .and_then(|sticky| self::sticky::sticky(sticky, written, sources, reporter))
+            .map(Arc::new),
         ..Rules::default()
     }
 }

@@ -15,8 +15,8 @@ use super::breaker::{Breaker, NeverOpens};
 use super::endpoint::EndpointKey;
 use super::health::{Health, Unchecked};
 use super::{
-    Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Timeouts,
-    balancer,
+    Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Sticky,
+    Timeouts, balancer,
 };
 use crate::config::pool as config;
 use crate::state::State;
@@ -67,6 +67,8 @@ pub struct Rules {
     pub breaker: Arc<dyn Breaker>,
     /// How long the share of an endpoint grows after it has joined or recovered.
     pub slow_start: Option<Duration>,
+    /// What clients are known by when they come back.
+    pub sticky: Option<Arc<Sticky>>,
 }
 
 impl Default for Rules {
@@ -75,6 +77,7 @@ impl Default for Rules {
             health: Arc::new(Unchecked),
             breaker: Arc::new(NeverOpens),
             slow_start: None,
+            sticky: None,
         }
     }
 }
@@ -193,9 +196,13 @@ impl Source {
             pool: Arc::clone(&self.pool),
             address,
         };
+        let metrics = state.metrics.endpoint(&self.pool, &name);
+        let memory = state.endpoints.get_or_create(key, EndpointState::default);
+        memory.show_drained(&metrics.drained);
         Some(Arc::new(Endpoint {
-            metrics: state.metrics.endpoint(&self.pool, &name),
-            state: state.endpoints.get_or_create(key, EndpointState::default),
+            metrics,
+            state: memory,
+            mark: self.rules.sticky.as_ref().map(|sticky| sticky.mark(&name)),
             health: Arc::clone(&self.rules.health),
             breaker: Arc::clone(&self.rules.breaker),
             slow_start: self.rules.slow_start,

@@ -66,6 +66,7 @@ async fn edge() -> Edge {
         priority: 0,
         max_requests: None,
         slow_start: None,
+        mark: None,
         pool: Arc::clone(&healthy.pool),
         state: Arc::clone(&healthy.state),
         metrics: healthy.metrics.clone(),
@@ -244,6 +245,7 @@ async fn a_lease_whose_end_panics_gives_its_slot_back() {
             &Wanted {
                 tried: &Tried::default(),
                 key: None,
+                wish: None,
             },
             Instant::now(),
         )
