@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 use prometheus::IntGauge;
-use serde::Serialize;
 
 use super::breaker::Breaker;
 use super::clock;
@@ -48,8 +47,7 @@ pub struct Endpoint {
 }
 
 /// Why an endpoint may not be used now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The operator wants no new request to go there.
     Drained,
@@ -59,6 +57,18 @@ pub enum Refusal {
     Open,
     /// It serves as many requests as it may.
     Full,
+}
+
+impl Refusal {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drained => "drained",
+            Self::Unhealthy => "unhealthy",
+            Self::Open => "open",
+            Self::Full => "full",
+        }
+    }
 }
 
 impl Endpoint {

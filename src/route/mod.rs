@@ -56,5 +56,6 @@ pub use host::{InvalidHost, normalise as normalise_host};
 pub use path::{AmbiguousPath, normalise as normalise_path};
 pub use pattern::{HostPattern, InvalidPattern, PathPattern};
 pub use predicate::{HeaderMatch, QueryMatch, ValueMatch};
+pub use query::{encode as encode_parameter, parameter};
 pub use table::{Matcher, Request, RouteMatch, RouteTable};
 pub use whole_regex::WholeRegex;

@@ -205,6 +205,19 @@ fn a_secret_is_told_of_without_its_value() {
             "route shop: changed: request_headers.set.X-Api-Key added; request_headers.set.X-Env a -> b"
         ]
     );
+    let sticky = |secret: &str, former: &str| {
+        let cookie = format!("{{ secret: {secret}, previous_secret: {former} }}");
+        read(&format!(
+            "pools: [{{ name: app, endpoints: ['a:1'], sticky: {{ cookie: {cookie} }} }}]"
+        ))
+    };
+    assert_eq!(
+        lines(&diff(
+            &sticky("hunter2", "hunter1"),
+            &sticky("hunter3", "hunter2")
+        )),
+        ["pool app: changed: sticky.cookie.previous_secret; sticky.cookie.secret"]
+    );
     for list in ["headers", "query"] {
         let matching = |value: &str| {
             format!("pool: app, match: {{ {list}: [{{ name: token, exact: {value} }}] }}")
@@ -347,6 +360,10 @@ routes:
       query: [{ name: a, regex: b }]
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
+pools:
+  - { name: more, endpoints: ['10.0.0.1:1'], sticky: { cookie: { secret_file: a } } }
+  - { name: app-cookie, endpoints: ['10.0.0.1:1'], sticky: { app_cookie: SESSION } }
+  - { name: header, endpoints: ['10.0.0.1:1'], sticky: { header: X-Session } }
 ";
 
 #[test]
@@ -355,6 +372,7 @@ fn every_key_that_differs_is_told() {
     let more = read(MORE);
     reference.listeners.extend(more.listeners);
     reference.routes.extend(more.routes);
+    reference.pools.extend(more.pools);
     reference.runtime.pid_file = Some("/run/a.pid".to_owned().into());
     reference.forwarding.trusted_proxies = vec!["10.0.0.1".to_owned().into()];
     assert!(diff(&reference, &reference).is_empty());
@@ -418,6 +436,7 @@ fn collect_leaves(value: &Value, path: String, leaves: &mut Vec<String>) {
 fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Config> {
     let words = [
         "7h", "3KiB", "1.3", "duplex", "combined", "debug", "json", "optional", "reject", "http2",
+        "strict", "true",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],
