@@ -3,6 +3,7 @@
 //! One binary for all integration tests: it links once, and every file here is one question.
 
 mod config;
+mod drain_endpoint;
 mod failures;
 mod forwarding;
 mod limits;
@@ -14,6 +15,7 @@ mod proxy_protocol;
 mod reload;
 mod routing;
 mod slow_clients;
+mod sticky;
 mod streaming;
 mod support;
 mod tls;
