@@ -27,7 +27,7 @@ pub use token::Signer;
 /// What a pool's clients are known by.
 pub enum Sticky {
     /// A cookie of Portcullis.
-    Own(OwnCookie),
+    Own(Box<OwnCookie>),
     /// A cookie of the application, by this name.
     AppCookie(String),
     /// A header field.

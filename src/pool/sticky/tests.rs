@@ -20,7 +20,7 @@ const SECRET: &str = "a secret of more than thirty-two characters";
 
 fn own(secret: &str, former: Option<&str>, follow_drained: bool) -> Sticky {
     let former = former.map(Secret::given);
-    Sticky::Own(OwnCookie {
+    Sticky::Own(Box::new(OwnCookie {
         set: SetCookie {
             name: "portcullis".to_owned(),
             attributes: "; Path=/".to_owned(),
@@ -29,7 +29,7 @@ fn own(secret: &str, former: Option<&str>, follow_drained: bool) -> Sticky {
         signer: Signer::new("p", &Secret::given(secret), former.as_ref()),
         lifetime: Some(Duration::from_secs(3600)),
         follow_drained,
-    })
+    }))
 }
 
 fn by_header() -> Sticky {

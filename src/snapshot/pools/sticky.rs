@@ -35,7 +35,8 @@ pub(super) fn sticky(
     } = &sticky.value;
     match (cookie, app_cookie, header) {
         (Some(cookie), None, None) => {
-            own_cookie(&cookie.value, pool, sources, reporter).map(Sticky::Own)
+            let own = own_cookie(&cookie.value, pool, sources, reporter)?;
+            Some(Sticky::Own(Box::new(own)))
         }
         (None, Some(name), None) => {
             is_cookie_name(name, "sticky.app_cookie", reporter);
