@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Spanned, Timespan};
 
-/// What a client is known by when it comes back: one of the three. Whatever the balancer, it is asked only for clients that
-/// are not known, and for those whose endpoint can't be used.
+/// What a client is known by when it comes back: one of the three. Whatever the balancer, it is asked only for clients
+/// that are not known, and for those whose endpoint can't be used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sticky {
@@ -42,13 +42,13 @@ pub struct StickyCookie {
     pub secure: Secure,
     /// Whether it is hidden from scripts. Default: true.
     pub http_only: bool,
-    /// Whether browsers send it when another site leads to this one: `strict` (no), `lax` (when a link is followed) or `none`
-    /// (always). Default: lax.
+    /// Whether browsers send it when another site leads to this one: `strict` (no), `lax` (when a link is followed) or
+    /// `none` (always). Default: lax.
     pub same_site: Spanned<SameSite>,
     /// How long browsers keep it; it is renewed when half of that is over. 0s until they are closed. Default: 0s.
     pub lifetime: Spanned<Timespan>,
-    /// What it is signed with: at least 32 characters, as `${STICKY_SECRET}`. Default: a random one, which reloads and upgrades
-    /// keep and a restart forgets.
+    /// What it is signed with: at least 32 characters, as `${STICKY_SECRET}`. Default: a random one, which reloads and
+    /// upgrades keep and a restart forgets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Spanned<String>>,
     /// The same, from a file; space around it does not count.

@@ -37,8 +37,8 @@ pub fn values<'f>(fields: &'f HeaderMap, name: &'f str) -> impl Iterator<Item = 
     pairs.filter_map(move |pair| value(pair, name))
 }
 
-/// A line of the field `Cookie` without the cookies of this name: `None` if it has none, an empty one if it has no others. What
-/// else is in the line stays as it came.
+/// A line of the field `Cookie` without the cookies of this name: `None` if it has none, an empty one if it has no
+/// others. What else is in the line stays as it came.
 pub fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
     let pairs = || line.split(|byte| *byte == b';');
     if !pairs().any(|pair| value(pair, name).is_some()) {

@@ -1,10 +1,10 @@
 //! Which of a pool's endpoints has this mark, and which does a value belong to?
 //!
-//! A value belongs to the endpoint with the highest score, which is a hash of both: rendezvous hashing (Thaler, Ravishankar: "Using
-//! name-based mappings to increase hit rates", 1998), with weights (Schindelhauer, Schomaker: "Weighted distributed hash tables",
-//! 2005). When an endpoint is gone, its values spread over the others, and no other value moves. Nothing is remembered about a
-//! client, so there is no table to fill, and every process with these endpoints comes to the same answer. It costs a step for each
-//! endpoint of the pool, for requests that have a value.
+//! A value belongs to the endpoint with the highest score, which is a hash of both: rendezvous hashing (Thaler,
+//! Ravishankar: "Using name-based mappings to increase hit rates", 1998), with weights (Schindelhauer, Schomaker:
+//! "Weighted distributed hash tables", 2005). When an endpoint is gone, its values spread over the others, and no other
+//! value moves. Nothing is remembered about a client, so there is no table to fill, and every process with these
+//! endpoints comes to the same answer. It costs a step for each endpoint of the pool, for requests that have a value.
 
 use std::sync::Arc;
 
@@ -71,7 +71,8 @@ impl Marks {
         endpoints.get(self.sorted.get(found.ok()?)?.index as usize)
     }
 
-    /// The allowed endpoint that a value with this hash belongs to: of those that come first, the one with the highest score.
+    /// The allowed endpoint that a value with this hash belongs to: of those that come first, the one with the highest
+    /// score.
     pub fn highest<'e>(
         &self,
         hash: u64,
@@ -100,8 +101,8 @@ impl Marks {
         if self.even {
             return mixed;
         }
-        // 53 bits are a fraction above 0 and not above 1. Its logarithm divided by the weight is how long a source of this
-        // rate takes to its first event: the first of all has each weight's share.
+        // 53 bits are a fraction above 0 and not above 1. Its logarithm divided by the weight is how long a source of
+        // this rate takes to its first event: the first of all has each weight's share.
         let fraction = ((mixed >> 11) + 1) as f64 / (1u64 << 53) as f64;
         // The bits of numbers that are not negative are in the numbers' order; this sum is never -0.
         (0.0 - fraction.ln() / f64::from(spot.weight)).to_bits()

@@ -71,8 +71,8 @@ pub enum Found<'m> {
     Nowhere,
 }
 
-/// How many cookies of one name are looked at: browsers send as many as there are paths and domains for it, attackers as many as
-/// fit into a header.
+/// How many cookies of one name are looked at: browsers send as many as there are paths and domains for it, attackers
+/// as many as fit into a header.
 const COOKIES: usize = 4;
 
 impl Sticky {
@@ -150,8 +150,8 @@ impl OwnCookie {
         })
     }
 
-    /// The field `Set-Cookie` that an answer of this endpoint needs, if the request came with this wish; `tls` if the client
-    /// speaks it.
+    /// The field `Set-Cookie` that an answer of this endpoint needs, if the request came with this wish; `tls` if the
+    /// client speaks it.
     pub fn renewed(
         &self,
         endpoint: &Endpoint,

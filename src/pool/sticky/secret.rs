@@ -38,7 +38,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secret of pools that are given none: random, the same for the whole life of a process and for those that follow it by upgrade.
+/// The secret of pools that are given none: random, the same for the whole life of a process and for those that follow
+/// it by upgrade.
 #[derive(Debug, Default)]
 pub struct ProcessSecret(OnceLock<Secret>);
 

@@ -1,8 +1,9 @@
 //! How does a cookie name an endpoint so that a client can neither read nor choose it?
 //!
-//! `1`, then in base64url without padding: the endpoint's mark, the time of issue, and 128 bits of an HMAC-SHA256 of both. The mark is
-//! itself a keyed hash of the address: of the 2⁴⁸ addresses of IPv4 a plain one would be found by trying. The keys are derived from
-//! the secret and the pool's name, so that a value of one pool says nothing to another.
+//! `1`, then in base64url without padding: the endpoint's mark, the time of issue, and 128 bits of an HMAC-SHA256 of
+//! both. The mark is itself a keyed hash of the address: of the 2⁴⁸ addresses of IPv4 a plain one would be found by
+//! trying. The keys are derived from the secret and the pool's name, so that a value of one pool says nothing to
+//! another.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
