@@ -89,7 +89,7 @@ fn picks(c: &mut Criterion) {
                     };
                     members
                         .pick(black_box(&ask))
-                        .map(|endpoint| endpoint.weight)
+                        .map(|(endpoint, _)| endpoint.weight)
                 });
             });
         }
@@ -104,8 +104,8 @@ fn leases(c: &mut Criterion) {
             let pool = pool(balancer, count);
             let tried = Tried::default();
             let wanted = Wanted {
-                tried: &tried,
                 key: Some(7),
+                ..Wanted::new(&tried)
             };
             group.bench_function(BenchmarkId::from_parameter(count), |b| {
                 b.iter(|| {

@@ -9,11 +9,14 @@ use clap::{Parser, Subcommand};
 use http::StatusCode;
 
 use crate::admin::client::{AskError, Place, read};
-use crate::admin::{Candidate, Comparison, ReloadReport, UpgradeReport, UpgradeRequest};
+use crate::admin::{
+    Candidate, Comparison, PoolsReport, ReloadReport, UpgradeReport, UpgradeRequest,
+};
 use crate::config::{Config, Diagnostics, load, print, schema};
 use crate::demo;
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
+use crate::route::encode_parameter as encode;
 use crate::server::directory::{AUTO, Directory};
 use crate::server::exit::StartError;
 use crate::server::reload::prepare::{self, Prepared};
@@ -70,13 +73,35 @@ enum Command {
         #[command(flatten)]
         running: Running,
     },
-    /// Fail readiness, so that balancers in front send requests elsewhere; everything else goes on.
+    /// Fail readiness, so that balancers in front send requests elsewhere; everything else goes on. With `--pool` and
+    /// `--endpoint`: send no new request to that endpoint; what runs there goes on.
+    ///
+    /// Exit codes: 0 done, 1 there is no such endpoint, 3 no process was reached, 64 a command line that can't be read.
     Drain {
         #[command(flatten)]
         running: Running,
-        /// Be ready again.
+        /// Be ready again; use the endpoint again.
         #[arg(long)]
         off: bool,
+        /// The pool of the endpoint that is meant.
+        #[arg(long, value_name = "NAME", requires = "endpoint")]
+        pool: Option<String>,
+        /// The address of the endpoint that is meant, as `portcullis status` writes it.
+        #[arg(long, value_name = "ADDRESS", requires = "pool")]
+        endpoint: Option<String>,
+    },
+    /// Show the pools of the running process: their endpoints, and which of them are available.
+    ///
+    /// Exit codes: 0 shown, 1 there is no such pool, 3 no process was reached, 64 a command line that can't be read.
+    Status {
+        #[command(flatten)]
+        running: Running,
+        /// This pool only.
+        #[arg(long, value_name = "NAME")]
+        pool: Option<String>,
+        /// As JSON, with everything that is known.
+        #[arg(long)]
+        json: bool,
     },
     /// Replace the running process by a new one, which takes over its sockets.
     ///
@@ -156,7 +181,21 @@ pub fn main() -> ExitCode {
             against,
         } => check(&config.path, strict, against),
         Command::Reload { running } => answered(reload(&running)),
-        Command::Drain { running, off } => answered(drain(&running, off)),
+        Command::Drain {
+            running,
+            off,
+            pool,
+            endpoint,
+        } => answered(drain(
+            &running,
+            off,
+            pool.as_deref().zip(endpoint.as_deref()),
+        )),
+        Command::Status {
+            running,
+            pool,
+            json,
+        } => answered(status(&running, pool.as_deref(), json)),
         Command::Upgrade {
             binary,
             config,
@@ -246,14 +285,41 @@ fn reload(running: &Running) -> Result<ExitCode, AskError> {
     ))
 }
 
-fn drain(running: &Running, off: bool) -> Result<ExitCode, AskError> {
-    let path = if off { "/undrain" } else { "/drain" };
-    let (status, body) = running.place().ask(path, Vec::new())?;
+fn drain(
+    running: &Running,
+    off: bool,
+    endpoint: Option<(&str, &str)>,
+) -> Result<ExitCode, AskError> {
+    let word = if off { "undrain" } else { "drain" };
+    let path = match endpoint {
+        None => format!("/{word}"),
+        Some((pool, endpoint)) => format!(
+            "/endpoints/{word}?pool={}&endpoint={}",
+            encode(pool),
+            encode(endpoint)
+        ),
+    };
+    let (status, body) = running.place().ask(&path, Vec::new())?;
     let text = String::from_utf8_lossy(&body).into_owned();
     if status != StatusCode::OK {
         return Err(AskError::Refused(text));
     }
     Ok(say(text.trim_end(), ExitCode::SUCCESS))
+}
+
+fn status(running: &Running, pool: Option<&str>, json: bool) -> Result<ExitCode, AskError> {
+    let path = match pool {
+        None => "/pools".to_owned(),
+        Some(pool) => format!("/pools?pool={}", encode(pool)),
+    };
+    let answer = running.place().look(&path)?;
+    if json && answer.0 == StatusCode::OK {
+        // As it came: the process may be of a newer version, and know more.
+        let text = String::from_utf8_lossy(&answer.1);
+        return Ok(say(text.trim_end(), ExitCode::SUCCESS));
+    }
+    let report: PoolsReport = read(answer, &[StatusCode::OK])?;
+    Ok(say(&report.to_string(), ExitCode::SUCCESS))
 }
 
 fn upgrade(

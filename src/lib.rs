@@ -40,7 +40,7 @@
 //! | carrier | what moves the bytes of a request: the direct exchange or pingora-proxy's duplex |
 //! | reload | another configuration takes over in the same process |
 //! | upgrade | another process, the successor, takes over the doors |
-//! | drain | the operator wants no new requests here; everything else goes on |
+//! | drain | the operator wants no new requests here, or at one endpoint; everything else goes on |
 //! | reason | why a request ended as it did: one closed set for log, metric and `Proxy-Status` |
 
 pub mod admin;

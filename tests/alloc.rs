@@ -72,8 +72,8 @@ fn work(pool: &Pool, tried: &[Tried]) -> usize {
             };
             picked += usize::from(members.pick(&ask).is_some());
             let wanted = Wanted {
-                tried,
                 key: Some(u64::from(step)),
+                ..Wanted::new(tried)
             };
             let first = pool.try_lease(&wanted, now);
             let second = pool.try_lease(&wanted, now);

@@ -2,8 +2,8 @@
 //!
 //! | | admin listener | control socket |
 //! |---|---|---|
-//! | GET `/metrics`, `/livez`, `/readyz` | yes | yes |
-//! | POST `/reload`, `/drain`, `/undrain`, `/compare` | yes | yes |
+//! | GET `/metrics`, `/livez`, `/readyz`, `/pools` | yes | yes |
+//! | POST `/reload`, `/drain`, `/undrain`, `/endpoints/drain`, `/endpoints/undrain`, `/compare` | yes | yes |
 //! | POST `/upgrade` | no | yes |
 //!
 //! Whoever reaches the admin listener may ask; the control socket is for the process's own user, who alone may say which
@@ -11,18 +11,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, USER_AGENT};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::compare;
+use super::drain::{self, Which};
+use super::pools::PoolsReport;
 use super::report::{ReloadResult, UpgradeReport};
+use crate::route::parameter as parameter_of;
 use crate::server::process::Process;
 use crate::server::reload::Reloads;
 use crate::server::upgrade::Upgrades;
@@ -66,9 +69,12 @@ enum Ask {
     Metrics,
     Alive,
     Ready,
+    Pools,
     Reload,
     Drain,
     Undrain,
+    DrainEndpoint,
+    UndrainEndpoint,
     Compare,
     Upgrade,
 }
@@ -79,9 +85,12 @@ impl Ask {
             "/metrics" => Self::Metrics,
             "/livez" => Self::Alive,
             "/readyz" => Self::Ready,
+            "/pools" => Self::Pools,
             "/reload" => Self::Reload,
             "/drain" => Self::Drain,
             "/undrain" => Self::Undrain,
+            "/endpoints/drain" => Self::DrainEndpoint,
+            "/endpoints/undrain" => Self::UndrainEndpoint,
             "/compare" => Self::Compare,
             "/upgrade" => Self::Upgrade,
             _ => return None,
@@ -89,7 +98,10 @@ impl Ask {
     }
 
     const fn changes(self) -> bool {
-        !matches!(self, Self::Metrics | Self::Alive | Self::Ready)
+        !matches!(
+            self,
+            Self::Metrics | Self::Alive | Self::Ready | Self::Pools
+        )
     }
 }
 
@@ -99,7 +111,8 @@ impl View {
         let Some(ask) = Ask::of(request.uri().path()) else {
             return text(
                 StatusCode::NOT_FOUND,
-                "there are /metrics, /livez and /readyz, and by POST /reload, /drain, /undrain and /compare\n",
+                "there are /metrics, /livez, /readyz and /pools, and by POST /reload, /drain, /undrain, /endpoints/drain, \
+                 /endpoints/undrain and /compare\n",
             );
         };
         let method = request.method();
@@ -123,9 +136,12 @@ impl View {
                 text(StatusCode::SERVICE_UNAVAILABLE, "drained\n")
             }
             Ask::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            Ask::Pools => self.pools(request.uri()),
             Ask::Reload => self.reload(who).await,
             Ask::Drain => self.drain(true, &who),
             Ask::Undrain => self.drain(false, &who),
+            Ask::DrainEndpoint => self.drain_endpoint(request.uri(), true, &who).await,
+            Ask::UndrainEndpoint => self.drain_endpoint(request.uri(), false, &who).await,
             Ask::Compare => self.compare(request).await,
             Ask::Upgrade => self.upgrade(&who, request).await,
         }
@@ -165,6 +181,61 @@ impl View {
             log::info!("{logged} by {who}");
         }
         text(StatusCode::OK, told)
+    }
+
+    fn pools(&self, uri: &Uri) -> Answer {
+        let name = parameter(uri, "pool");
+        let snapshot = self.process.snapshot.load();
+        match PoolsReport::new(&snapshot, name.as_deref(), Instant::now()) {
+            Ok(report) => json(StatusCode::OK, &report),
+            Err(names) => {
+                let known = drain::listed(names.iter().map(String::as_str));
+                let name = name.unwrap_or_default();
+                let error = drain::NotFound::Pool(name, known);
+                text(StatusCode::NOT_FOUND, format!("{error}\n"))
+            }
+        }
+    }
+
+    async fn drain_endpoint(&self, uri: &Uri, drained: bool, who: &str) -> Answer {
+        let (Some(pool), Some(endpoint)) = (parameter(uri, "pool"), parameter(uri, "endpoint"))
+        else {
+            return text(
+                StatusCode::BAD_REQUEST,
+                "say which endpoint is meant: ?pool=NAME&endpoint=ADDRESS\n",
+            );
+        };
+        // Not between what an upgrade hands over and its end: it would be forgotten.
+        let _turn = self.process.turn.lock().await;
+        if self.process.is_leaving() {
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the process is leaving; ask the one that follows it\n",
+            );
+        }
+        let which = Which { pool, endpoint };
+        let snapshot = self.process.snapshot.load();
+        let changed = match drain::drain(&snapshot, &which, drained, Instant::now()) {
+            Ok(changed) => changed,
+            Err(error) => return text(StatusCode::NOT_FOUND, format!("{error}\n")),
+        };
+        let Which { pool, endpoint } = which;
+        let state = match drained {
+            true => "drained",
+            false => "not drained any more",
+        };
+        if changed {
+            log::info!("pool {pool}: endpoint {endpoint}: {state} by {who}");
+        }
+        let state = match (drained, changed) {
+            (true, _) => "drained: what runs there goes on, and nothing new goes there",
+            (false, true) => "not drained any more",
+            (false, false) => "not drained",
+        };
+        text(
+            StatusCode::OK,
+            format!("pool {pool}: endpoint {endpoint}: {state}\n"),
+        )
     }
 
     async fn compare(&self, request: Request<Incoming>) -> Answer {
@@ -249,6 +320,11 @@ async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, Box<Answ
             "the body took too long\n",
         ))),
     }
+}
+
+/// The value of a parameter of the query.
+fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    parameter_of(uri.query()?, name)
 }
 
 fn wrong_method(allowed: &'static str) -> Answer {

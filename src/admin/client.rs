@@ -49,6 +49,24 @@ impl Place {
     ///
     /// See [`AskError`].
     pub fn ask(&self, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), AskError> {
+        self.send(&Method::POST, path, body)
+    }
+
+    /// Asks for something that changes nothing, and gives status code and body.
+    ///
+    /// # Errors
+    ///
+    /// See [`AskError`].
+    pub fn look(&self, path: &str) -> Result<(StatusCode, Bytes), AskError> {
+        self.send(&Method::GET, path, Vec::new())
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Bytes), AskError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()
@@ -56,12 +74,12 @@ impl Place {
         runtime.block_on(async {
             match self {
                 Self::At(Address::Inet(address)) => match TcpStream::connect(address).await {
-                    Ok(stream) => exchange(stream, path, body).await,
+                    Ok(stream) => exchange(stream, method, path, body).await,
                     Err(error) => Err(AskError::Unreached(format!("{address}: {error}"))),
                 },
                 Self::At(Address::Unix(socket)) => {
                     let stream = first(std::slice::from_ref(&**socket)).await?;
-                    exchange(stream, path, body).await
+                    exchange(stream, method, path, body).await
                 }
                 Self::In(directories, wrong) => {
                     let sockets: Vec<PathBuf> =
@@ -72,7 +90,7 @@ impl Place {
                         }
                         error => error,
                     })?;
-                    exchange(stream, path, body).await
+                    exchange(stream, method, path, body).await
                 }
             }
         })
@@ -108,7 +126,12 @@ async fn first(sockets: &[PathBuf]) -> Result<UnixStream, AskError> {
     Err(AskError::Unreached(problems.join("; ")))
 }
 
-async fn exchange<S>(stream: S, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), AskError>
+async fn exchange<S>(
+    stream: S,
+    method: &Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), AskError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -117,7 +140,7 @@ where
         .await
         .map_err(|error| no_answer(&error))?;
     let request = Request::builder()
-        .method(Method::POST)
+        .method(method)
         .uri(path)
         .header(HOST, "localhost")
         .header(

@@ -6,6 +6,8 @@ pub mod client;
 mod compare;
 mod control;
 mod door;
+mod drain;
+mod pools;
 mod report;
 mod serve;
 
@@ -13,5 +15,6 @@ pub use answer::{UpgradeRequest, View};
 pub use compare::{Candidate, Comparison};
 pub use control::{ControlError, ControlSocket};
 pub use door::{AdminDoor, OpenAdmin};
+pub use pools::{EndpointReport, PoolReport, PoolsReport, RequestsReport};
 pub use report::{ReloadReport, ReloadResult, UpgradeReport};
 pub use serve::Askers;

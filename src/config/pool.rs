@@ -2,6 +2,7 @@
 
 pub mod balancer;
 pub mod limits;
+pub mod sticky;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind, Choose};
 pub use limits::Limits;
+pub use sticky::{SameSite, Secure, Sticky, StickyCookie};
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +59,14 @@ pub struct Pool {
     pub slow_start: Timespan,
     /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL
     /// of their records is over, but not sooner than after 1s. From 1s to 1d. Default: 30s.
+    /// What brings a client back to the endpoint it was at before. Default: nothing.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sticky: Option<Spanned<Sticky>>,
+    /// How often host names among the endpoints are looked up again. Default: 30s.
     #[serde(default = "resolve_every")]
     pub resolve: Spanned<Timespan>,
 }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
-/// or query parameter whose name tells of a secret.
+/// or query parameter whose name tells of a secret, and what cookies are signed with.
 pub fn effective(config: &Config) -> serde_json::Value {
     fn prepare<T: Printed>(part: &mut T) {
         part.fill_in();
@@ -112,6 +112,14 @@ impl Printed for Pool {
             endpoint.value = Endpoint::Full(endpoint.value.settings());
         }
         self.balancer.value.fill_in();
+    }
+
+    fn mask(&mut self) {
+        let sticky = self.sticky.as_mut();
+        if let Some(cookie) = sticky.and_then(|sticky| sticky.value.cookie.as_mut()) {
+            // Too short for a secret: what is printed does not run with it.
+            cookie.value.mask(MASK);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Endpoint, Priority, Tried};
+use super::{Endpoint, Priority, Tried, Wish};
 
 /// What a request wants of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub struct Wanted<'a> {
     pub tried: &'a Tried,
     /// What a consistent balancer goes by; `None` if the request has nothing of the kind.
     pub key: Option<u64>,
+    /// Where its client was, if the pool is sticky and it says so.
+    pub wish: Option<Wish>,
     /// Which requests it goes before, should it have to wait.
     pub priority: Priority,
     /// Until when it may wait at most, whatever the pool says.
@@ -24,6 +26,7 @@ impl<'a> Wanted<'a> {
         Self {
             tried,
             key: None,
+            wish: None,
             priority: Priority::default(),
             deadline: None,
         }

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use prometheus::IntGauge;
 
 use super::breaker::Breaker;
 use super::clock;
 use super::health::Health;
 use super::latency;
 use super::slots::Slots;
+use super::sticky::Mark;
 use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
@@ -35,6 +37,8 @@ pub struct Endpoint {
     pub slow_start: Option<Duration>,
     /// How long its latency is remembered, as a time constant; `None` where the balancer does not go by it.
     pub decay: Option<Duration>,
+    /// What it is known by to clients that come back, if the pool is sticky.
+    pub mark: Option<Mark>,
     /// How it is connected to.
     pub peer: Peer,
     /// The `Host` of requests to it where the pool says `host: endpoint`.
@@ -64,13 +68,32 @@ pub enum Refusal {
     Full,
 }
 
+impl Refusal {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drained => "drained",
+            Self::Unhealthy => "unhealthy",
+            Self::Open => "open",
+            Self::Full => "full",
+        }
+    }
+}
+
 impl Endpoint {
     /// Why it may not be used now, if so: measured health, the operator's drain, the breaker and the limits in one
     /// answer. `fail_open` looks past health.
     pub fn refusal(&self, now: Instant, fail_open: bool) -> Option<Refusal> {
         if self.state.is_drained() {
             Some(Refusal::Drained)
-        } else if !fail_open && !self.health.is_usable(self, now) {
+        } else {
+            self.fault(now, fail_open)
+        }
+    }
+
+    /// The same, whatever the operator's drain says: for clients that may stay at a drained endpoint.
+    pub fn fault(&self, now: Instant, fail_open: bool) -> Option<Refusal> {
+        if !fail_open && !self.health.is_usable(self, now) {
             Some(Refusal::Unhealthy)
         } else if !self.breaker.admits(self, now) {
             Some(Refusal::Open)
@@ -167,9 +190,21 @@ impl EndpointState {
         self.drained.load(Ordering::Relaxed)
     }
 
-    /// Says whether new requests may go there.
-    pub fn set_drained(&self, drained: bool) {
-        self.drained.store(drained, Ordering::Relaxed);
+    /// Says whether new requests may go there; true if it was otherwise before.
+    pub fn set_drained(&self, drained: bool) -> bool {
+        self.drained.swap(drained, Ordering::SeqCst) != drained
+    }
+
+    /// Shows in a gauge whether it is drained.
+    pub fn show_drained(&self, gauge: &IntGauge) {
+        // Whoever sets it last looks again after that, so it stays at what is true.
+        loop {
+            let drained = self.drained.load(Ordering::SeqCst);
+            gauge.set(i64::from(drained));
+            if self.drained.load(Ordering::SeqCst) == drained {
+                return;
+            }
+        }
     }
 
     /// Whether its failing should be told: not within a minute after it was told before.

@@ -12,6 +12,8 @@ pub struct Lease {
     endpoint: Arc<Endpoint>,
     taken: Instant,
     outcome: Option<Outcome>,
+    /// Whether the client belongs to another endpoint, which only had no room for it now.
+    pub(super) strays: bool,
     /// How long the request waited for it in the queue of the pool, if it had to.
     pub(super) waited: Option<Duration>,
 }
@@ -73,12 +75,18 @@ impl Lease {
             taken: now,
             outcome: None,
             waited: None,
+            strays: false,
         })
     }
 
     /// How long the request waited for it in the queue of the pool, if it had to.
     pub fn waited(&self) -> Option<Duration> {
         self.waited
+    }
+
+    /// Whether the client belongs to another endpoint, which only had no room for it now: it is to go there again.
+    pub fn strays(&self) -> bool {
+        self.strays
     }
 
     /// The endpoint it is for.

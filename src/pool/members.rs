@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use super::balancer::Balancer;
+use super::sticky::Marks;
 use super::{Ask, Endpoint};
 
 /// The endpoints of a pool and the balancers made for just these.
 pub struct Members {
     /// The endpoints, in the order of the configuration.
     pub endpoints: Box<[Arc<Endpoint>]>,
+    /// What they are known by to clients that come back.
+    pub marks: Marks,
     tiers: Box<[Tier]>,
 }
 
@@ -39,7 +42,11 @@ impl Members {
             }
         };
         let tiers = priorities.into_iter().map(tier).collect();
-        Self { endpoints, tiers }
+        Self {
+            marks: Marks::of(&endpoints),
+            endpoints,
+            tiers,
+        }
     }
 
     /// An endpoint of the lowest priority number that has one to give, and how many requests it may serve by its

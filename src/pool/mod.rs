@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod priority;
 pub mod queue;
 pub mod slots;
+pub mod sticky;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
+use crate::config::pool as config;
 use crate::telemetry::metrics::PoolMetrics;
 pub use address::Address;
 pub use ask::{Ask, Wanted};
@@ -39,6 +41,7 @@ pub use members::Members;
 pub use memory::PoolState;
 pub use outcome::{Ending, Lesson, Outcome};
 pub use priority::Priority;
+pub use sticky::{Sticky, Wish};
 
 /// A named set of endpoints, as one generation sees it.
 pub struct Pool {
@@ -56,6 +59,10 @@ pub struct Pool {
     pub keepalive: Keepalive,
     /// How many requests it may serve at once, if there is a limit.
     pub limits: Option<Limits>,
+    /// How an endpoint is chosen.
+    pub balancer: config::Balancer,
+    /// What its clients are known by when they come back.
+    pub sticky: Option<Arc<Sticky>>,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.
@@ -177,6 +184,18 @@ impl Pool {
             return Err(NoEndpoint::Empty);
         }
         let ask = self.ask(&members, wanted, now);
+        let mut strays = false;
+        if let (Some(sticky), Some(wish)) = (&self.sticky, wanted.wish) {
+            match sticky.find(wish, &members, &ask) {
+                sticky::Found::Endpoint(endpoint) => {
+                    if let Some(lease) = Lease::take(endpoint, u32::MAX, now) {
+                        return Ok(lease);
+                    }
+                }
+                sticky::Found::Full => strays = true,
+                sticky::Found::Nowhere => {}
+            }
+        }
         // Between the choice and the permit another request may have taken a breaker's last trial, the last slot, or the
         // last place within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of an
         // answer.
@@ -188,7 +207,8 @@ impl Pool {
                 break;
             };
             let most = if attempt < BOUNDED { most } else { u32::MAX };
-            if let Some(lease) = Lease::take(endpoint, most, now) {
+            if let Some(mut lease) = Lease::take(endpoint, most, now) {
+                lease.strays = strays;
                 return Ok(lease);
             }
         }

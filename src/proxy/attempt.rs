@@ -32,6 +32,7 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
         key: ctx.key,
         priority: ctx.priority,
         deadline: ctx.deadline(),
+        wish: ctx.wish,
     };
     ctx.queues_since = pool.limits.is_some().then(Instant::now);
     let leased = pool.lease(&wanted).await;
@@ -185,6 +186,7 @@ fn request_fields(
         }
         join_cookies(fields);
     }
+    super::sticky::strip(fields, pool);
     let received = Received {
         peer: ctx.peer,
         client: ctx.client,
@@ -303,5 +305,6 @@ fn response_fields(
     if ctx.snapshot.forwarding.added.via {
         add_response_fields(fields, version);
     }
+    super::sticky::renew(fields, status, ctx);
     decorate(fields, ctx);
 }

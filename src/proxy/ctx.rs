@@ -13,7 +13,7 @@ use super::forward::{Peer, Scheme};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError};
-use crate::pool::{Lease, Pool, Priority, Timeouts, Tried};
+use crate::pool::{Lease, Pool, Priority, Timeouts, Tried, Wish};
 use crate::snapshot::{End, Listener, Route, Snapshot};
 use crate::telemetry::metrics::Counted;
 
@@ -57,6 +57,8 @@ pub struct RequestCtx {
     pub queued: Option<Duration>,
     /// Since when it has been asking for one; what it then waits is noted also should it end meanwhile.
     pub queues_since: Option<Instant>,
+    /// Where its client was, if its pool is sticky and it says so.
+    pub wish: Option<Wish>,
     /// How much of a body it may send.
     pub max_body: Option<u64>,
     /// How much of a body it has sent.
@@ -126,6 +128,7 @@ impl RequestCtx {
             priority: Priority::default(),
             queued: None,
             queues_since: None,
+            wish: None,
             max_body: None,
             received: 0,
             body_done: false,

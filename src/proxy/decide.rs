@@ -82,6 +82,9 @@ pub fn decide(
     match &route.end {
         End::Pool(pool, _) => {
             ctx.priority = route.priority.of(&header.headers);
+            if let Some(sticky) = &pool.sticky {
+                ctx.wish = sticky.wish(&header.headers, ctx.time);
+            }
             ctx.target = target(&facts, &route, found.prefix_len)?;
             ctx.key = pool
                 .key

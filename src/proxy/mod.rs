@@ -14,6 +14,7 @@ mod finish;
 pub mod forward;
 mod hooks;
 mod message;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod unwind;

@@ -57,5 +57,6 @@ pub use path::{AmbiguousPath, normalise as normalise_path};
 pub use pattern::{HostPattern, InvalidPattern, PathPattern};
 pub use predicate::{HeaderMatch, QueryMatch, ValueMatch};
 pub use query::value as query_value;
+pub use query::{encode as encode_parameter, parameter};
 pub use table::{Matcher, Request, RouteMatch, RouteTable};
 pub use whole_regex::WholeRegex;

@@ -21,6 +21,26 @@ pub(super) fn first<'q>(query: &'q str, name: &str) -> Option<&'q [u8]> {
     })
 }
 
+/// The value of the first pair named `name`, decoded; what is not UTF-8 in it is replaced.
+pub fn parameter(query: &str, name: &str) -> Option<String> {
+    let value = decode(first(query, name)?);
+    Some(String::from_utf8_lossy(&value).into_owned())
+}
+
+/// The form in which a value stands in a query.
+pub fn encode(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 /// Whether `encoded` stands for `text`.
 pub(super) fn equals(encoded: &[u8], text: &str) -> bool {
     Decoded(encoded).eq(text.bytes())
@@ -78,6 +98,17 @@ mod tests {
         assert!(!equals(b"ab", "a"));
         assert_eq!(decode(b"a+b"), &b"a b"[..]);
         assert!(matches!(decode(b"ab"), Cow::Borrowed(b"ab")));
+    }
+
+    #[test]
+    fn every_value_comes_back_out_of_a_query() {
+        for value in ["", "a b+c&d=e%41", "[::1]:80", "unix:/run/ä.sock", "a?b#c"] {
+            let query = format!("x=1&v={}&v=2", encode(value));
+            assert_eq!(parameter(&query, "v").as_deref(), Some(value), "{query}");
+        }
+        assert_eq!(parameter("v", "v").as_deref(), Some(""));
+        assert_eq!(parameter("v=%ff", "v").as_deref(), Some("\u{fffd}"));
+        assert_eq!(parameter("w=1", "v"), None);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use zeroize::Zeroizing;
 
 use crate::state::State;
 use crate::tls::{Pem, TlsError};
@@ -35,6 +37,14 @@ impl<'s> Sources<'s> {
         let fingerprint = fingerprint(pem.text());
         self.read.borrow_mut().insert(path.to_owned(), fingerprint);
         Ok(pem)
+    }
+
+    /// The text at `path`; what was in it is remembered.
+    pub(super) fn text(&self, path: &Path) -> io::Result<Zeroizing<String>> {
+        let text = Zeroizing::new(std::fs::read_to_string(path)?);
+        let fingerprint = fingerprint(text.as_bytes());
+        self.read.borrow_mut().insert(path.to_owned(), fingerprint);
+        Ok(text)
     }
 
     pub(super) fn into_fingerprints(self) -> Fingerprints {

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod limits;
+mod sticky;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +86,7 @@ fn one(
         timeouts,
         keepalive,
         memory: Arc::clone(&memory),
-        rules: Arc::new(rules(written, &mut reporter)),
+        rules: Arc::new(rules(written, sources, &mut reporter)),
         endpoints,
     };
     let members = source.members(&state.names.known(), state);
@@ -97,6 +98,8 @@ fn one(
         timeouts,
         keepalive,
         limits,
+        balancer: written.balancer.value.clone(),
+        sticky: source.rules.sticky.clone(),
         metrics: state.metrics.pool(&name),
         state: memory,
         members: ArcSwap::from_pointee(members),
@@ -147,9 +150,13 @@ impl Reporter<'_> {
 }
 
 /// What holds for each endpoint of the pool.
-fn rules(written: &Written, _: &mut Reporter<'_>) -> Rules {
+fn rules(written: &Written, sources: &Sources<'_>, reporter: &mut Reporter<'_>) -> Rules {
+    let sticky = written.sticky.as_ref();
     Rules {
         slow_start: unlimited_if_zero(&written.slow_start),
+        sticky: sticky
+            .and_then(|sticky| self::sticky::sticky(sticky, written, sources, reporter))
+            .map(Arc::new),
         ..Rules::default()
     }
 }

@@ -8,6 +8,7 @@ mod registry;
 use std::sync::Arc;
 
 use crate::pool::endpoint::EndpointKey;
+use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
@@ -23,6 +24,8 @@ pub struct State {
     pub endpoints: Registry<EndpointKey, EndpointState>,
     /// What is remembered about each pool, by its name.
     pub pools: Registry<Arc<str>, PoolState>,
+    /// What cookies are signed with where no secret is given.
+    pub sticky: ProcessSecret,
     /// TLS sessions that clients may resume, by listener.
     pub tls_sessions: Registry<Arc<str>, SessionState>,
     /// The system's certificate authorities, loaded when first needed.
@@ -40,6 +43,7 @@ impl State {
             metrics,
             endpoints: Registry::default(),
             pools: Registry::default(),
+            sticky: ProcessSecret::default(),
             tls_sessions: Registry::default(),
             roots: Roots::system(),
             names: Names::default(),

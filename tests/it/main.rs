@@ -5,6 +5,7 @@
 mod balancers;
 mod config;
 mod discovery;
+mod drain_endpoint;
 mod failures;
 mod forwarding;
 mod hashing;
@@ -18,6 +19,7 @@ mod proxy_protocol;
 mod reload;
 mod routing;
 mod slow_clients;
+mod sticky;
 mod streaming;
 mod support;
 mod tls;

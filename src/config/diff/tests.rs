@@ -215,6 +215,19 @@ fn a_secret_is_told_of_without_its_value() {
             "route shop: changed: request_headers.set.X-Api-Key added; request_headers.set.X-Env a -> b"
         ]
     );
+    let sticky = |secret: &str, former: &str| {
+        let cookie = format!("{{ secret: {secret}, previous_secret: {former} }}");
+        read(&format!(
+            "pools: [{{ name: app, endpoints: ['a:1'], sticky: {{ cookie: {cookie} }} }}]"
+        ))
+    };
+    assert_eq!(
+        lines(&diff(
+            &sticky("hunter2", "hunter1"),
+            &sticky("hunter3", "hunter2")
+        )),
+        ["pool app: changed: sticky.cookie.previous_secret; sticky.cookie.secret"]
+    );
     for list in ["headers", "query"] {
         let matching = |value: &str| {
             format!("pool: app, match: {{ {list}: [{{ name: token, exact: {value} }}] }}")
@@ -364,6 +377,9 @@ pools:
   - name: more
     endpoints: ['10.0.0.1:80']
     balancer: { kind: maglev, key: path, max_load: 1.5, points: 200, table_size: 11 }
+  - { name: more, endpoints: ['10.0.0.1:1'], sticky: { cookie: { secret_file: a } } }
+  - { name: app-cookie, endpoints: ['10.0.0.1:1'], sticky: { app_cookie: SESSION } }
+  - { name: header, endpoints: ['10.0.0.1:1'], sticky: { header: X-Session } }
 ";
 
 #[test]
@@ -449,6 +465,8 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "ring_hash",
         "two",
         "low",
+        "strict",
+        "true",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

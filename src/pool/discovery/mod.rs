@@ -17,8 +17,8 @@ use super::breaker::{Breaker, NeverOpens};
 use super::endpoint::EndpointKey;
 use super::health::{Health, Unchecked};
 use super::{
-    Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Timeouts,
-    balancer,
+    Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Sticky,
+    Timeouts, balancer,
 };
 use crate::state::State;
 use crate::upstream::{Peer, PeerTls, PoolTls};
@@ -70,6 +70,8 @@ pub struct Rules {
     pub breaker: Arc<dyn Breaker>,
     /// How long the share of an endpoint grows after it has joined or recovered.
     pub slow_start: Option<Duration>,
+    /// What clients are known by when they come back.
+    pub sticky: Option<Arc<Sticky>>,
 }
 
 impl Default for Rules {
@@ -78,6 +80,7 @@ impl Default for Rules {
             health: Arc::new(Unchecked),
             breaker: Arc::new(NeverOpens),
             slow_start: None,
+            sticky: None,
         }
     }
 }
@@ -163,9 +166,13 @@ impl Source {
             pool: Arc::clone(&self.pool),
             address,
         };
+        let metrics = state.metrics.endpoint(&self.pool, &name);
+        let memory = state.endpoints.get_or_create(key, || self.first_seen(spot));
+        memory.show_drained(&metrics.drained);
         Some(Arc::new(Endpoint {
-            metrics: state.metrics.endpoint(&self.pool, &name),
-            state: state.endpoints.get_or_create(key, || self.first_seen(spot)),
+            metrics,
+            state: memory,
+            mark: self.rules.sticky.as_ref().map(|sticky| sticky.mark(&name)),
             health: Arc::clone(&self.rules.health),
             breaker: Arc::clone(&self.rules.breaker),
             slow_start: self.rules.slow_start,

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::config::pool as config;
 use crate::pool::address::{WrittenAddress, parse};
 use crate::pool::balancer::Rule;
 use crate::pool::discovery::{Resolved, Source, Spot};
@@ -86,6 +87,8 @@ fn pool(state: &State, endpoints: &[Option<u32>], limits: Limits) -> Arc<Pool> {
         keepalive: source.keepalive,
         key: None,
         limits: Some(limits),
+        balancer: config::Balancer::default(),
+        sticky: None,
         metrics: state.metrics.pool(&source.pool),
         state: Arc::clone(&source.memory),
         members: ArcSwap::from_pointee(source.members(&Resolved::new(), state)),
@@ -101,10 +104,8 @@ fn address(port: u16) -> WrittenAddress {
 
 fn wanted(tried: &Tried, priority: Priority) -> Wanted<'_> {
     Wanted {
-        tried,
-        key: None,
         priority,
-        deadline: None,
+        ..Wanted::new(tried)
     }
 }
 

@@ -67,6 +67,7 @@ async fn edge() -> Edge {
         max_requests: None,
         slow_start: None,
         decay: None,
+        mark: None,
         pool: Arc::clone(&healthy.pool),
         state: Arc::clone(&healthy.state),
         metrics: healthy.metrics.clone(),
@@ -241,15 +242,7 @@ async fn a_lease_whose_end_panics_gives_its_slot_back() {
     let edge = edge().await;
     let pool = edge.pool("learn");
     let lease = pool
-        .try_lease(
-            &Wanted {
-                priority: crate::pool::Priority::default(),
-                deadline: None,
-                tried: &Tried::default(),
-                key: None,
-            },
-            Instant::now(),
-        )
+        .try_lease(&Wanted::new(&Tried::default()), Instant::now())
         .expect("one endpoint");
     let endpoint = Arc::clone(lease.endpoint());
     assert_eq!(endpoint.state.in_flight(), 1);

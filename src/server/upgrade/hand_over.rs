@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
 use super::link::{Link, MOST_DESCRIPTORS, Peer};
-use super::message::{FromNew, FromOld, Memory, SocketOf};
+use super::message::{EndpointOf, FromNew, FromOld, Memory, SocketOf};
 use crate::admin::AdminDoor;
 use crate::pool::discovery::Resolved;
 use crate::server::directory::own_user;
 use crate::server::door::socket_file::{self, SocketFile};
 use crate::server::process::{Process, Successor};
+use crate::state::State;
 
 /// How often the successor hears how many connections are left.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -300,7 +301,20 @@ fn memory(process: &Process) -> Memory {
         tickets: tickets
             .filter_map(|(listener, sessions)| Some((listener.to_string(), sessions.export()?)))
             .collect(),
+        drained_endpoints: drained_endpoints(state),
+        sticky: state.sticky.known(),
     }
+}
+
+fn drained_endpoints(state: &State) -> Vec<EndpointOf> {
+    let held = state.endpoints.held().into_iter();
+    let drained = held.filter(|(_, endpoint)| endpoint.is_drained());
+    drained
+        .map(|(key, _)| EndpointOf {
+            pool: key.pool.to_string(),
+            address: key.address.to_string(),
+        })
+        .collect()
 }
 
 fn tell_rest(link: &Link, process: &Process) -> io::Result<()> {

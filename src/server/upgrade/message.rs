@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::pool::discovery::Instance;
+use crate::pool::sticky::Secret;
 use crate::tls::TicketKeys;
 
 /// What the successor says.
@@ -79,4 +80,17 @@ pub struct Memory {
     pub services: BTreeMap<String, Vec<Instance>>,
     /// The keys of TLS tickets, by listener.
     pub tickets: BTreeMap<String, TicketKeys>,
+    /// Endpoints to which the operator wants no new request to go.
+    pub drained_endpoints: Vec<EndpointOf>,
+    /// What cookies are signed with where no secret is given; not there if none was ever needed.
+    pub sticky: Option<Secret>,
+}
+
+/// An endpoint of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointOf {
+    /// The pool's name.
+    pub pool: String,
+    /// The endpoint's address.
+    pub address: String,
 }

@@ -15,10 +15,11 @@ use prometheus::IntGauge;
 use tokio::sync::watch;
 
 use super::link::Link;
-use super::message::{FromNew, FromOld, Memory, SocketOf};
-use crate::pool::Address;
+use super::message::{EndpointOf, FromNew, FromOld, Memory, SocketOf};
 use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::Resolved;
+use crate::pool::endpoint::EndpointKey;
+use crate::pool::{Address, EndpointState};
 use crate::server::door::doors::Inherited;
 use crate::server::door::listen::ListeningSocket;
 use crate::state::State;
@@ -36,6 +37,8 @@ pub struct Predecessor {
     link: Link,
     /// Ticket keys, held until a generation holds them.
     sessions: Vec<Arc<SessionState>>,
+    /// Drained endpoints, held likewise.
+    endpoints: Vec<Arc<EndpointState>>,
 }
 
 impl Predecessor {
@@ -67,6 +70,7 @@ impl Predecessor {
                         memory: *memory,
                         link,
                         sessions: Vec::new(),
+                        endpoints: Vec::new(),
                     });
                 }
                 (other, _) => return Err(out_of_turn(&other)),
@@ -91,6 +95,19 @@ impl Predecessor {
                 .get_or_create(listener.into(), || SessionState::with_tickets(keys));
             self.sessions.push(sessions);
         }
+        for EndpointOf { pool, address } in std::mem::take(&mut self.memory.drained_endpoints) {
+            // An address that a newer version writes otherwise is not one of this version's endpoints.
+            if let Ok(WrittenAddress::Known(address)) = address::parse(&address) {
+                let pool = pool.into();
+                let key = EndpointKey { pool, address };
+                let endpoint = state.endpoints.get_or_create(key, EndpointState::default);
+                endpoint.set_drained(true);
+                self.endpoints.push(endpoint);
+            }
+        }
+        if let Some(secret) = self.memory.sticky.take() {
+            state.sticky.take_over(secret);
+        }
     }
 
     /// Says why this process can't take over.
@@ -109,6 +126,7 @@ impl Predecessor {
     pub fn ready(&mut self, doors: Vec<String>) -> io::Result<()> {
         self.sockets.clear();
         self.sessions.clear();
+        self.endpoints.clear();
         self.link.send(&FromNew::Ready { doors }, &[], soon())?;
         match self.link.receive(soon())? {
             (FromOld::Go, _) => Ok(()),

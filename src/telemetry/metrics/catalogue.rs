@@ -139,6 +139,11 @@ impl Catalogue {
                 "Attempts at an endpoint that have not ended.",
                 &["pool", "endpoint"],
             )?,
+            drained: self.gauges(
+                "portcullis_upstream_drained",
+                "1 if the operator has drained the endpoint, else 0.",
+                &["pool", "endpoint"],
+            )?,
             connections: self.counters(
                 "portcullis_upstream_connections_total",
                 "Connections taken for an attempt: reused from earlier ones or opened for it.",

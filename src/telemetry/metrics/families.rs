@@ -199,6 +199,7 @@ impl Family for Pools {
 pub struct Endpoints {
     pub(super) requests: IntCounterVec,
     pub(super) in_flight: IntGaugeVec,
+    pub(super) drained: IntGaugeVec,
     pub(super) connections: IntCounterVec,
 }
 
@@ -212,6 +213,8 @@ pub struct EndpointSeries {
     pub neutral: IntCounter,
     /// Attempts that have not ended.
     pub in_flight: IntGauge,
+    /// Whether the operator has drained it.
+    pub drained: IntGauge,
     /// Connections opened for an attempt.
     pub connected: IntCounter,
     /// Idle connections used for an attempt.
@@ -227,6 +230,7 @@ impl Family for Endpoints {
             failure: counter(&self.requests, labels, "failure"),
             neutral: counter(&self.requests, labels, "neutral"),
             in_flight: self.in_flight.with_label_values(labels),
+            drained: self.drained.with_label_values(labels),
             connected: counter(&self.connections, labels, "false"),
             reused: counter(&self.connections, labels, "true"),
         }
@@ -240,6 +244,7 @@ impl Family for Endpoints {
             remove_counter(&self.connections, labels, reused);
         }
         let _ = self.in_flight.remove_label_values(labels);
+        let _ = self.drained.remove_label_values(labels);
     }
 }
 
