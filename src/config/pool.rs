@@ -1,6 +1,7 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod health;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind};
+pub use health::Health;
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +46,13 @@ pub struct Pool {
     /// Connections kept open between requests.
     #[serde(default)]
     pub keepalive: Keepalive,
+    /// How its endpoints are asked whether they are well. Default: they are not asked.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub health: Option<Spanned<Health>>,
     /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
     /// Default: 0s.
     #[serde(default = "at_once")]

@@ -93,6 +93,18 @@ impl Printed for Pool {
         for endpoint in &mut self.endpoints {
             endpoint.value = Endpoint::Full(endpoint.value.settings());
         }
+        if let Some(health) = &mut self.health {
+            health.value.fill_in();
+        }
+    }
+
+    fn mask(&mut self) {
+        let health = self.health.iter_mut();
+        for (name, value) in health.flat_map(|health| &mut health.value.headers) {
+            if names_a_secret(name) {
+                MASK.clone_into(&mut value.value);
+            }
+        }
     }
 }
 

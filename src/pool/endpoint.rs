@@ -9,7 +9,7 @@ use http::HeaderValue;
 
 use super::breaker::Breaker;
 use super::clock;
-use super::health::Health;
+use super::health::{Health, verdict};
 use super::{Address, PoolState};
 use crate::telemetry::metrics::EndpointMetrics;
 use crate::upstream::Peer;
@@ -113,6 +113,8 @@ pub struct EndpointState {
     drained: AtomicBool,
     /// When it joined or recovered, by the [`clock`]; 0 if it was there from the beginning.
     risen: AtomicU64,
+    /// What its checks have said.
+    pub verdict: verdict::Memory,
     /// When its failing was last told, in seconds of the wall clock.
     told: AtomicU64,
 }

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio::sync::Notify;
 
 use crate::telemetry::metrics::PoolMetrics;
 pub use address::Address;
@@ -43,6 +44,10 @@ pub struct Pool {
     pub timeouts: Timeouts,
     /// How many unused connections a worker keeps for one endpoint, and how long.
     pub keepalive: Keepalive,
+    /// How its endpoints are asked whether they are well.
+    pub check: Option<health::Check>,
+    /// Told when it has other members.
+    pub members_changed: Arc<Notify>,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.
@@ -150,5 +155,6 @@ impl Pool {
     /// Puts other endpoints into the pool; leases that were given stay good.
     pub fn replace_members(&self, members: Members) {
         self.members.store(Arc::new(members));
+        self.members_changed.notify_one();
     }
 }

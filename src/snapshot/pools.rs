@@ -1,5 +1,7 @@
 //! How does a written pool become one that hands out leases?
 
+mod health;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +63,8 @@ fn one(
         connections: usize::from(written.keepalive.connections),
     };
     let endpoints = endpoints(written, &mut reporter);
-    let host = host_rule(&written.host, &mut reporter);
+    let host = host_rule("host", &written.host, &mut reporter);
+    let check = health::check(written, &host, &mut reporter);
     let memory = state
         .pools
         .get_or_create(Arc::clone(&name), PoolState::default);
@@ -89,6 +92,8 @@ fn one(
         timeouts,
         keepalive,
         metrics: state.metrics.pool(&name),
+        check,
+        members_changed: Arc::clone(&state.members_changed),
         state: memory,
         members: ArcSwap::from_pointee(members),
     });
@@ -120,11 +125,26 @@ impl Reporter<'_> {
                 .hint(hint.map(str::to_owned)),
         );
     }
+
+    fn warning<T>(
+        &mut self,
+        key: &str,
+        at: &Spanned<T>,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
+        self.diagnostics.push(
+            Diagnostic::warning(format!("pools[{}].{key}", self.name), message)
+                .at(at.position.clone())
+                .hint(hint.map(str::to_owned)),
+        );
+    }
 }
 
 /// What holds for each endpoint of the pool.
 fn rules(written: &Written, _: &mut Reporter<'_>) -> Rules {
     Rules {
+        health: health::health(written),
         slow_start: unlimited_if_zero(&written.slow_start),
         ..Rules::default()
     }
@@ -233,7 +253,7 @@ fn source(
     Some(address)
 }
 
-fn host_rule(host: &Spanned<String>, reporter: &mut Reporter<'_>) -> HostRule {
+fn host_rule(key: &str, host: &Spanned<String>, reporter: &mut Reporter<'_>) -> HostRule {
     match host.value.as_str() {
         "keep" => HostRule::Keep,
         "endpoint" => HostRule::Endpoint,
@@ -241,7 +261,7 @@ fn host_rule(host: &Spanned<String>, reporter: &mut Reporter<'_>) -> HostRule {
             Ok(value) if crate::route::normalise_host(name).is_ok() => HostRule::Fixed(value),
             _ => {
                 reporter.error(
-                    "host",
+                    key,
                     host,
                     format!("`{}` is not a host name", name.escape_debug()),
                     Some("write `keep`, `endpoint` or a name such as `app.example.com`"),

@@ -347,6 +347,10 @@ routes:
       query: [{ name: a, regex: b }]
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
+pools:
+  - name: more
+    endpoints: ['10.0.0.9:80']
+    health: { body_regex: a, address: '10.0.0.9:81' }
 ";
 
 #[test]
@@ -355,6 +359,7 @@ fn every_key_that_differs_is_told() {
     let more = read(MORE);
     reference.listeners.extend(more.listeners);
     reference.routes.extend(more.routes);
+    reference.pools.extend(more.pools);
     reference.runtime.pid_file = Some("/run/a.pid".to_owned().into());
     reference.forwarding.trusted_proxies = vec!["10.0.0.1".to_owned().into()];
     assert!(diff(&reference, &reference).is_empty());
@@ -418,6 +423,7 @@ fn collect_leaves(value: &Value, path: String, leaves: &mut Vec<String>) {
 fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Config> {
     let words = [
         "7h", "3KiB", "1.3", "duplex", "combined", "debug", "json", "optional", "reject", "http2",
+        "http1", "tcp", "checking", "200-204",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

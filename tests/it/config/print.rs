@@ -27,7 +27,7 @@ fn print_shows_every_default() {
         ("/listeners/0/timeouts/header", "10s".into()),
         ("/listeners/0/limits/fields", 100.into()),
         ("/routes/0/https_redirect", false.into()),
-        ("/pools/0/balancer", "round_robin".into()),
+        ("/pools/0/balancer/kind", "round_robin".into()),
         ("/pools/0/protocol", "http1".into()),
         ("/pools/0/host", "keep".into()),
         ("/pools/0/timeouts/connect", "3s".into()),
@@ -62,6 +62,31 @@ fn print_fills_the_environment_in_and_masks_secrets() {
         (&fields["Authorization"], &fields["X-Plain"]),
         (&"***".into(), &"plain".into())
     );
+}
+
+#[test]
+fn print_fills_in_what_a_health_check_does_not_say_and_masks_its_secrets() {
+    let config = printed("health-ok.yaml");
+    let health = |index: usize| &config["pools"][index]["health"];
+    for (index, key, value) in [
+        (0, "method", Value::from("GET")),
+        (0, "timeout", "2s".into()),
+        (0, "interval_down", "5s".into()),
+        (0, "status", vec!["200-204", "301", "404"].into()),
+        (0, "service", Value::Null),
+        (1, "service", "shop.Cart".into()),
+        (1, "path", Value::Null),
+        (2, "method", Value::Null),
+        (3, "path", "/".into()),
+        (3, "status", vec!["200-299"].into()),
+        (3, "timeout", "500ms".into()),
+        (3, "interval_down", "100ms".into()),
+    ] {
+        assert_eq!(health(index)[key], value, "{index}: {key}");
+    }
+    let fields = &health(0)["headers"];
+    assert_eq!(fields["Authorization"], "***");
+    assert_eq!(fields["X-Plain"], "plain");
 }
 
 #[test]
