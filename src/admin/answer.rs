@@ -3,7 +3,7 @@
 //! | | admin listener | control socket |
 //! |---|---|---|
 //! | GET `/metrics`, `/livez`, `/readyz` | yes | yes |
-//! | POST `/reload`, `/drain`, `/undrain`, `/compare` | yes | yes |
+//! | POST `/reload`, `/drain`, `/undrain`, `/compare`, `/check` | yes | yes |
 //! | POST `/upgrade` | no | yes |
 //!
 //! Whoever reaches the admin listener may ask; the control socket is for the process's own user, who alone may say which
@@ -21,8 +21,9 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::compare;
 use super::report::{ReloadResult, UpgradeReport};
+use super::{compare, query};
+use crate::server::checks::{Checked, Refused};
 use crate::server::process::Process;
 use crate::server::reload::Reloads;
 use crate::server::upgrade::Upgrades;
@@ -55,6 +56,15 @@ pub struct UpgradeRequest {
     pub config: Option<PathBuf>,
 }
 
+/// What `/check` answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The pool.
+    pub pool: String,
+    /// What came of the checks, by endpoint.
+    pub checks: Vec<Checked>,
+}
+
 type Answer = Response<Full<Bytes>>;
 
 /// How long a body may take, as a whole.
@@ -70,6 +80,7 @@ enum Ask {
     Drain,
     Undrain,
     Compare,
+    Check,
     Upgrade,
 }
 
@@ -83,6 +94,7 @@ impl Ask {
             "/drain" => Self::Drain,
             "/undrain" => Self::Undrain,
             "/compare" => Self::Compare,
+            "/check" => Self::Check,
             "/upgrade" => Self::Upgrade,
             _ => return None,
         })
@@ -99,7 +111,8 @@ impl View {
         let Some(ask) = Ask::of(request.uri().path()) else {
             return text(
                 StatusCode::NOT_FOUND,
-                "there are /metrics, /livez and /readyz, and by POST /reload, /drain, /undrain and /compare\n",
+                "there are /metrics, /livez and /readyz, and by POST /reload, /drain, /undrain, /compare \
+                 and /check\n",
             );
         };
         let method = request.method();
@@ -127,6 +140,7 @@ impl View {
             Ask::Drain => self.drain(true, &who),
             Ask::Undrain => self.drain(false, &who),
             Ask::Compare => self.compare(request).await,
+            Ask::Check => self.check(request.uri().query().unwrap_or_default()).await,
             Ask::Upgrade => self.upgrade(&who, request).await,
         }
     }
@@ -185,6 +199,24 @@ impl View {
             Ok(Ok(comparison)) => json(StatusCode::OK, &comparison),
             Ok(Err(error)) => text(StatusCode::BAD_REQUEST, error + "\n"),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    /// `/check?pool=NAME`, with `&endpoint=ADDRESS` for one of its endpoints: has them checked now.
+    async fn check(&self, query: &str) -> Answer {
+        let Some(pool) = query::value(query, "pool") else {
+            return text(
+                StatusCode::BAD_REQUEST,
+                "say which pool: /check?pool=NAME, and &endpoint=ADDRESS for one endpoint\n",
+            );
+        };
+        let endpoint = query::value(query, "endpoint");
+        match self.process.checks.now(&pool, endpoint.as_deref()).await {
+            Ok(checks) => json(StatusCode::OK, &CheckReport { pool, checks }),
+            Err(why @ Refused::Stopping) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
+            }
+            Err(why) => text(StatusCode::NOT_FOUND, format!("{why}\n")),
         }
     }
 

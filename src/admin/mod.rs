@@ -6,6 +6,7 @@ pub mod client;
 mod compare;
 mod control;
 mod door;
+mod query;
 mod report;
 mod serve;
 

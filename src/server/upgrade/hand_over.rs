@@ -2,7 +2,7 @@
 //! the new process does wrong between that and its serving costs the connections it has taken meanwhile; the old one then
 //! serves on as well.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use crate::admin::AdminDoor;
 use crate::server::directory::own_user;
 use crate::server::door::socket_file::{self, SocketFile};
 use crate::server::process::{Process, Successor};
+use crate::state::State;
 
 /// How often the successor hears how many connections are left.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -294,10 +295,23 @@ fn memory(process: &Process) -> Memory {
         generation: process.snapshot.load().generation,
         drained: process.readiness.is_drained(),
         names: state.names.known(),
+        verdicts: verdicts(state),
         tickets: tickets
             .filter_map(|(listener, sessions)| Some((listener.to_string(), sessions.export()?)))
             .collect(),
     }
+}
+
+/// What health checks have decided.
+fn verdicts(state: &State) -> BTreeMap<String, BTreeMap<String, bool>> {
+    let mut verdicts = BTreeMap::<String, BTreeMap<String, bool>>::new();
+    for (key, endpoint) in state.endpoints.held() {
+        if let Some(healthy) = endpoint.verdict.known() {
+            let pool = verdicts.entry(key.pool.to_string()).or_default();
+            pool.insert(key.address.to_string(), healthy);
+        }
+    }
+    verdicts
 }
 
 fn tell_rest(link: &Link, process: &Process) -> io::Result<()> {

@@ -74,6 +74,8 @@ pub struct Memory {
     pub drained: bool,
     /// What host names resolved to.
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Whether endpoints are healthy by their checks, by pool and address.
+    pub verdicts: BTreeMap<String, BTreeMap<String, bool>>,
     /// The keys of TLS tickets, by listener.
     pub tickets: BTreeMap<String, TicketKeys>,
 }

@@ -16,8 +16,9 @@ use tokio::sync::watch;
 
 use super::link::Link;
 use super::message::{FromNew, FromOld, Memory, SocketOf};
-use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
+use crate::pool::endpoint::EndpointKey;
+use crate::pool::{Address, EndpointState};
 use crate::server::door::doors::Inherited;
 use crate::server::door::listen::ListeningSocket;
 use crate::state::State;
@@ -35,6 +36,8 @@ pub struct Predecessor {
     link: Link,
     /// Ticket keys, held until a generation holds them.
     sessions: Vec<Arc<SessionState>>,
+    /// What is known about endpoints, held in the same way.
+    endpoints: Vec<Arc<EndpointState>>,
 }
 
 impl Predecessor {
@@ -66,6 +69,7 @@ impl Predecessor {
                         memory: *memory,
                         link,
                         sessions: Vec::new(),
+                        endpoints: Vec::new(),
                     });
                 }
                 (other, _) => return Err(out_of_turn(&other)),
@@ -82,6 +86,18 @@ impl Predecessor {
     pub fn remember(&mut self, state: &State) {
         for (name, addresses) in std::mem::take(&mut self.memory.names) {
             state.names.learn(&name, &addresses);
+        }
+        for (pool, verdicts) in std::mem::take(&mut self.memory.verdicts) {
+            let pool: Arc<str> = pool.into();
+            for (address, healthy) in verdicts {
+                if let Ok(WrittenAddress::Known(address)) = address::parse(&address) {
+                    let pool = Arc::clone(&pool);
+                    let key = EndpointKey { pool, address };
+                    let endpoint = state.endpoints.get_or_create(key, EndpointState::default);
+                    endpoint.verdict.restore(healthy);
+                    self.endpoints.push(endpoint);
+                }
+            }
         }
         for (listener, keys) in std::mem::take(&mut self.memory.tickets) {
             let sessions = state
@@ -107,6 +123,7 @@ impl Predecessor {
     pub fn ready(&mut self, doors: Vec<String>) -> io::Result<()> {
         self.sockets.clear();
         self.sessions.clear();
+        self.endpoints.clear();
         self.link.send(&FromNew::Ready { doors }, &[], soon())?;
         match self.link.receive(soon())? {
             (FromOld::Go, _) => Ok(()),
