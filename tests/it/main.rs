@@ -5,6 +5,7 @@
 mod config;
 mod failures;
 mod forwarding;
+mod health;
 mod limits;
 mod listeners;
 mod malformed;
