@@ -35,6 +35,7 @@
 //! | lease | the right to use one endpoint for one attempt, given back by drop |
 //! | door | an address that is open, with its sockets, over all generations |
 //! | outcome | what an attempt taught about the endpoint: success, failure or neutral |
+//! | check, verdict | an endpoint is asked whether it is well; what its checks have made of it |
 //! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |
 //! | state | memory that outlives a reload |
 //! | carrier | what moves the bytes of a request: the direct exchange or pingora-proxy's duplex |

@@ -3,7 +3,7 @@
 //! | | admin listener | control socket |
 //! |---|---|---|
 //! | GET `/metrics`, `/livez`, `/readyz`, `/pools` | yes | yes |
-//! | POST `/reload`, `/drain`, `/undrain`, `/endpoints/drain`, `/endpoints/undrain`, `/compare` | yes | yes |
+//! | POST `/reload`, `/drain`, `/undrain`, `/endpoints/drain`, `/endpoints/undrain`, `/check`, `/compare` | yes | yes |
 //! | POST `/upgrade` | no | yes |
 //!
 //! Whoever reaches the admin listener may ask; the control socket is for the process's own user, who alone may say which
@@ -26,6 +26,7 @@ use super::drain::{self, Which};
 use super::pools::PoolsReport;
 use super::report::{ReloadResult, UpgradeReport};
 use crate::route::parameter as parameter_of;
+use crate::server::checks::{Checked, Refused};
 use crate::server::process::Process;
 use crate::server::reload::Reloads;
 use crate::server::upgrade::Upgrades;
@@ -58,6 +59,15 @@ pub struct UpgradeRequest {
     pub config: Option<PathBuf>,
 }
 
+/// What `/check` answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The pool.
+    pub pool: String,
+    /// What came of the checks, by endpoint.
+    pub checks: Vec<Checked>,
+}
+
 type Answer = Response<Full<Bytes>>;
 
 /// How long a body may take, as a whole.
@@ -76,6 +86,7 @@ enum Ask {
     DrainEndpoint,
     UndrainEndpoint,
     Compare,
+    Check,
     Upgrade,
 }
 
@@ -92,6 +103,7 @@ impl Ask {
             "/endpoints/drain" => Self::DrainEndpoint,
             "/endpoints/undrain" => Self::UndrainEndpoint,
             "/compare" => Self::Compare,
+            "/check" => Self::Check,
             "/upgrade" => Self::Upgrade,
             _ => return None,
         })
@@ -112,7 +124,7 @@ impl View {
             return text(
                 StatusCode::NOT_FOUND,
                 "there are /metrics, /livez, /readyz and /pools, and by POST /reload, /drain, /undrain, /endpoints/drain, \
-                 /endpoints/undrain and /compare\n",
+                 /endpoints/undrain, /check and /compare\n",
             );
         };
         let method = request.method();
@@ -143,6 +155,7 @@ impl View {
             Ask::DrainEndpoint => self.drain_endpoint(request.uri(), true, &who).await,
             Ask::UndrainEndpoint => self.drain_endpoint(request.uri(), false, &who).await,
             Ask::Compare => self.compare(request).await,
+            Ask::Check => self.check(request.uri()).await,
             Ask::Upgrade => self.upgrade(&who, request).await,
         }
     }
@@ -256,6 +269,24 @@ impl View {
             Ok(Ok(comparison)) => json(StatusCode::OK, &comparison),
             Ok(Err(error)) => text(StatusCode::BAD_REQUEST, error + "\n"),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    /// `/check?pool=NAME`, with `&endpoint=ADDRESS` for one of its endpoints: has them checked now.
+    async fn check(&self, uri: &Uri) -> Answer {
+        let Some(pool) = parameter(uri, "pool") else {
+            return text(
+                StatusCode::BAD_REQUEST,
+                "say which pool: /check?pool=NAME, and &endpoint=ADDRESS for one endpoint\n",
+            );
+        };
+        let endpoint = parameter(uri, "endpoint");
+        match self.process.checks.now(&pool, endpoint.as_deref()).await {
+            Ok(checks) => json(StatusCode::OK, &CheckReport { pool, checks }),
+            Err(why @ Refused::Stopping) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
+            }
+            Err(why) => text(StatusCode::NOT_FOUND, format!("{why}\n")),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod health;
 pub mod limits;
 pub mod sticky;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind, Choose};
+pub use health::Health;
 pub use limits::Limits;
 pub use sticky::{SameSite, Secure, Sticky, StickyCookie};
 
@@ -53,6 +55,13 @@ pub struct Pool {
     /// How many requests are served at once, and how many wait.
     #[serde(default)]
     pub limits: Limits,
+    /// How its endpoints are asked whether they are well. Default: they are not asked.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub health: Option<Spanned<Health>>,
     /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
     /// Default: 0s.
     #[serde(default = "at_once")]

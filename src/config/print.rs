@@ -112,6 +112,9 @@ impl Printed for Pool {
             endpoint.value = Endpoint::Full(endpoint.value.settings());
         }
         self.balancer.value.fill_in();
+        if let Some(health) = &mut self.health {
+            health.value.fill_in();
+        }
     }
 
     fn mask(&mut self) {
@@ -119,6 +122,12 @@ impl Printed for Pool {
         if let Some(cookie) = sticky.and_then(|sticky| sticky.value.cookie.as_mut()) {
             // Too short for a secret: what is printed does not run with it.
             cookie.value.mask(MASK);
+        }
+        let health = self.health.iter_mut();
+        for (name, value) in health.flat_map(|health| &mut health.value.headers) {
+            if names_a_secret(name) {
+                MASK.clone_into(&mut value.value);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use prometheus::IntGauge;
 
 use super::breaker::Breaker;
 use super::clock;
-use super::health::Health;
+use super::health::{Health, verdict};
 use super::latency;
 use super::slots::Slots;
 use super::sticky::Mark;
@@ -160,6 +160,8 @@ pub struct EndpointState {
     drained: AtomicBool,
     /// When it joined or recovered, by the [`clock`]; 0 if it was there from the beginning.
     risen: AtomicU64,
+    /// What its checks have said.
+    pub verdict: verdict::Memory,
     /// When its failing was last told, in seconds of the wall clock.
     told: AtomicU64,
     /// How long its answers take.

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio::sync::Notify;
 
 use crate::config::pool as config;
 use crate::telemetry::metrics::PoolMetrics;
@@ -63,6 +64,10 @@ pub struct Pool {
     pub balancer: config::Balancer,
     /// What its clients are known by when they come back.
     pub sticky: Option<Arc<Sticky>>,
+    /// How its endpoints are asked whether they are well.
+    pub check: Option<health::Check>,
+    /// Told when it has other members.
+    pub members_changed: Arc<Notify>,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.
@@ -236,5 +241,6 @@ impl Pool {
         if self.is_in_force() {
             self.set_limits();
         }
+        self.members_changed.notify_one();
     }
 }

@@ -10,11 +10,13 @@
 //! | [`door`] | which addresses are open, who may come in, and who may stay? |
 //! | `worker` | what does one thread do? |
 //! | [`connection`] | how does a client's connection live? |
+//! | [`checks`] | who asks the endpoints whether they are well? |
 //! | [`reload`] | how does another configuration take over? |
 //! | [`upgrade`] | how does another binary? |
 //! | [`signals`], `stop` | what do signals do, and how does the process end? |
 //! | [`process`], [`directory`], `pid_file`, `supervisor` | what do its parts share, and who is told? |
 
+pub mod checks;
 pub mod connection;
 pub mod directory;
 pub mod door;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::admin::Askers;
 use crate::config::Config;
+use crate::server::checks::Checks;
 use crate::server::door::doors::Doors;
 use crate::server::door::live::Live;
 use crate::server::reload::watcher::Watched;
@@ -36,6 +37,8 @@ pub struct Process {
     files: Mutex<Vec<Box<dyn Send>>>,
     /// What the configuration was read from last.
     pub watched: ArcSwap<Watched>,
+    /// The health checks of its endpoints.
+    pub checks: Checks,
     /// Held by whoever changes the process: one reload or upgrade at a time.
     pub turn: tokio::sync::Mutex<()>,
     /// New processes that were started to take over, and have not done so yet.
@@ -77,6 +80,7 @@ impl Process {
             doors: Mutex::new(doors),
             files: Mutex::default(),
             watched: ArcSwap::from_pointee(watched),
+            checks: Checks::default(),
             turn: tokio::sync::Mutex::default(),
             starting: Arc::default(),
             stopping: watch::Sender::new(false),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admin::{AdminDoor, ControlSocket, OpenAdmin, View};
 use crate::pool::discovery::resolve_unknown;
+use crate::server::checks::Checks;
 use crate::server::door::doors::{Ajar, NotBound};
 use crate::server::exit;
 use crate::server::pid_file::PidFile;
@@ -88,6 +90,9 @@ pub enum OwnPid {
     None,
 }
 
+/// How long a start waits for the first checks of endpoints that are not in use before them (`initial: checking`).
+const FIRST_CHECKS: Duration = Duration::from_secs(3);
+
 /// Runs what waits for another process where that holds nobody up.
 async fn waiting<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -131,6 +136,8 @@ impl Edge {
         let snapshot = process.snapshot.load_full();
         let (lookups, resolver) = (&snapshot.lookups, &snapshot.resolver);
         resolve_unknown(lookups, resolver, &process.state, RESOLVE_LIMIT).await;
+        Checks::start(&process);
+        process.checks.settled(FIRST_CHECKS).await;
         let doors = opening.ajar.doors();
         for door in doors {
             let name = &door.listener().name;

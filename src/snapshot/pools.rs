@@ -1,6 +1,7 @@
 //! How does a written pool become one that hands out leases?
 
 mod balancer;
+mod health;
 mod limits;
 mod sticky;
 
@@ -68,11 +69,12 @@ fn one(
     let every = every(&written.resolve, &mut reporter);
     let endpoints = endpoints(written, &mut reporter);
     let limits = limits::limits(written, &endpoints, &mut reporter);
-    let host = host_rule(&written.host, &mut reporter);
     let (balancer, key) = balancer::balancer(written, &mut reporter);
     let memory = state.pools.get_or_create(Arc::clone(&name), || {
         PoolState::limited(limits.and_then(|limits| limits.requests))
     });
+    let host = host_rule("host", &written.host, &mut reporter);
+    let check = health::check(written, &host, &mut reporter);
     let source = Source {
         pool: Arc::clone(&name),
         balancer,
@@ -101,6 +103,8 @@ fn one(
         balancer: written.balancer.value.clone(),
         sticky: source.rules.sticky.clone(),
         metrics: state.metrics.pool(&name),
+        check,
+        members_changed: Arc::clone(&state.members_changed),
         state: memory,
         members: ArcSwap::from_pointee(members),
         term: Term::default(),
@@ -153,6 +157,7 @@ impl Reporter<'_> {
 fn rules(written: &Written, sources: &Sources<'_>, reporter: &mut Reporter<'_>) -> Rules {
     let sticky = written.sticky.as_ref();
     Rules {
+        health: health::health(written),
         slow_start: unlimited_if_zero(&written.slow_start),
         sticky: sticky
             .and_then(|sticky| self::sticky::sticky(sticky, written, sources, reporter))
@@ -265,7 +270,7 @@ fn source(
     Some(address)
 }
 
-fn host_rule(host: &Spanned<String>, reporter: &mut Reporter<'_>) -> HostRule {
+fn host_rule(key: &str, host: &Spanned<String>, reporter: &mut Reporter<'_>) -> HostRule {
     match host.value.as_str() {
         "keep" => HostRule::Keep,
         "endpoint" => HostRule::Endpoint,
@@ -273,7 +278,7 @@ fn host_rule(host: &Spanned<String>, reporter: &mut Reporter<'_>) -> HostRule {
             Ok(value) if crate::route::normalise_host(name).is_ok() => HostRule::Fixed(value),
             _ => {
                 reporter.error(
-                    "host",
+                    key,
                     host,
                     format!("`{}` is not a host name", name.escape_debug()),
                     Some("write `keep`, `endpoint` or a name such as `app.example.com`"),

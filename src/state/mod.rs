@@ -7,6 +7,8 @@ mod registry;
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
@@ -34,6 +36,8 @@ pub struct State {
     pub names: Names,
     /// Certificates and keys that are in memory.
     pub pems: Pems,
+    /// Told when there is another generation, or a pool has other members.
+    pub members_changed: Arc<Notify>,
 }
 
 impl State {
@@ -48,6 +52,7 @@ impl State {
             roots: Roots::system(),
             names: Names::default(),
             pems: Pems::default(),
+            members_changed: Arc::default(),
         }
     }
 

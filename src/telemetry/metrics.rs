@@ -16,12 +16,12 @@ use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
 
 use crate::error::Reason;
 use catalogue::Catalogue;
-use families::{Endpoints, Listeners, Pools, Routes};
+use families::{Checks, Endpoints, Listeners, Pools, Routes};
 use live::Live;
 
 pub use families::{
-    Counted, EndpointMetrics, EndpointSeries, ListenerMetrics, ListenerSeries, PoolMetrics,
-    PoolSeries, RouteMetrics, RouteSeries,
+    CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
+    ListenerSeries, PoolMetrics, PoolSeries, RouteMetrics, RouteSeries,
 };
 pub use labels::{RefusedReason, ReloadResult, TlsVersion};
 pub use live::{Family, Handle};
@@ -44,6 +44,7 @@ pub struct Metrics {
     listeners: Arc<Live<Listeners>>,
     pools: Arc<Live<Pools>>,
     endpoints: Arc<Live<Endpoints>>,
+    checks: Arc<Live<Checks>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -93,6 +94,7 @@ impl Metrics {
             listeners: Live::new(new.listeners()?, NAME_LIMIT),
             pools: Live::new(new.pools()?, NAME_LIMIT),
             endpoints: Live::new(new.endpoints()?, ENDPOINT_LIMIT),
+            checks: Live::new(new.checks()?, ENDPOINT_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -127,6 +129,11 @@ impl Metrics {
     /// Counts a look-up of a name.
     pub fn looked_up(&self, is_ok: bool) {
         self.lookups[usize::from(is_ok)].inc();
+    }
+
+    /// The metrics of the health checks of one endpoint of a pool.
+    pub fn check(&self, pool: &str, endpoint: &str) -> CheckMetrics {
+        self.checks.hold(&[pool, endpoint])
     }
 
     /// Counts a request that failed.

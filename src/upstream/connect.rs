@@ -8,8 +8,8 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::Peer;
 use super::connection::{EndpointConnection, EndpointWire};
+use super::{Peer, PeerTls};
 use crate::error::Reason;
 use crate::pool::Address;
 use crate::server::connection::socket::Socket;
@@ -54,14 +54,22 @@ pub fn of_connect(error: &io::Error) -> Reason {
 ///
 /// [`ConnectError`], which knows its [`Reason`].
 pub async fn connect(peer: &Peer, limit: Duration) -> Result<EndpointConnection, ConnectError> {
-    match fast_timeout(limit, open(peer)).await {
+    match fast_timeout(limit, open(&peer.address, peer.tls.as_ref())).await {
         Ok(opened) => opened,
         Err(_) => Err(ConnectError::Timeout(limit)),
     }
 }
 
-async fn open(peer: &Peer) -> Result<EndpointConnection, ConnectError> {
-    let socket = match &peer.address {
+/// Opens a connection, TLS included. How long that may take is the caller's business.
+///
+/// # Errors
+///
+/// [`ConnectError`], but no time-out.
+pub async fn open(
+    address: &Address,
+    tls: Option<&PeerTls>,
+) -> Result<EndpointConnection, ConnectError> {
+    let socket = match address {
         Address::Inet(address) => {
             let stream = TcpStream::connect(address)
                 .await
@@ -75,7 +83,7 @@ async fn open(peer: &Peer) -> Result<EndpointConnection, ConnectError> {
                 .map_err(ConnectError::Connect)?,
         ),
     };
-    let Some(tls) = &peer.tls else {
+    let Some(tls) = tls else {
         return Ok(EndpointWire::Plain(socket).into());
     };
     let stream = TlsConnector::from(Arc::clone(&tls.settings.config))

@@ -7,6 +7,7 @@ pub mod connect;
 pub mod connection;
 pub mod idle;
 pub mod patient;
+pub mod probe;
 pub mod system_roots;
 
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -9,6 +9,7 @@ mod drain_endpoint;
 mod failures;
 mod forwarding;
 mod hashing;
+mod health;
 mod limits;
 mod listeners;
 mod malformed;

@@ -380,6 +380,9 @@ pools:
   - { name: more, endpoints: ['10.0.0.1:1'], sticky: { cookie: { secret_file: a } } }
   - { name: app-cookie, endpoints: ['10.0.0.1:1'], sticky: { app_cookie: SESSION } }
   - { name: header, endpoints: ['10.0.0.1:1'], sticky: { header: X-Session } }
+  - name: more
+    endpoints: ['10.0.0.9:80']
+    health: { body_regex: a, address: '10.0.0.9:81' }
 ";
 
 #[test]
@@ -467,6 +470,10 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "low",
         "strict",
         "true",
+        "http1",
+        "tcp",
+        "checking",
+        "200-204",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

@@ -5,6 +5,7 @@
 
 mod byte_size;
 mod rate;
+mod status;
 mod timespan;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 pub use byte_size::ByteSize;
 pub use rate::{Per, Rate};
+pub use status::StatusRange;
 pub use timespan::Timespan;
 
 /// Why a text is not a time, size or rate. Its `Display` puts the hint, if any, on a line of its own after `hint: `,

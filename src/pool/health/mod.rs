@@ -1,8 +1,16 @@
 //! What was measured about an endpoint?
+//!
+//! Whether it is asked at all, and what, says a [`Check`]; what becomes of its answers is decided in [`verdict`], and when
+//! the next one is due in [`schedule`]. Asking itself is done by [`crate::upstream::probe`].
+
+pub mod check;
+pub mod schedule;
+pub mod verdict;
 
 use std::time::Instant;
 
 use super::{Endpoint, Lesson};
+pub use check::Check;
 
 /// What was measured about an endpoint, by asking it or by watching its answers. As with the breaker, the rule belongs to
 /// the generation, and the memory to the endpoint that is the argument.
@@ -23,5 +31,23 @@ impl Health for Unchecked {
         true
     }
 
+    fn observe(&self, _: &Endpoint, _: Lesson, _: Instant) {}
+}
+
+/// The health of a pool whose endpoints are measured.
+#[derive(Debug)]
+pub struct Measured {
+    /// Whether its endpoints are asked; without that, what they once answered does not count.
+    pub checked: bool,
+    /// Whether an endpoint may be used that no check has decided about yet.
+    pub trusted: bool,
+}
+
+impl Health for Measured {
+    fn is_usable(&self, endpoint: &Endpoint, _: Instant) -> bool {
+        !self.checked || endpoint.state.verdict.is_healthy(self.trusted)
+    }
+
+    // Attempts teach nothing here: a check asks the endpoint itself.
     fn observe(&self, _: &Endpoint, _: Lesson, _: Instant) {}
 }

@@ -89,6 +89,8 @@ fn pool(state: &State, endpoints: &[Option<u32>], limits: Limits) -> Arc<Pool> {
         limits: Some(limits),
         balancer: config::Balancer::default(),
         sticky: None,
+        check: None,
+        members_changed: Arc::default(),
         metrics: state.metrics.pool(&source.pool),
         state: Arc::clone(&source.memory),
         members: ArcSwap::from_pointee(source.members(&Resolved::new(), state)),

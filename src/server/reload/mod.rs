@@ -264,6 +264,7 @@ impl Reloader {
         let reconnect = reconnecting((&process.config.load(), &old), (&config, &ready.snapshot));
         let snapshot = Arc::new(ready.snapshot);
         process.snapshot.store(Arc::clone(&snapshot));
+        process.state.members_changed.notify_one();
         let moved = process
             .doors()
             .change(ready.ajar, &snapshot.listeners, &reconnect);

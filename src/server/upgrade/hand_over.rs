@@ -2,7 +2,7 @@
 //! the new process does wrong between that and its serving costs the connections it has taken meanwhile; the old one then
 //! serves on as well.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -298,6 +298,7 @@ fn memory(process: &Process) -> Memory {
         drained: process.readiness.is_drained(),
         names: hosts,
         services,
+        verdicts: verdicts(state),
         tickets: tickets
             .filter_map(|(listener, sessions)| Some((listener.to_string(), sessions.export()?)))
             .collect(),
@@ -315,6 +316,18 @@ fn drained_endpoints(state: &State) -> Vec<EndpointOf> {
             address: key.address.to_string(),
         })
         .collect()
+}
+
+/// What health checks have decided.
+fn verdicts(state: &State) -> BTreeMap<String, BTreeMap<String, bool>> {
+    let mut verdicts = BTreeMap::<String, BTreeMap<String, bool>>::new();
+    for (key, endpoint) in state.endpoints.held() {
+        if let Some(healthy) = endpoint.verdict.known() {
+            let pool = verdicts.entry(key.pool.to_string()).or_default();
+            pool.insert(key.address.to_string(), healthy);
+        }
+    }
+    verdicts
 }
 
 fn tell_rest(link: &Link, process: &Process) -> io::Result<()> {

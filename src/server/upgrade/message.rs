@@ -78,6 +78,8 @@ pub struct Memory {
     pub names: BTreeMap<String, Vec<IpAddr>>,
     /// What services (SRV records) resolved to.
     pub services: BTreeMap<String, Vec<Instance>>,
+    /// Whether endpoints are healthy by their checks, by pool and address.
+    pub verdicts: BTreeMap<String, BTreeMap<String, bool>>,
     /// The keys of TLS tickets, by listener.
     pub tickets: BTreeMap<String, TicketKeys>,
     /// Endpoints to which the operator wants no new request to go.

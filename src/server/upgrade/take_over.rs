@@ -37,7 +37,7 @@ pub struct Predecessor {
     link: Link,
     /// Ticket keys, held until a generation holds them.
     sessions: Vec<Arc<SessionState>>,
-    /// Drained endpoints, held likewise.
+    /// What is known about endpoints, held in the same way.
     endpoints: Vec<Arc<EndpointState>>,
 }
 
@@ -89,6 +89,18 @@ impl Predecessor {
             hosts: std::mem::take(&mut self.memory.names),
             services: std::mem::take(&mut self.memory.services),
         });
+        for (pool, verdicts) in std::mem::take(&mut self.memory.verdicts) {
+            let pool: Arc<str> = pool.into();
+            for (address, healthy) in verdicts {
+                if let Ok(WrittenAddress::Known(address)) = address::parse(&address) {
+                    let pool = Arc::clone(&pool);
+                    let key = EndpointKey { pool, address };
+                    let endpoint = state.endpoints.get_or_create(key, EndpointState::default);
+                    endpoint.verdict.restore(healthy);
+                    self.endpoints.push(endpoint);
+                }
+            }
+        }
         for (listener, keys) in std::mem::take(&mut self.memory.tickets) {
             let sessions = state
                 .tls_sessions

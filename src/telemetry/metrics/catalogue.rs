@@ -7,7 +7,7 @@ use prometheus::{
     Registry,
 };
 
-use super::families::{Endpoints, Listeners, Pools, Routes};
+use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::error::Reason;
 
@@ -148,6 +148,26 @@ impl Catalogue {
                 "portcullis_upstream_connections_total",
                 "Connections taken for an attempt: reused from earlier ones or opened for it.",
                 &["pool", "endpoint", "reused"],
+            )?,
+        })
+    }
+
+    pub(super) fn checks(&self) -> Result<Checks, Error> {
+        Ok(Checks {
+            healthy: self.gauges(
+                "portcullis_upstream_healthy",
+                "1 if health checks let an endpoint be used, 0 if not.",
+                &["pool", "endpoint"],
+            )?,
+            checks: self.counters(
+                "portcullis_upstream_checks_total",
+                "Health checks of an endpoint, by result: passed or failed.",
+                &["pool", "endpoint", "result"],
+            )?,
+            changes: self.counters(
+                "portcullis_upstream_health_changes_total",
+                "How often health checks made an endpoint healthy or unhealthy.",
+                &["pool", "endpoint", "to"],
             )?,
         })
     }

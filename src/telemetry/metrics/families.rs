@@ -15,6 +15,8 @@ pub type ListenerMetrics = Handle<Listeners>;
 pub type PoolMetrics = Handle<Pools>;
 /// The metrics of one endpoint.
 pub type EndpointMetrics = Handle<Endpoints>;
+/// The metrics of the health checks of one endpoint.
+pub type CheckMetrics = Handle<Checks>;
 
 /// The values of `code`, in the order of [`RouteSeries::requests`].
 const CODES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -245,6 +247,52 @@ impl Family for Endpoints {
         }
         let _ = self.in_flight.remove_label_values(labels);
         let _ = self.drained.remove_label_values(labels);
+    }
+}
+
+/// The metrics of the health checks of an endpoint, labelled by pool and endpoint. Endpoints that are not checked have
+/// none.
+pub struct Checks {
+    pub(super) healthy: IntGaugeVec,
+    pub(super) checks: IntCounterVec,
+    pub(super) changes: IntCounterVec,
+}
+
+/// What a [`CheckMetrics`] gives access to.
+pub struct CheckSeries {
+    /// 1 if the endpoint may be used by what its checks say.
+    pub healthy: IntGauge,
+    /// Checks passed.
+    pub passed: IntCounter,
+    /// Checks failed.
+    pub failed: IntCounter,
+    /// How often it became healthy.
+    pub rose: IntCounter,
+    /// How often it became unhealthy.
+    pub fell: IntCounter,
+}
+
+impl Family for Checks {
+    type Series = CheckSeries;
+
+    fn resolve(&self, labels: &[&str]) -> CheckSeries {
+        CheckSeries {
+            healthy: self.healthy.with_label_values(labels),
+            passed: counter(&self.checks, labels, "passed"),
+            failed: counter(&self.checks, labels, "failed"),
+            rose: counter(&self.changes, labels, "healthy"),
+            fell: counter(&self.changes, labels, "unhealthy"),
+        }
+    }
+
+    fn remove(&self, labels: &[&str]) {
+        for result in ["passed", "failed"] {
+            remove_counter(&self.checks, labels, result);
+        }
+        for to in ["healthy", "unhealthy"] {
+            remove_counter(&self.changes, labels, to);
+        }
+        let _ = self.healthy.remove_label_values(labels);
     }
 }
 

@@ -65,6 +65,31 @@ fn print_fills_the_environment_in_and_masks_secrets() {
 }
 
 #[test]
+fn print_fills_in_what_a_health_check_does_not_say_and_masks_its_secrets() {
+    let config = printed("health-ok.yaml");
+    let health = |index: usize| &config["pools"][index]["health"];
+    for (index, key, value) in [
+        (0, "method", Value::from("GET")),
+        (0, "timeout", "2s".into()),
+        (0, "interval_down", "5s".into()),
+        (0, "status", vec!["200-204", "301", "404"].into()),
+        (0, "service", Value::Null),
+        (1, "service", "shop.Cart".into()),
+        (1, "path", Value::Null),
+        (2, "method", Value::Null),
+        (3, "path", "/".into()),
+        (3, "status", vec!["200-299"].into()),
+        (3, "timeout", "500ms".into()),
+        (3, "interval_down", "100ms".into()),
+    ] {
+        assert_eq!(health(index)[key], value, "{index}: {key}");
+    }
+    let fields = &health(0)["headers"];
+    assert_eq!(fields["Authorization"], "***");
+    assert_eq!(fields["X-Plain"], "plain");
+}
+
+#[test]
 fn what_print_shows_is_a_configuration_itself_and_prints_the_same_again() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for name in configurations(&folder()) {
