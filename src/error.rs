@@ -91,6 +91,8 @@ reasons! {
     NoRoute = "no_route", 404, "destination_not_found";
     /// The pool has no endpoint that may be used now.
     NoEndpoint = "no_endpoint", 503, "destination_unavailable";
+    /// The pool has endpoints that are well otherwise, and their breakers are open.
+    BreakerOpen = "breaker_open", 503, "destination_unavailable";
     /// The endpoint refused the connection.
     ConnectRefused = "connect_refused", 502, "connection_refused";
     /// The connection could not be opened for another cause.

@@ -1,6 +1,8 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod breaker;
+pub mod ejection;
 
 use std::fmt;
 
@@ -12,6 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind};
+pub use breaker::{Breaker, BreakerScope, FailureKind};
+pub use ejection::Ejection;
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +52,24 @@ pub struct Pool {
     /// Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Timespan,
+    /// When an endpoint is given a rest because its requests keep failing. Default: never.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub breaker: Option<Spanned<Breaker>>,
+    /// When an endpoint is left out because its answers show that it is ill. Default: never.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ejection: Option<Ejection>,
+    /// When less than this percentage of the endpoints is healthy, backups included, health and ejections are looked past:
+    /// 0 (never) to 100. Default: 0.
+    #[serde(default = "never")]
+    pub panic_threshold: Spanned<u8>,
     /// How often host names among the endpoints are looked up again. Default: 30s.
     #[serde(default = "resolve_every")]
     pub resolve: Timespan,
@@ -59,6 +81,10 @@ fn keep() -> Spanned<String> {
 
 const fn at_once() -> Timespan {
     Timespan::secs(0)
+}
+
+const fn never() -> Spanned<u8> {
+    Spanned::new(0)
 }
 
 const fn resolve_every() -> Timespan {

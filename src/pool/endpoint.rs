@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-use super::breaker::Breaker;
+use super::breaker::{self, Breaker};
 use super::clock;
-use super::health::Health;
+use super::health::{Health, ejection};
 use super::{Address, PoolState};
-use crate::telemetry::metrics::EndpointMetrics;
+use crate::telemetry::metrics::{BreakerMetrics, EjectionMetrics, EndpointMetrics};
 use crate::upstream::Peer;
 
 /// One address in a pool, as one generation sees it.
@@ -40,6 +40,17 @@ pub struct Endpoint {
     pub pool: Arc<PoolState>,
     /// Its metrics.
     pub metrics: EndpointMetrics,
+    /// The metrics of what may keep requests from it.
+    pub guards: GuardMetrics,
+}
+
+/// The metrics of what may keep requests from an endpoint, where its pool has it.
+#[derive(Clone, Debug, Default)]
+pub struct GuardMetrics {
+    /// Of its breaker, or of its pool's.
+    pub breaker: Option<BreakerMetrics>,
+    /// Of its ejections.
+    pub ejection: Option<EjectionMetrics>,
 }
 
 /// Why an endpoint may not be used now.
@@ -115,6 +126,10 @@ pub struct EndpointState {
     risen: AtomicU64,
     /// When its failing was last told, in seconds of the wall clock.
     told: AtomicU64,
+    /// Of its breaker.
+    pub breaker: breaker::Memory,
+    /// Of its ejections.
+    pub ejection: ejection::Memory,
 }
 
 impl EndpointState {

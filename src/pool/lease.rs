@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::breaker::Permit;
 use super::{Ending, Endpoint, Lesson, Outcome};
 
 /// The right to use one endpoint for one attempt: a slot among its in-flight requests, a permit of its breaker, a clock.
@@ -10,6 +11,7 @@ use super::{Ending, Endpoint, Lesson, Outcome};
 #[derive(Debug)]
 pub struct Lease {
     endpoint: Arc<Endpoint>,
+    permit: Permit,
     taken: Instant,
     outcome: Option<Outcome>,
 }
@@ -17,14 +19,13 @@ pub struct Lease {
 impl Lease {
     /// Takes the right if the breaker still permits it.
     pub(super) fn take(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
-        if !endpoint.breaker.acquire(endpoint, now) {
-            return None;
-        }
+        let permit = endpoint.breaker.acquire(endpoint, now)?;
         endpoint.state.begin();
         endpoint.pool.begin();
         endpoint.metrics.in_flight.inc();
         Some(Self {
             endpoint: Arc::clone(endpoint),
+            permit,
             taken: now,
             outcome: None,
         })
@@ -51,8 +52,9 @@ impl Lease {
                 took: now.saturating_duration_since(self.taken),
             };
             let endpoint = &self.endpoint;
+            // The breaker first: a rule of health that panics must not keep its permit.
+            endpoint.breaker.record(endpoint, self.permit, lesson, now);
             endpoint.health.observe(endpoint, lesson, now);
-            endpoint.breaker.record(endpoint, lesson, now);
             let metrics = &self.endpoint.metrics;
             match outcome {
                 Outcome::Success => metrics.success.inc(),

@@ -1,14 +1,17 @@
 //! Which endpoints does a pool have now, and which of them come first?
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::balancer::Balancer;
-use super::{Ask, Endpoint};
+use super::{Ask, Endpoint, Lease, NoEndpoint, Refusal};
 
 /// The endpoints of a pool and the balancers made for just these.
 pub struct Members {
     /// The endpoints, in the order of the configuration.
     pub endpoints: Box<[Arc<Endpoint>]>,
+    /// How many of them have a weight over 0.
+    choices: u32,
     tiers: Box<[Tier]>,
 }
 
@@ -39,7 +42,17 @@ impl Members {
             }
         };
         let tiers = priorities.into_iter().map(tier).collect();
-        Self { endpoints, tiers }
+        let choices = endpoints.iter().filter(|one| one.weight > 0).count();
+        Self {
+            choices: u32::try_from(choices).unwrap_or(u32::MAX),
+            endpoints,
+            tiers,
+        }
+    }
+
+    /// How many endpoints a request may choose among, if all are available.
+    pub fn choices(&self) -> u32 {
+        self.choices
     }
 
     /// An endpoint of the lowest priority number that has one to give.
@@ -48,5 +61,54 @@ impl Members {
             let index = tier.balancer.pick(&tier.endpoints, ask)?;
             tier.endpoints.get(index)
         })
+    }
+
+    /// Chooses an endpoint and takes the right to use it.
+    pub(super) fn lease(&self, ask: &Ask<'_>) -> Option<Lease> {
+        // Between the choice and the permit another request may have taken a breaker's last trial; then choose again.
+        for _ in 0..self.endpoints.len() {
+            let lease = Lease::take(self.pick(ask)?, ask.now);
+            if lease.is_some() {
+                return lease;
+            }
+        }
+        None
+    }
+
+    /// Why there is no endpoint for such a request. Every endpoint is asked, which only a request does that fails.
+    pub fn why_none(&self, ask: &Ask<'_>) -> NoEndpoint {
+        if self.choices == 0 {
+            return NoEndpoint::Empty;
+        }
+        let (mut open, mut full) = (false, false);
+        let mut retry_after: Option<Duration> = None;
+        for endpoint in &self.endpoints {
+            if endpoint.weight == 0 || ask.tried.contains(endpoint) {
+                continue;
+            }
+            let due = match endpoint.refusal(ask.now, ask.fail_open) {
+                Some(Refusal::Unhealthy) => endpoint.health.due_in(endpoint, ask.now),
+                Some(Refusal::Open) => {
+                    open = true;
+                    Some(endpoint.breaker.due_in(endpoint, ask.now))
+                }
+                Some(Refusal::Full) => {
+                    full = true;
+                    Some(Duration::ZERO)
+                }
+                Some(Refusal::Drained) => None,
+                // It has become available since it was chosen among.
+                None => Some(Duration::ZERO),
+            };
+            retry_after = match (retry_after, due) {
+                (Some(soonest), Some(due)) => Some(soonest.min(due)),
+                (soonest, due) => soonest.or(due),
+            };
+        }
+        if open && !full {
+            NoEndpoint::Open { retry_after }
+        } else {
+            NoEndpoint::Unavailable { retry_after }
+        }
     }
 }

@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod clock;
 pub mod discovery;
 pub mod endpoint;
+pub mod fail_open;
 pub mod health;
 pub mod lease;
 pub mod members;
@@ -26,6 +27,7 @@ use crate::telemetry::metrics::PoolMetrics;
 pub use address::Address;
 pub use ask::{Ask, Wanted};
 pub use endpoint::{Endpoint, EndpointState, Refusal};
+pub use fail_open::FailOpen;
 pub use lease::{Lease, Tried};
 pub use members::Members;
 pub use memory::PoolState;
@@ -47,6 +49,8 @@ pub struct Pool {
     pub metrics: PoolMetrics,
     /// What is remembered about it.
     pub state: Arc<PoolState>,
+    /// When health is looked past; `None` for never.
+    pub fail_open: Option<FailOpen>,
     /// Its endpoints as they are now.
     pub(crate) members: ArcSwap<Members>,
 }
@@ -103,7 +107,28 @@ pub enum NoEndpoint {
     Empty,
     /// There are endpoints, and none of them may be used.
     #[error("no endpoint is available")]
-    Unavailable,
+    Unavailable {
+        /// How long until one of them may be, if that is known.
+        retry_after: Option<Duration>,
+    },
+    /// There are endpoints that are well otherwise, and their breakers are open.
+    #[error("the breakers of all endpoints that are left are open")]
+    Open {
+        /// How long until one of them may be tried.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl NoEndpoint {
+    /// How long until there may be one, if that is known.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            NoEndpoint::Empty => None,
+            NoEndpoint::Unavailable { retry_after } | NoEndpoint::Open { retry_after } => {
+                retry_after
+            }
+        }
+    }
 }
 
 impl Pool {
@@ -126,20 +151,24 @@ impl Pool {
         if members.endpoints.is_empty() {
             return Err(NoEndpoint::Empty);
         }
-        let ask = Ask {
+        self.state.chooses_among(members.choices());
+        let rule = self.fail_open.as_ref();
+        let memory = &self.state.fail_open;
+        let mut ask = Ask {
             now,
             tried: wanted.tried,
             key: wanted.key,
-            fail_open: false,
+            fail_open: rule.is_some_and(|rule| rule.is_open(memory, &members, now)),
         };
-        // Between the choice and the permit another request may have taken a breaker's last trial; then choose again.
-        for _ in 0..members.endpoints.len() {
-            let endpoint = members.pick(&ask).ok_or(NoEndpoint::Unavailable)?;
-            if let Some(lease) = Lease::take(endpoint, now) {
-                return Ok(lease);
+        let mut lease = members.lease(&ask);
+        if lease.is_none() && !ask.fail_open {
+            // Endpoints may have become ill since they were counted.
+            ask.fail_open = rule.is_some_and(|rule| rule.count(memory, &members, now));
+            if ask.fail_open {
+                lease = members.lease(&ask);
             }
         }
-        Err(NoEndpoint::Unavailable)
+        lease.ok_or_else(|| members.why_none(&ask))
     }
 
     /// The endpoints as they are now.

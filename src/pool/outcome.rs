@@ -80,6 +80,7 @@ impl Outcome {
             | Reason::ClientGone
             | Reason::NoRoute
             | Reason::NoEndpoint
+            | Reason::BreakerOpen
             | Reason::Internal => Outcome::Neutral,
         }
     }

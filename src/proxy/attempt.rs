@@ -13,7 +13,7 @@ use super::forward::{
     Fields, Keep, Received, add_request_fields, add_response_fields, strip_request, strip_response,
 };
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Ending, HostRule, Protocol, Wanted};
+use crate::pool::{Ending, HostRule, NoEndpoint, Protocol, Wanted};
 
 /// Takes the right to use an endpoint that was not tried yet.
 ///
@@ -36,9 +36,14 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
             ctx.lease = Some(lease);
             Ok(())
         }
-        Err(_) => {
+        Err(none) => {
             pool.metrics.no_endpoint.inc();
-            Err(ProxyError::new(Reason::NoEndpoint, Phase::Pool))
+            ctx.retry_after = none.retry_after();
+            let reason = match none {
+                NoEndpoint::Open { .. } => Reason::BreakerOpen,
+                NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => Reason::NoEndpoint,
+            };
+            Err(ProxyError::new(reason, Phase::Pool))
         }
     }
 }

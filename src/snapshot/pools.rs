@@ -1,5 +1,9 @@
 //! How does a written pool become one that hands out leases?
 
+mod breaker;
+mod checks;
+mod ejection;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +19,8 @@ use crate::config::pool::{
 use crate::config::{Config, Diagnostic, Diagnostics, Spanned, Timespan};
 use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::{Lookup, Rules, Source, Spot};
-use crate::pool::{Address, HostRule, Keepalive, Pool, PoolState, Protocol, Timeouts};
+use crate::pool::health::Measured;
+use crate::pool::{Address, FailOpen, HostRule, Keepalive, Pool, PoolState, Protocol, Timeouts};
 
 /// The pools by name, in the order of the configuration.
 pub(super) type Pools = IndexMap<String, Arc<Pool>>;
@@ -78,9 +83,10 @@ fn one(
         timeouts,
         keepalive,
         memory: Arc::clone(&memory),
-        rules: Arc::new(rules(written, &mut reporter)),
+        rules: Arc::new(rules(written, &name, &mut reporter)),
         endpoints,
     };
+    let fail_open = fail_open(written, &name, sources, &mut reporter);
     let members = source.members(&state.names.known(), state);
     let pool = Arc::new(Pool {
         name: Arc::clone(&name),
@@ -90,6 +96,7 @@ fn one(
         keepalive,
         metrics: state.metrics.pool(&name),
         state: memory,
+        fail_open,
         members: ArcSwap::from_pointee(members),
     });
     let lookup = source.has_names().then(|| Lookup {
@@ -123,11 +130,45 @@ impl Reporter<'_> {
 }
 
 /// What holds for each endpoint of the pool.
-fn rules(written: &Written, _: &mut Reporter<'_>) -> Rules {
-    Rules {
+fn rules(written: &Written, pool: &Arc<str>, reporter: &mut Reporter<'_>) -> Rules {
+    let mut rules = Rules {
         slow_start: unlimited_if_zero(&written.slow_start),
         ..Rules::default()
+    };
+    if let Some(breaker) = &written.breaker {
+        let breaker = breaker::breaker(breaker, pool, reporter);
+        rules.breaks = Some(breaker.scope);
+        rules.breaker = Arc::new(breaker);
     }
+    if let Some(ejection) = &written.ejection {
+        let ejection = Some(ejection::ejection(ejection, pool, reporter));
+        rules.ejects = true;
+        rules.health = Arc::new(Measured { ejection });
+    }
+    rules
+}
+
+/// When health is looked past, if ever.
+fn fail_open(
+    written: &Written,
+    pool: &Arc<str>,
+    sources: &Sources<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<FailOpen> {
+    let threshold = written.panic_threshold.value;
+    if threshold > 100 {
+        reporter.error(
+            "panic_threshold",
+            &written.panic_threshold,
+            format!("{threshold} is not a percentage from 0 to 100"),
+            Some("0 is for never"),
+        );
+    }
+    (threshold > 0).then(|| FailOpen {
+        threshold,
+        pool: Arc::clone(pool),
+        metrics: sources.state.metrics.fail_open(pool),
+    })
 }
 
 /// Reads the addresses. What is wrong with one is reported, and it is left out.

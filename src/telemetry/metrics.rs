@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod families;
+mod guards;
 mod labels;
 mod live;
 
@@ -17,11 +18,15 @@ use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
 use crate::error::Reason;
 use catalogue::Catalogue;
 use families::{Endpoints, Listeners, Pools, Routes};
+use guards::{Breakers, Ejections, FailOpens};
 use live::Live;
 
 pub use families::{
     Counted, EndpointMetrics, EndpointSeries, ListenerMetrics, ListenerSeries, PoolMetrics,
     PoolSeries, RouteMetrics, RouteSeries,
+};
+pub use guards::{
+    BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
 pub use labels::{RefusedReason, ReloadResult, TlsVersion};
 pub use live::{Family, Handle};
@@ -44,6 +49,9 @@ pub struct Metrics {
     listeners: Arc<Live<Listeners>>,
     pools: Arc<Live<Pools>>,
     endpoints: Arc<Live<Endpoints>>,
+    breakers: Arc<Live<Breakers>>,
+    ejections: Arc<Live<Ejections>>,
+    fail_opens: Arc<Live<FailOpens>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -91,6 +99,9 @@ impl Metrics {
             listeners: Live::new(new.listeners()?, NAME_LIMIT),
             pools: Live::new(new.pools()?, NAME_LIMIT),
             endpoints: Live::new(new.endpoints()?, ENDPOINT_LIMIT),
+            breakers: Live::new(new.breakers()?, ENDPOINT_LIMIT),
+            ejections: Live::new(new.ejections()?, ENDPOINT_LIMIT),
+            fail_opens: Live::new(new.fail_opens()?, NAME_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -119,6 +130,21 @@ impl Metrics {
     /// The metrics of one endpoint of a pool.
     pub fn endpoint(&self, pool: &str, endpoint: &str) -> EndpointMetrics {
         self.endpoints.hold(&[pool, endpoint])
+    }
+
+    /// The metrics of the breaker of one endpoint of a pool; of the pool's own breaker, if `endpoint` is empty.
+    pub fn breaker(&self, pool: &str, endpoint: &str) -> BreakerMetrics {
+        self.breakers.hold(&[pool, endpoint])
+    }
+
+    /// The metrics of the ejections of one endpoint of a pool.
+    pub fn ejection(&self, pool: &str, endpoint: &str) -> EjectionMetrics {
+        self.ejections.hold(&[pool, endpoint])
+    }
+
+    /// The metrics of a pool that may fail open.
+    pub fn fail_open(&self, pool: &str) -> FailOpenMetrics {
+        self.fail_opens.hold(&[pool])
     }
 
     /// Counts a request that failed.

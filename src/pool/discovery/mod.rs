@@ -11,8 +11,8 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::address::WrittenAddress;
-use super::breaker::{Breaker, NeverOpens};
-use super::endpoint::EndpointKey;
+use super::breaker::{self, Breaker, NeverOpens, Scope};
+use super::endpoint::{EndpointKey, GuardMetrics};
 use super::health::{Health, Unchecked};
 use super::{
     Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Timeouts,
@@ -67,6 +67,10 @@ pub struct Rules {
     pub breaker: Arc<dyn Breaker>,
     /// How long the share of an endpoint grows after it has joined or recovered.
     pub slow_start: Option<Duration>,
+    /// Whose requests the breaker watches, if there is one.
+    pub breaks: Option<Scope>,
+    /// Whether endpoints may be ejected.
+    pub ejects: bool,
 }
 
 impl Default for Rules {
@@ -75,6 +79,8 @@ impl Default for Rules {
             health: Arc::new(Unchecked),
             breaker: Arc::new(NeverOpens),
             slow_start: None,
+            breaks: None,
+            ejects: false,
         }
     }
 }
@@ -193,9 +199,11 @@ impl Source {
             pool: Arc::clone(&self.pool),
             address,
         };
+        let memory = state.endpoints.get_or_create(key, EndpointState::default);
         Some(Arc::new(Endpoint {
             metrics: state.metrics.endpoint(&self.pool, &name),
-            state: state.endpoints.get_or_create(key, EndpointState::default),
+            guards: self.guards(&name, &memory, state),
+            state: memory,
             health: Arc::clone(&self.rules.health),
             breaker: Arc::clone(&self.rules.breaker),
             slow_start: self.rules.slow_start,
@@ -207,6 +215,27 @@ impl Source {
             weight: spot.weight,
             peer,
         }))
+    }
+}
+
+impl Source {
+    /// The metrics of what may keep requests from an endpoint, with what is remembered of it.
+    fn guards(&self, endpoint: &str, memory: &EndpointState, state: &State) -> GuardMetrics {
+        let breaker = self.rules.breaks.map(|scope| {
+            let (endpoint, memory) = match scope {
+                Scope::Endpoint => (endpoint, &memory.breaker),
+                Scope::Pool => ("", self.memory.breaker()),
+            };
+            let metrics = state.metrics.breaker(&self.pool, endpoint);
+            breaker::show(memory, &metrics);
+            metrics
+        });
+        let ejection = self.rules.ejects.then(|| {
+            let metrics = state.metrics.ejection(&self.pool, endpoint);
+            metrics.ejected.set(memory.ejection.is_noted().into());
+            metrics
+        });
+        GuardMetrics { breaker, ejection }
     }
 }
 

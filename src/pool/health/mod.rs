@@ -1,6 +1,8 @@
 //! What was measured about an endpoint?
 
-use std::time::Instant;
+pub mod ejection;
+
+use std::time::{Duration, Instant};
 
 use super::{Endpoint, Lesson};
 
@@ -12,6 +14,11 @@ pub trait Health: Send + Sync {
 
     /// Learns from an attempt.
     fn observe(&self, endpoint: &Endpoint, lesson: Lesson, now: Instant);
+
+    /// How long until requests may go there again, if that is known.
+    fn due_in(&self, _: &Endpoint, _: Instant) -> Option<Duration> {
+        None
+    }
 }
 
 /// The health of a pool without checks: nothing is measured, and every endpoint may be used.
@@ -24,4 +31,31 @@ impl Health for Unchecked {
     }
 
     fn observe(&self, _: &Endpoint, _: Lesson, _: Instant) {}
+}
+
+/// The health of a pool that measures.
+#[derive(Debug)]
+pub struct Measured {
+    /// By watching answers; `None` if nobody is ejected.
+    pub ejection: Option<ejection::Params>,
+}
+
+impl Health for Measured {
+    fn is_usable(&self, endpoint: &Endpoint, now: Instant) -> bool {
+        !self
+            .ejection
+            .as_ref()
+            .is_some_and(|params| ejection::is_ejected(params, endpoint, now))
+    }
+
+    fn observe(&self, endpoint: &Endpoint, lesson: Lesson, now: Instant) {
+        if let Some(params) = &self.ejection {
+            ejection::observe(params, endpoint, lesson, now);
+        }
+    }
+
+    fn due_in(&self, endpoint: &Endpoint, now: Instant) -> Option<Duration> {
+        self.ejection.as_ref()?;
+        endpoint.state.ejection.due_in(now)
+    }
 }
