@@ -86,3 +86,61 @@ impl fmt::Display for Healthy {
         write!(f, "{} of {} endpoints are healthy", self.healthy, self.all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::pool::staged::{RESET, Stage};
+
+    fn ejects(stage: &Stage, index: usize) {
+        for _ in 0..5 {
+            stage.ends(index, RESET);
+        }
+    }
+
+    #[test]
+    fn below_the_threshold_requests_go_to_all_and_from_it_on_to_the_healthy_ones() {
+        let mut stage = Stage::new(
+            4,
+            "panic_threshold: 50, ejection: { max_ejected: 100, time: 10s }",
+        );
+        ejects(&stage, 0);
+        ejects(&stage, 1);
+        // Half of them is not less than half of them.
+        assert_eq!(stage.chosen(), "23");
+        stage.shows("portcullis_pool_fail_open{pool=\"p\"} 0");
+        stage.wait(1_000);
+        ejects(&stage, 2);
+        assert_eq!(stage.chosen(), "0123");
+        stage.shows("portcullis_pool_fail_open{pool=\"p\"} 1");
+        // The operator's will holds all the same.
+        stage.endpoint(3).state.set_drained(true);
+        assert_eq!(stage.chosen(), "012");
+        stage.endpoint(3).state.set_drained(false);
+        stage.wait(9_000);
+        assert_eq!(stage.chosen(), "013");
+        stage.shows("portcullis_pool_fail_open{pool=\"p\"} 0");
+    }
+
+    #[test]
+    fn they_are_counted_now_and_then_but_at_once_when_a_request_would_fail() {
+        let stage = Stage::new(3, "panic_threshold: 60, ejection: { max_ejected: 100 }");
+        assert_eq!(stage.chosen(), "012");
+        ejects(&stage, 0);
+        ejects(&stage, 1);
+        // Counted not long ago, and one is left.
+        assert_eq!(stage.chosen(), "2");
+        let drained = stage.endpoint(2);
+        drained.state.set_drained(true);
+        assert_eq!(stage.chosen(), "01");
+        drained.state.set_drained(false);
+        assert_eq!(stage.chosen(), "012");
+    }
+
+    #[test]
+    fn without_a_threshold_nothing_is_looked_past() {
+        let stage = Stage::new(2, "ejection: { max_ejected: 100 }");
+        ejects(&stage, 0);
+        stage.endpoint(1).state.set_drained(true);
+        assert_eq!(stage.chosen(), "");
+    }
+}

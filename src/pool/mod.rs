@@ -16,6 +16,8 @@ pub mod lease;
 pub mod members;
 pub mod memory;
 pub mod outcome;
+#[cfg(test)]
+mod staged;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -418,6 +418,7 @@ fn collect_leaves(value: &Value, path: String, leaves: &mut Vec<String>) {
 fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Config> {
     let words = [
         "7h", "3KiB", "1.3", "duplex", "combined", "debug", "json", "optional", "reject", "http2",
+        "pool",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],
