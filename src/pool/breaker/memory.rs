@@ -49,11 +49,11 @@ impl Word {
     }
 
     fn state(self) -> u64 {
-        self.0 & (1 << STATE_BITS) - 1
+        self.0 & ((1 << STATE_BITS) - 1)
     }
 
     fn permit(self) -> Permit {
-        let round = (self.0 >> STATE_BITS) & (1 << ROUND_BITS) - 1;
+        let round = (self.0 >> STATE_BITS) & ((1 << ROUND_BITS) - 1);
         Permit {
             round: round as u32,
         }

@@ -126,6 +126,12 @@ impl Breaker for Watchful {
         let note = |change: &Change| count(endpoint, change);
         let memory = self.memory(endpoint);
         if let Some(change) = memory.record(permit, verdict, now, &self.params, note) {
+            if matches!(
+                (change, self.scope),
+                (Change::Closed { .. }, Scope::Endpoint)
+            ) {
+                endpoint.state.rises(now);
+            }
             self.tell(endpoint, change);
         }
     }

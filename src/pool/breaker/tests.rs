@@ -35,9 +35,12 @@ fn an_endpoint_whose_breaker_is_open_gets_nothing_until_its_trials_succeed() {
     assert!(trials.iter().all(Option::is_some));
     assert_eq!(refusal(&stage, 1), Some(Refusal::Open));
     for mut trial in trials.into_iter().flatten() {
+        assert_eq!(stage.endpoint(1).state.risen_for(stage.now), None);
         trial.settle(OK, stage.now);
     }
     assert_eq!(stage.chosen(), "012");
+    let risen_for = stage.endpoint(1).state.risen_for(stage.now);
+    assert_eq!(risen_for, Some(Duration::ZERO));
 }
 
 #[test]
