@@ -71,10 +71,10 @@ impl FailOpen {
         self.metrics.open.set(open.into());
         let (pool, threshold) = (&self.pool, self.threshold);
         match (was_open, open) {
-            (false, true) => log::warn!(
-                "pool {pool}: {count}, less than {threshold} %: requests go to all of them"
-            ),
-            (true, false) => log::info!("pool {pool}: {count}: requests go to these only"),
+            (false, true) => {
+                log::warn!("pool {pool}: {count}, less than {threshold} %: health is looked past")
+            }
+            (true, false) => log::info!("pool {pool}: {count}: health counts again"),
             _ => {}
         }
         open

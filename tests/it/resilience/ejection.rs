@@ -131,7 +131,7 @@ async fn with_too_few_healthy_endpoints_requests_go_to_all_and_the_pool_says_so(
     })
     .await;
     portcullis
-        .says("pool p: 1 of 3 endpoints are healthy, less than 50 %: requests go to all of them")
+        .says("pool p: 1 of 3 endpoints are healthy, less than 50 %: health is looked past")
         .await;
     let before: Vec<u64> = origins
         .iter()
@@ -154,7 +154,7 @@ async fn with_too_few_healthy_endpoints_requests_go_to_all_and_the_pool_says_so(
     })
     .await;
     portcullis
-        .says("pool p: 1 of 3 endpoints are healthy: requests go to these only")
+        .says("pool p: 1 of 3 endpoints are healthy: health counts again")
         .await;
     let requests = || origins.each_ref().map(|origin| origin.journal().requests());
     let before = requests();
