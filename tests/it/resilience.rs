@@ -20,8 +20,7 @@ async fn liar() -> RawOrigin {
     origin.await.expect("an origin")
 }
 
-/// One listener `http` and one route to a pool `p` of these endpoints, with these settings in YAML's flow style. Nothing is
-/// tried again, so that each request is one attempt.
+/// One listener `http` and one route to a pool `p` of these endpoints, with these settings in YAML's flow style.
 fn guarded(endpoints: &[SocketAddr], settings: &str) -> String {
     let endpoints: Vec<String> = endpoints
         .iter()
