@@ -16,14 +16,14 @@ use portcullis::telemetry::Metrics;
 /// What a pool may have, from nothing to everything.
 const GUARDS: [(&str, &str); 4] = [
     ("none", ""),
-    ("in-a-row", "breaker: { consecutive_failures: 1000000 }"),
+    ("in-a-row", "breaker: { consecutive_failures: 4000000000 }"),
     (
         "window",
         "breaker: { error_ratio: 100, slow_ratio: 100, slow_after: 1h, min_requests: 4000000000 }",
     ),
     (
         "all",
-        "breaker: { consecutive_failures: 1000000 }, ejection: { consecutive_failures: 1000000 }, panic_threshold: 50",
+        "breaker: { consecutive_failures: 4000000000 }, ejection: { consecutive_failures: 4000000000 }, panic_threshold: 50",
     ),
 ];
 
