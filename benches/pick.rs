@@ -49,10 +49,7 @@ fn pool(balancer: &str, count: usize) -> Arc<Pool> {
     let compiled = snapshot::compile(&config, &state, &Default::default(), SystemTime::UNIX_EPOCH);
     let pool = Arc::clone(&compiled.snapshot.expect("a valid configuration").pools[0]);
     let (tried, now) = (Tried::default(), Instant::now());
-    let wanted = Wanted {
-        tried: &tried,
-        key: None,
-    };
+    let wanted = Wanted::new(&tried);
     for number in 0..3 * count as u64 {
         if let Ok(mut lease) = pool.try_lease(&wanted, now) {
             let took = Duration::from_micros(1000 + number % 97);

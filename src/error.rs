@@ -95,6 +95,8 @@ reasons! {
     QueueFull = "queue_full", 503, "connection_limit_reached";
     /// The request waited for its turn in the pool's queue for as long as it may.
     QueueTimeout = "queue_timeout", 503, "connection_limit_reached";
+    /// The pool has endpoints that are well otherwise, and their breakers are open.
+    BreakerOpen = "breaker_open", 503, "destination_unavailable";
     /// The endpoint refused the connection.
     ConnectRefused = "connect_refused", 502, "connection_refused";
     /// The connection could not be opened for another cause.

@@ -1,6 +1,8 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod breaker;
+pub mod ejection;
 pub mod health;
 pub mod limits;
 pub mod sticky;
@@ -15,6 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind, Choose};
+pub use breaker::{Breaker, BreakerScope, FailureKind};
+pub use ejection::Ejection;
 pub use health::Health;
 pub use limits::Limits;
 pub use sticky::{SameSite, Secure, Sticky, StickyCookie};
@@ -50,11 +54,6 @@ pub struct Pool {
     /// Connections kept open between requests.
     #[serde(default)]
     pub keepalive: Keepalive,
-    /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered; 0s for its full
-    /// share at once. Default: 0s.
-    /// How many requests are served at once, and how many wait.
-    #[serde(default)]
-    pub limits: Limits,
     /// How its endpoints are asked whether they are well. Default: they are not asked.
     #[serde(
         default,
@@ -62,12 +61,31 @@ pub struct Pool {
         skip_serializing_if = "Option::is_none"
     )]
     pub health: Option<Spanned<Health>>,
-    /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
-    /// Default: 0s.
+    /// When an endpoint is left out because its answers show that it is ill. Default: never.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ejection: Option<Ejection>,
+    /// When less than this percentage of the endpoints is healthy, backups included, health and ejections are looked past:
+    /// 0 (never) to 100. Default: 0.
+    #[serde(default = "never")]
+    pub panic_threshold: Spanned<u8>,
+    /// When an endpoint is given a rest because its requests keep failing. Default: never.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub breaker: Option<Spanned<Breaker>>,
+    /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered; 0s for its full
+    /// share at once. Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Timespan,
-    /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL
-    /// of their records is over, but not sooner than after 1s. From 1s to 1d. Default: 30s.
+    /// How many requests are served at once, and how many wait.
+    #[serde(default)]
+    pub limits: Limits,
     /// What brings a client back to the endpoint it was at before. Default: nothing.
     #[serde(
         default,
@@ -75,7 +93,8 @@ pub struct Pool {
         skip_serializing_if = "Option::is_none"
     )]
     pub sticky: Option<Spanned<Sticky>>,
-    /// How often host names among the endpoints are looked up again. Default: 30s.
+    /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL
+    /// of their records is over, but not sooner than after 1s. From 1s to 1d. Default: 30s.
     #[serde(default = "resolve_every")]
     pub resolve: Spanned<Timespan>,
 }
@@ -86,6 +105,10 @@ fn keep() -> Spanned<String> {
 
 const fn at_once() -> Timespan {
     Timespan::secs(0)
+}
+
+const fn never() -> Spanned<u8> {
+    Spanned::new(0)
 }
 
 const fn resolve_every() -> Spanned<Timespan> {

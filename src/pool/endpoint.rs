@@ -8,14 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 use prometheus::IntGauge;
 
-use super::breaker::Breaker;
+use super::breaker::{self, Breaker};
 use super::clock;
-use super::health::{Health, verdict};
+use super::health::{Health, ejection, verdict};
 use super::latency;
 use super::slots::Slots;
 use super::sticky::Mark;
 use super::{Address, PoolState};
-use crate::telemetry::metrics::EndpointMetrics;
+use crate::telemetry::metrics::{BreakerMetrics, EjectionMetrics, EndpointMetrics};
 use crate::upstream::Peer;
 
 /// The share of an endpoint that has been there long enough.
@@ -53,6 +53,17 @@ pub struct Endpoint {
     pub pool: Arc<PoolState>,
     /// Its metrics.
     pub metrics: EndpointMetrics,
+    /// The metrics of what may keep requests from it.
+    pub guards: GuardMetrics,
+}
+
+/// The metrics of what may keep requests from an endpoint, where its pool has it.
+#[derive(Clone, Debug, Default)]
+pub struct GuardMetrics {
+    /// Of its breaker, or of its pool's.
+    pub breaker: Option<BreakerMetrics>,
+    /// Of its ejections.
+    pub ejection: Option<EjectionMetrics>,
 }
 
 /// Why an endpoint may not be used now.
@@ -166,6 +177,10 @@ pub struct EndpointState {
     told: AtomicU64,
     /// How long its answers take.
     pub latency: latency::Memory,
+    /// Of its breaker.
+    pub breaker: breaker::Memory,
+    /// Of its ejections.
+    pub ejection: ejection::Memory,
 }
 
 impl EndpointState {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::breaker::Permit;
 use super::{Ending, Endpoint, Lesson, Outcome};
 
 /// The right to use one endpoint for one attempt: a slot among its in-flight requests, a permit of its breaker, a clock.
@@ -10,6 +11,7 @@ use super::{Ending, Endpoint, Lesson, Outcome};
 #[derive(Debug)]
 pub struct Lease {
     endpoint: Arc<Endpoint>,
+    permit: Permit,
     taken: Instant,
     outcome: Option<Outcome>,
     /// Whether the client belongs to another endpoint, which only had no room for it now.
@@ -62,9 +64,7 @@ impl Lease {
     /// breaker still permits it.
     pub(super) fn take(endpoint: &Arc<Endpoint>, most: u32, now: Instant) -> Option<Self> {
         let mut reserved = Reserved::take(endpoint, most)?;
-        if !endpoint.breaker.acquire(endpoint, now) {
-            return None;
-        }
+        let permit = endpoint.breaker.acquire(endpoint, now)?;
         reserved.kept = true;
         if endpoint.decay.is_some() {
             endpoint.state.latency.asked();
@@ -72,6 +72,7 @@ impl Lease {
         endpoint.metrics.in_flight.inc();
         Some(Self {
             endpoint: Arc::clone(endpoint),
+            permit,
             taken: now,
             outcome: None,
             waited: None,
@@ -110,11 +111,12 @@ impl Lease {
                 took: now.saturating_duration_since(self.taken),
             };
             let endpoint = &self.endpoint;
+            // The breaker first: a rule of health that panics must not keep its permit.
+            endpoint.breaker.record(endpoint, self.permit, lesson, now);
             if let Some(decay) = endpoint.decay {
                 endpoint.state.latency.learn(lesson, decay, now);
             }
             endpoint.health.observe(endpoint, lesson, now);
-            endpoint.breaker.record(endpoint, lesson, now);
             let metrics = &self.endpoint.metrics;
             match outcome {
                 Outcome::Success => metrics.success.inc(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::queue::Called;
-use super::{Ask, Endpoint, Lease, Members, NoEndpoint, Pool, Refusal, Wanted};
+use super::{Ask, Endpoint, Lease, Members, NoEndpoint, Pool, Wanted};
 use crate::telemetry::metrics::Counted;
 
 /// How many requests a pool, or each of its endpoints, may serve at once. A pool without any limit has none of this.
@@ -108,20 +108,8 @@ impl Pool {
 
     /// Why none of these endpoints was given: [`NoEndpoint::Full`] if a request that waits may get one.
     pub(super) fn why_none(&self, members: &Members, ask: &Ask<'_>) -> NoEndpoint {
-        // An endpoint that nothing is in the way of: it is the pool that is full, or was a moment ago.
         let may_be_full = self.limits.is_some() || self.state.slots.is_full();
-        let only_full = |endpoint: &Arc<Endpoint>| {
-            let full = match endpoint.refusal(ask.now, ask.fail_open) {
-                None => may_be_full,
-                Some(refusal) => refusal == Refusal::Full,
-            };
-            full && endpoint.weight > 0 && !ask.tried.contains(endpoint)
-        };
-        if members.endpoints.iter().any(only_full) {
-            NoEndpoint::Full
-        } else {
-            NoEndpoint::Unavailable
-        }
+        members.why_none(ask, may_be_full)
     }
 
     /// Whether a request that has tried nothing yet may find a slot. Of a former generation's pool that is not known:

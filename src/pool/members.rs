@@ -1,10 +1,11 @@
 //! Which endpoints does a pool have now, and which of them come first?
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::balancer::Balancer;
 use super::sticky::Marks;
-use super::{Ask, Endpoint};
+use super::{Ask, Endpoint, NoEndpoint, Refusal};
 
 /// The endpoints of a pool and the balancers made for just these.
 pub struct Members {
@@ -12,6 +13,8 @@ pub struct Members {
     pub endpoints: Box<[Arc<Endpoint>]>,
     /// What they are known by to clients that come back.
     pub marks: Marks,
+    /// How many of them have a weight over 0.
+    choices: u32,
     tiers: Box<[Tier]>,
 }
 
@@ -42,11 +45,18 @@ impl Members {
             }
         };
         let tiers = priorities.into_iter().map(tier).collect();
+        let choices = endpoints.iter().filter(|one| one.weight > 0).count();
         Self {
             marks: Marks::of(&endpoints),
+            choices: u32::try_from(choices).unwrap_or(u32::MAX),
             endpoints,
             tiers,
         }
+    }
+
+    /// How many endpoints a request may choose among, if all are available.
+    pub fn choices(&self) -> u32 {
+        self.choices
     }
 
     /// An endpoint of the lowest priority number that has one to give, and how many requests it may serve by its
@@ -57,6 +67,49 @@ impl Members {
             let endpoint = tier.endpoints.get(index)?;
             Some((endpoint, tier.balancer.most(endpoint, ask)))
         })
+    }
+
+    /// Why there is no endpoint for such a request. Every endpoint is asked, which only a request does that fails.
+    /// `pool_full` says whether the pool itself may have had no slot.
+    pub fn why_none(&self, ask: &Ask<'_>, pool_full: bool) -> NoEndpoint {
+        if self.choices == 0 {
+            return NoEndpoint::Empty;
+        }
+        let (mut open, mut full) = (false, false);
+        let mut retry_after: Option<Duration> = None;
+        for endpoint in &self.endpoints {
+            if endpoint.weight == 0 || ask.tried.contains(endpoint) {
+                continue;
+            }
+            let due = match endpoint.refusal(ask.now, ask.fail_open) {
+                Some(Refusal::Unhealthy) => endpoint.health.due_in(endpoint, ask.now),
+                Some(Refusal::Open) => {
+                    open = true;
+                    Some(endpoint.breaker.due_in(endpoint, ask.now))
+                }
+                Some(Refusal::Full) => {
+                    full = true;
+                    Some(Duration::ZERO)
+                }
+                Some(Refusal::Drained) => None,
+                // Nothing is in its way: it is the pool that is full, or it has become available a moment ago.
+                None => {
+                    full |= pool_full;
+                    Some(Duration::ZERO)
+                }
+            };
+            retry_after = match (retry_after, due) {
+                (Some(soonest), Some(due)) => Some(soonest.min(due)),
+                (soonest, due) => soonest.or(due),
+            };
+        }
+        if full {
+            NoEndpoint::Full
+        } else if open {
+            NoEndpoint::Open { retry_after }
+        } else {
+            NoEndpoint::Unavailable { retry_after }
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What is remembered about a pool over reloads?
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::health::ejection::Ejected;
 use super::limits::Term;
 use super::queue::Queue;
 use super::slots::Slots;
+use super::{breaker, fail_open};
 
 /// What is remembered about a pool over reloads; what belongs to one endpoint is in
 /// [`EndpointState`](super::EndpointState).
@@ -18,6 +20,14 @@ pub struct PoolState {
     pub(super) queue: Queue,
     /// The generation in force.
     pub(super) term: Term,
+    /// How many endpoints a request may choose among.
+    endpoints: AtomicU32,
+    /// Of the breaker for all of them together.
+    pub(super) breaker: breaker::Memory,
+    /// Which of them are ejected.
+    pub(super) ejected: Ejected,
+    /// Of their health as a whole.
+    pub(super) fail_open: fail_open::Memory,
 }
 
 impl PoolState {
@@ -46,6 +56,23 @@ impl PoolState {
             self.has_served.store(true, Ordering::Relaxed);
         }
         self.slots.take()
+    }
+
+    /// What is remembered of the breaker for all endpoints together (`breaker: { scope: pool }`).
+    pub fn breaker(&self) -> &breaker::Memory {
+        &self.breaker
+    }
+
+    /// How many endpoints a request may choose among, as the last request found it.
+    pub(super) fn endpoints(&self) -> u32 {
+        self.endpoints.load(Ordering::Relaxed)
+    }
+
+    /// Notes among how many endpoints a request chooses. Written only when that changes, for all threads read it.
+    pub(super) fn chooses_among(&self, endpoints: u32) {
+        if self.endpoints() != endpoints {
+            self.endpoints.store(endpoints, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn end(&self) {

@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod clock;
 pub mod discovery;
 pub mod endpoint;
+pub mod fail_open;
 pub mod health;
 pub mod key;
 pub mod latency;
@@ -21,6 +22,8 @@ pub mod outcome;
 pub mod priority;
 pub mod queue;
 pub mod slots;
+#[cfg(test)]
+mod staged;
 pub mod sticky;
 
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use crate::telemetry::metrics::PoolMetrics;
 pub use address::Address;
 pub use ask::{Ask, Wanted};
 pub use endpoint::{Endpoint, EndpointState, Refusal};
+pub use fail_open::FailOpen;
 pub use key::KeyRule;
 pub use lease::{Lease, Tried};
 pub use limits::Limits;
@@ -72,6 +76,8 @@ pub struct Pool {
     pub metrics: PoolMetrics,
     /// What is remembered about it.
     pub state: Arc<PoolState>,
+    /// When health is looked past; `None` for never.
+    pub fail_open: Option<FailOpen>,
     /// Its endpoints as they are now.
     pub(crate) members: ArcSwap<Members>,
     /// When it was put in force.
@@ -133,7 +139,16 @@ pub enum NoEndpoint {
     Empty,
     /// There are endpoints, and none of them may be used.
     #[error("no endpoint is available")]
-    Unavailable,
+    Unavailable {
+        /// How long until one of them may be, if that is known.
+        retry_after: Option<Duration>,
+    },
+    /// There are endpoints that are well otherwise, and their breakers are open.
+    #[error("the breakers of all endpoints that are left are open")]
+    Open {
+        /// How long until one of them may be tried.
+        retry_after: Option<Duration>,
+    },
     /// As many requests are served as may be, or others wait already.
     #[error("no slot is free")]
     Full,
@@ -146,6 +161,22 @@ pub enum NoEndpoint {
     /// It waited as long as it may.
     #[error("no slot came free in time")]
     QueueTimeout,
+}
+
+impl NoEndpoint {
+    /// How long until there may be one, if that is known.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            NoEndpoint::Empty
+            | NoEndpoint::Full
+            | NoEndpoint::QueueFull
+            | NoEndpoint::Displaced
+            | NoEndpoint::QueueTimeout => None,
+            NoEndpoint::Unavailable { retry_after } | NoEndpoint::Open { retry_after } => {
+                retry_after
+            }
+        }
+    }
 }
 
 impl Pool {
@@ -188,13 +219,30 @@ impl Pool {
         if members.endpoints.is_empty() {
             return Err(NoEndpoint::Empty);
         }
-        let ask = self.ask(&members, wanted, now);
+        self.state.chooses_among(members.choices());
+        let mut ask = self.ask(&members, wanted, now);
+        let mut lease = self.take(&members, wanted, &ask);
+        if lease.is_none() && !ask.fail_open {
+            // Endpoints may have become ill since they were counted.
+            let rule = self.fail_open.as_ref();
+            ask.fail_open =
+                rule.is_some_and(|rule| rule.count(&self.state.fail_open, &members, now));
+            if ask.fail_open {
+                lease = self.take(&members, wanted, &ask);
+            }
+        }
+        lease.ok_or_else(|| self.why_none(&members, &ask))
+    }
+
+    /// Takes the right to use the endpoint its client belongs to, or else one the balancer chooses.
+    fn take(&self, members: &Members, wanted: &Wanted<'_>, ask: &Ask<'_>) -> Option<Lease> {
         let mut strays = false;
         if let (Some(sticky), Some(wish)) = (&self.sticky, wanted.wish) {
-            match sticky.find(wish, &members, &ask) {
+            match sticky.find(wish, members, ask) {
                 sticky::Found::Endpoint(endpoint) => {
-                    if let Some(lease) = Lease::take(endpoint, u32::MAX, now) {
-                        return Ok(lease);
+                    let lease = Lease::take(endpoint, u32::MAX, ask.now);
+                    if lease.is_some() {
+                        return lease;
                     }
                 }
                 sticky::Found::Full => strays = true,
@@ -202,31 +250,30 @@ impl Pool {
             }
         }
         // Between the choice and the permit another request may have taken a breaker's last trial, the last slot, or the
-        // last place within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of an
-        // answer.
+        // last place within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of
+        // an answer.
         for attempt in 0..members.endpoints.len() + BOUNDED {
             if self.state.slots.is_full() {
                 break;
             }
-            let Some((endpoint, most)) = members.pick(&ask) else {
-                break;
-            };
+            let (endpoint, most) = members.pick(ask)?;
             let most = if attempt < BOUNDED { most } else { u32::MAX };
-            if let Some(mut lease) = Lease::take(endpoint, most, now) {
+            if let Some(mut lease) = Lease::take(endpoint, most, ask.now) {
                 lease.strays = strays;
-                return Ok(lease);
+                return Some(lease);
             }
         }
-        Err(self.why_none(&members, &ask))
+        None
     }
 
     /// What is asked of these endpoints for such a request.
-    fn ask<'a>(&self, _: &Members, wanted: &Wanted<'a>, now: Instant) -> Ask<'a> {
+    fn ask<'a>(&self, members: &Members, wanted: &Wanted<'a>, now: Instant) -> Ask<'a> {
+        let rule = self.fail_open.as_ref();
         Ask {
             now,
             tried: wanted.tried,
             key: wanted.key,
-            fail_open: false,
+            fail_open: rule.is_some_and(|rule| rule.is_open(&self.state.fail_open, members, now)),
         }
     }
 

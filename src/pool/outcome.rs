@@ -82,6 +82,7 @@ impl Outcome {
             | Reason::NoEndpoint
             | Reason::QueueFull
             | Reason::QueueTimeout
+            | Reason::BreakerOpen
             | Reason::Internal => Outcome::Neutral,
         }
     }

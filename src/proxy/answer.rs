@@ -1,5 +1,7 @@
 //! How does Portcullis answer by itself: redirects, fixed responses, refusals?
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER,
@@ -23,8 +25,8 @@ static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// What goes with 405 (RFC 9110 §15.5.6): everything but what only a forward proxy does.
 pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// How long a client should wait before it tries again, in seconds, when there is no endpoint now.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// The longest a client is told to wait before it tries again, in seconds: what it waits for may come sooner.
+const LONGEST_WAIT: u64 = 300;
 
 /// Sends a redirect.
 ///
@@ -106,13 +108,22 @@ pub async fn failure(
         header.set(X_REQUEST_ID.clone(), id);
     }
     if reason.status() == 503 {
-        header.set(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        header.set(RETRY_AFTER, retry_after(ctx.retry_after));
     }
     if reason == Reason::MethodNotAllowed {
         header.set(ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
     }
     let body = error_body(reason, ctx.request_id.as_ref());
     send(session, ctx, header, body).await
+}
+
+/// In how many whole seconds to come again (RFC 9110 §10.2.3): one at least, rounded up so that it is not too early.
+fn retry_after(wait: Option<Duration>) -> HeaderValue {
+    let wait = wait.unwrap_or_default();
+    let seconds = wait
+        .as_secs()
+        .saturating_add((wait.subsec_nanos() > 0).into());
+    HeaderValue::from(seconds.clamp(1, LONGEST_WAIT))
 }
 
 /// A few lines for whoever looks at the answer: the status, the reason to search for, the request's id.
@@ -230,5 +241,25 @@ const fn grpc_status(reason: Reason) -> &'static str {
         413 | 429 | 431 => "8",
         502 | 503 => "14",
         _ => "13",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_comes_again_after_whole_seconds_rounded_up_and_within_limits() {
+        for (wait, seconds) in [
+            (None, "1"),
+            (Some(Duration::ZERO), "1"),
+            (Some(Duration::from_millis(1)), "1"),
+            (Some(Duration::from_secs(4)), "4"),
+            (Some(Duration::from_millis(4_001)), "5"),
+            (Some(Duration::from_secs(3_600)), "300"),
+            (Some(Duration::MAX), "300"),
+        ] {
+            assert_eq!(retry_after(wait), seconds, "{wait:?}");
+        }
     }
 }

@@ -52,10 +52,15 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
             Ok(())
         }
         Err(none) => {
+            ctx.retry_after = none.retry_after();
             let reason = match none {
-                NoEndpoint::Empty | NoEndpoint::Unavailable => {
+                NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => {
                     pool.metrics.no_endpoint.inc();
                     Reason::NoEndpoint
+                }
+                NoEndpoint::Open { .. } => {
+                    pool.metrics.no_endpoint.inc();
+                    Reason::BreakerOpen
                 }
                 NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => {
                     Reason::QueueFull

@@ -81,6 +81,8 @@ pub struct RequestCtx {
     pub first_byte: Option<Duration>,
     /// The endpoint's status code.
     pub upstream_status: Option<u16>,
+    /// How long until there may be an endpoint for it, if there is none now and that is known.
+    pub retry_after: Option<Duration>,
     /// Why it failed.
     pub failure: Option<ProxyError>,
     /// Whether a step of it panicked. Then it is answered without its route's policies: one of them may do it again.
@@ -140,6 +142,7 @@ impl RequestCtx {
             sent: None,
             first_byte: None,
             upstream_status: None,
+            retry_after: None,
             failure: None,
             panicked: false,
             upgrade: false,

@@ -1,6 +1,9 @@
 //! How does a written pool become one that hands out leases?
 
 mod balancer;
+mod breaker;
+mod checks;
+mod ejection;
 mod health;
 mod limits;
 mod sticky;
@@ -21,7 +24,7 @@ use crate::config::{Config, Diagnostic, Diagnostics, Spanned, Timespan};
 use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::{Lookup, Rules, Source, Spot};
 use crate::pool::limits::Term;
-use crate::pool::{Address, HostRule, Keepalive, Pool, PoolState, Protocol, Timeouts};
+use crate::pool::{Address, FailOpen, HostRule, Keepalive, Pool, PoolState, Protocol, Timeouts};
 
 /// The pools by name, in the order of the configuration.
 pub(super) type Pools = IndexMap<String, Arc<Pool>>;
@@ -88,9 +91,10 @@ fn one(
         timeouts,
         keepalive,
         memory: Arc::clone(&memory),
-        rules: Arc::new(rules(written, sources, &mut reporter)),
+        rules: Arc::new(rules(written, &name, sources, &mut reporter)),
         endpoints,
     };
+    let fail_open = fail_open(written, &name, sources, &mut reporter);
     let members = source.members(&state.names.known(), state);
     let pool = Arc::new(Pool {
         name: Arc::clone(&name),
@@ -106,6 +110,7 @@ fn one(
         check,
         members_changed: Arc::clone(&state.members_changed),
         state: memory,
+        fail_open,
         members: ArcSwap::from_pointee(members),
         term: Term::default(),
     });
@@ -154,16 +159,53 @@ impl Reporter<'_> {
 }
 
 /// What holds for each endpoint of the pool.
-fn rules(written: &Written, sources: &Sources<'_>, reporter: &mut Reporter<'_>) -> Rules {
+fn rules(
+    written: &Written,
+    pool: &Arc<str>,
+    sources: &Sources<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Rules {
+    let ejection = written.ejection.as_ref();
+    let ejection = ejection.map(|ejection| ejection::ejection(ejection, pool, reporter));
     let sticky = written.sticky.as_ref();
-    Rules {
-        health: health::health(written),
+    let mut rules = Rules {
         slow_start: unlimited_if_zero(&written.slow_start),
         sticky: sticky
             .and_then(|sticky| self::sticky::sticky(sticky, written, sources, reporter))
             .map(Arc::new),
+        ejects: ejection.is_some(),
+        health: health::health(written, ejection),
         ..Rules::default()
+    };
+    if let Some(breaker) = &written.breaker {
+        let breaker = breaker::breaker(breaker, pool, reporter);
+        rules.breaks = Some(breaker.scope);
+        rules.breaker = Arc::new(breaker);
     }
+    rules
+}
+
+/// When health is looked past, if ever.
+fn fail_open(
+    written: &Written,
+    pool: &Arc<str>,
+    sources: &Sources<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<FailOpen> {
+    let threshold = written.panic_threshold.value;
+    if threshold > 100 {
+        reporter.error(
+            "panic_threshold",
+            &written.panic_threshold,
+            format!("{threshold} is not a percentage from 0 to 100"),
+            Some("0 is for never"),
+        );
+    }
+    (threshold > 0).then(|| FailOpen {
+        threshold,
+        pool: Arc::clone(pool),
+        metrics: sources.state.metrics.fail_open(pool),
+    })
 }
 
 /// Reads the addresses. What is wrong with one is reported, and it is left out.

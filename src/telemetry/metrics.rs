@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod families;
+mod guards;
 mod labels;
 mod live;
 
@@ -17,11 +18,15 @@ use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
 use crate::error::Reason;
 use catalogue::Catalogue;
 use families::{Checks, Endpoints, Listeners, Pools, Routes};
+use guards::{Breakers, Ejections, FailOpens};
 use live::Live;
 
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
     ListenerSeries, PoolMetrics, PoolSeries, RouteMetrics, RouteSeries,
+};
+pub use guards::{
+    BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
 pub use labels::{RefusedReason, ReloadResult, TlsVersion};
 pub use live::{Family, Handle};
@@ -45,6 +50,9 @@ pub struct Metrics {
     pools: Arc<Live<Pools>>,
     endpoints: Arc<Live<Endpoints>>,
     checks: Arc<Live<Checks>>,
+    breakers: Arc<Live<Breakers>>,
+    ejections: Arc<Live<Ejections>>,
+    fail_opens: Arc<Live<FailOpens>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -95,6 +103,9 @@ impl Metrics {
             pools: Live::new(new.pools()?, NAME_LIMIT),
             endpoints: Live::new(new.endpoints()?, ENDPOINT_LIMIT),
             checks: Live::new(new.checks()?, ENDPOINT_LIMIT),
+            breakers: Live::new(new.breakers()?, ENDPOINT_LIMIT),
+            ejections: Live::new(new.ejections()?, ENDPOINT_LIMIT),
+            fail_opens: Live::new(new.fail_opens()?, NAME_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -134,6 +145,21 @@ impl Metrics {
     /// The metrics of the health checks of one endpoint of a pool.
     pub fn check(&self, pool: &str, endpoint: &str) -> CheckMetrics {
         self.checks.hold(&[pool, endpoint])
+    }
+
+    /// The metrics of the breaker of one endpoint of a pool; of the pool's own breaker, if `endpoint` is empty.
+    pub fn breaker(&self, pool: &str, endpoint: &str) -> BreakerMetrics {
+        self.breakers.hold(&[pool, endpoint])
+    }
+
+    /// The metrics of the ejections of one endpoint of a pool.
+    pub fn ejection(&self, pool: &str, endpoint: &str) -> EjectionMetrics {
+        self.ejections.hold(&[pool, endpoint])
+    }
+
+    /// The metrics of a pool that may fail open.
+    pub fn fail_open(&self, pool: &str) -> FailOpenMetrics {
+        self.fail_opens.hold(&[pool])
     }
 
     /// Counts a request that failed.

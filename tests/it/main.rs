@@ -18,6 +18,7 @@ mod policies;
 mod process;
 mod proxy_protocol;
 mod reload;
+mod resilience;
 mod routing;
 mod slow_clients;
 mod sticky;

@@ -474,6 +474,7 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "tcp",
         "checking",
         "200-204",
+        "pool",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

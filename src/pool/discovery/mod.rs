@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 
 use super::address::WrittenAddress;
-use super::breaker::{Breaker, NeverOpens};
-use super::endpoint::EndpointKey;
+use super::breaker::{self, Breaker, NeverOpens, Scope};
+use super::endpoint::{EndpointKey, GuardMetrics};
 use super::health::{Health, Unchecked};
 use super::{
     Address, Endpoint, EndpointState, Keepalive, Members, Pool, PoolState, Protocol, Sticky,
@@ -72,6 +72,10 @@ pub struct Rules {
     pub slow_start: Option<Duration>,
     /// What clients are known by when they come back.
     pub sticky: Option<Arc<Sticky>>,
+    /// Whose requests the breaker watches, if there is one.
+    pub breaks: Option<Scope>,
+    /// Whether endpoints may be ejected.
+    pub ejects: bool,
 }
 
 impl Default for Rules {
@@ -81,6 +85,8 @@ impl Default for Rules {
             breaker: Arc::new(NeverOpens),
             slow_start: None,
             sticky: None,
+            breaks: None,
+            ejects: false,
         }
     }
 }
@@ -169,10 +175,12 @@ impl Source {
         let metrics = state.metrics.endpoint(&self.pool, &name);
         let memory = state.endpoints.get_or_create(key, || self.first_seen(spot));
         memory.show_drained(&metrics.drained);
+        let guards = self.guards(&name, &memory, state);
         Some(Arc::new(Endpoint {
             metrics,
             state: memory,
             mark: self.rules.sticky.as_ref().map(|sticky| sticky.mark(&name)),
+            guards,
             health: Arc::clone(&self.rules.health),
             breaker: Arc::clone(&self.rules.breaker),
             slow_start: self.rules.slow_start,
@@ -185,6 +193,27 @@ impl Source {
             weight: spot.weight,
             peer,
         }))
+    }
+}
+
+impl Source {
+    /// The metrics of what may keep requests from an endpoint, with what is remembered of it.
+    fn guards(&self, endpoint: &str, memory: &EndpointState, state: &State) -> GuardMetrics {
+        let breaker = self.rules.breaks.map(|scope| {
+            let (endpoint, memory) = match scope {
+                Scope::Endpoint => (endpoint, &memory.breaker),
+                Scope::Pool => ("", self.memory.breaker()),
+            };
+            let metrics = state.metrics.breaker(&self.pool, endpoint);
+            breaker::show(memory, &metrics);
+            metrics
+        });
+        let ejection = self.rules.ejects.then(|| {
+            let metrics = state.metrics.ejection(&self.pool, endpoint);
+            metrics.ejected.set(memory.ejection.is_noted().into());
+            metrics
+        });
+        GuardMetrics { breaker, ejection }
     }
 }
 

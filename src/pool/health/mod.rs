@@ -4,10 +4,11 @@
 //! the next one is due in [`schedule`]. Asking itself is done by [`crate::upstream::probe`].
 
 pub mod check;
+pub mod ejection;
 pub mod schedule;
 pub mod verdict;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Endpoint, Lesson};
 pub use check::Check;
@@ -20,6 +21,11 @@ pub trait Health: Send + Sync {
 
     /// Learns from an attempt.
     fn observe(&self, endpoint: &Endpoint, lesson: Lesson, now: Instant);
+
+    /// How long until requests may go there again, if that is known.
+    fn due_in(&self, _: &Endpoint, _: Instant) -> Option<Duration> {
+        None
+    }
 }
 
 /// The health of a pool without checks: nothing is measured, and every endpoint may be used.
@@ -41,13 +47,27 @@ pub struct Measured {
     pub checked: bool,
     /// Whether an endpoint may be used that no check has decided about yet.
     pub trusted: bool,
+    /// What its answers to requests make of it; `None` if nobody is ejected.
+    pub ejection: Option<ejection::Params>,
 }
 
 impl Health for Measured {
-    fn is_usable(&self, endpoint: &Endpoint, _: Instant) -> bool {
-        !self.checked || endpoint.state.verdict.is_healthy(self.trusted)
+    fn is_usable(&self, endpoint: &Endpoint, now: Instant) -> bool {
+        (!self.checked || endpoint.state.verdict.is_healthy(self.trusted))
+            && !self
+                .ejection
+                .as_ref()
+                .is_some_and(|params| ejection::is_ejected(params, endpoint, now))
     }
 
-    // Attempts teach nothing here: a check asks the endpoint itself.
-    fn observe(&self, _: &Endpoint, _: Lesson, _: Instant) {}
+    fn observe(&self, endpoint: &Endpoint, lesson: Lesson, now: Instant) {
+        if let Some(params) = &self.ejection {
+            ejection::observe(params, endpoint, lesson, now);
+        }
+    }
+
+    fn due_in(&self, endpoint: &Endpoint, now: Instant) -> Option<Duration> {
+        self.ejection.as_ref()?;
+        endpoint.state.ejection.due_in(now)
+    }
 }

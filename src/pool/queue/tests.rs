@@ -89,6 +89,7 @@ fn pool(state: &State, endpoints: &[Option<u32>], limits: Limits) -> Arc<Pool> {
         limits: Some(limits),
         balancer: config::Balancer::default(),
         sticky: None,
+        fail_open: None,
         check: None,
         members_changed: Arc::default(),
         metrics: state.metrics.pool(&source.pool),
@@ -398,10 +399,16 @@ async fn who_can_not_be_served_hears_it_at_once_and_so_do_those_who_wait() {
     let mut tried = Tried::default();
     tried.insert(&endpoints[0]);
     let nowhere = pool.lease(&wanted(&tried, Priority::Normal)).await;
-    assert_eq!(nowhere.err(), Some(NoEndpoint::Unavailable));
+    assert_eq!(
+        nowhere.err(),
+        Some(NoEndpoint::Unavailable { retry_after: None })
+    );
     endpoints[0].state.set_drained(true);
     for one in waiting {
-        assert_eq!(got(one).await.err(), Some(NoEndpoint::Unavailable));
+        assert_eq!(
+            got(one).await.err(),
+            Some(NoEndpoint::Unavailable { retry_after: None })
+        );
     }
 }
 

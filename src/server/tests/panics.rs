@@ -71,6 +71,7 @@ async fn edge() -> Edge {
         pool: Arc::clone(&healthy.pool),
         state: Arc::clone(&healthy.state),
         metrics: healthy.metrics.clone(),
+        guards: healthy.guards.clone(),
     })]);
     learn.replace_members(Members::new(endpoints, |endpoints| {
         Box::new(RoundRobin::new(endpoints))

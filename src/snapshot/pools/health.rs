@@ -14,7 +14,7 @@ use crate::pool::HostRule;
 use crate::pool::address::{self, Address, WrittenAddress};
 use crate::pool::health::check::{Check, Place, Question, Rhythm};
 use crate::pool::health::verdict::{Initial, Params};
-use crate::pool::health::{Health, Measured, Unchecked};
+use crate::pool::health::{Health, Measured, Unchecked, ejection};
 
 /// The shortest interval: below it the checks would be the load.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -23,14 +23,16 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// What is made of what the checks measure.
-pub(super) fn health(written: &WrittenPool) -> Arc<dyn Health> {
-    match &written.health {
-        None => Arc::new(Unchecked),
-        Some(health) => Arc::new(Measured {
-            checked: true,
-            trusted: health.value.initial == WrittenInitial::Healthy,
-        }),
+pub(super) fn health(written: &WrittenPool, ejection: Option<ejection::Params>) -> Arc<dyn Health> {
+    let initial = written.health.as_ref().map(|health| health.value.initial);
+    if initial.is_none() && ejection.is_none() {
+        return Arc::new(Unchecked);
     }
+    Arc::new(Measured {
+        checked: initial.is_some(),
+        trusted: initial == Some(WrittenInitial::Healthy),
+        ejection,
+    })
 }
 
 /// Compiles the check; what is wrong is reported.

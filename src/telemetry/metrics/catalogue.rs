@@ -8,6 +8,7 @@ use prometheus::{
 };
 
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
+use super::guards::{Breakers, Ejections, FailOpens};
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::error::Reason;
 
@@ -168,6 +169,46 @@ impl Catalogue {
                 "portcullis_upstream_health_changes_total",
                 "How often health checks made an endpoint healthy or unhealthy.",
                 &["pool", "endpoint", "to"],
+            )?,
+        })
+    }
+
+    pub(super) fn breakers(&self) -> Result<Breakers, Error> {
+        Ok(Breakers {
+            state: self.gauges(
+                "portcullis_upstream_breaker_state",
+                "0 while a breaker is closed, 1 while it is half-open (from its first trial on), 2 while it is open; a breaker of a whole pool has no endpoint.",
+                &["pool", "endpoint"],
+            )?,
+            transitions: self.counters(
+                "portcullis_upstream_breaker_transitions_total",
+                "Changes of a breaker's state, by the state it changed to.",
+                &["pool", "endpoint", "to"],
+            )?,
+        })
+    }
+
+    pub(super) fn ejections(&self) -> Result<Ejections, Error> {
+        Ok(Ejections {
+            ejections: self.counters(
+                "portcullis_upstream_ejections_total",
+                "How often an endpoint was ejected because its answers showed that it is ill.",
+                &["pool", "endpoint"],
+            )?,
+            ejected: self.gauges(
+                "portcullis_upstream_ejected",
+                "1 while an endpoint is ejected, until the first request after that time.",
+                &["pool", "endpoint"],
+            )?,
+        })
+    }
+
+    pub(super) fn fail_opens(&self) -> Result<FailOpens, Error> {
+        Ok(FailOpens {
+            open: self.gauges(
+                "portcullis_pool_fail_open",
+                "1 while a pool looks past health because fewer of its endpoints are healthy than its panic_threshold.",
+                &["pool"],
             )?,
         })
     }

@@ -319,11 +319,11 @@ fn with_value<'a>(labels: &[&'a str], value: &'a str) -> Vec<&'a str> {
 }
 
 /// The counter whose last label has this value.
-fn counter(counters: &IntCounterVec, labels: &[&str], value: &str) -> IntCounter {
+pub(super) fn counter(counters: &IntCounterVec, labels: &[&str], value: &str) -> IntCounter {
     counters.with_label_values(&with_value(labels, value))
 }
 
-fn remove_counter(counters: &IntCounterVec, labels: &[&str], value: &str) {
+pub(super) fn remove_counter(counters: &IntCounterVec, labels: &[&str], value: &str) {
     // Removing fails only for a series that is not there.
     let _ = counters.remove_label_values(&with_value(labels, value));
 }

@@ -83,6 +83,14 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     endpoint.success.inc();
     endpoint.reused.inc();
     let attempt = Counted::new(&endpoint.in_flight);
+    let breaker = metrics.breaker("api", "10.0.0.7:8080");
+    let ejection = metrics.ejection("api", "10.0.0.7:8080");
+    let fail_open = metrics.fail_open("api");
+    breaker.opened();
+    breaker.half_opened();
+    ejection.ejections.inc();
+    ejection.ejected.set(1);
+    fail_open.open.set(1);
     for line in [
         "portcullis_connections{listener=\"edge\"} 1",
         "portcullis_connections_total{listener=\"edge\"} 1",
@@ -97,6 +105,12 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_upstream_requests_total{endpoint=\"10.0.0.7:8080\",outcome=\"success\",pool=\"api\"} 1",
         "portcullis_upstream_requests_total{endpoint=\"10.0.0.7:8080\",outcome=\"failure\",pool=\"api\"} 0",
         "portcullis_upstream_connections_total{endpoint=\"10.0.0.7:8080\",pool=\"api\",reused=\"true\"} 1",
+        "portcullis_upstream_breaker_state{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
+        "portcullis_upstream_breaker_transitions_total{endpoint=\"10.0.0.7:8080\",pool=\"api\",to=\"open\"} 1",
+        "portcullis_upstream_breaker_transitions_total{endpoint=\"10.0.0.7:8080\",pool=\"api\",to=\"closed\"} 0",
+        "portcullis_upstream_ejections_total{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
+        "portcullis_upstream_ejected{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
+        "portcullis_pool_fail_open{pool=\"api\"} 1",
         "portcullis_upstream_in_flight{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
     ] {
         assert!(has_line(&metrics, line), "{line}");
@@ -107,6 +121,7 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_connections{listener=\"edge\"} 0"
     ));
     drop((listener, pool, endpoint));
+    drop((breaker, ejection, fail_open));
     let text = rendered(&metrics);
     assert_eq!(text.matches("_total{").count(), empty);
     for label in ["listener=", "pool=", "endpoint="] {
