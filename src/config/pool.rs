@@ -1,6 +1,7 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod retries;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind};
+pub use retries::{Retries, RouteRetries};
 
 /// A named set of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +46,9 @@ pub struct Pool {
     /// Connections kept open between requests.
     #[serde(default)]
     pub keepalive: Keepalive,
+    /// When an attempt that failed is made again.
+    #[serde(default)]
+    pub retries: Retries,
     /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
     /// Default: 0s.
     #[serde(default = "at_once")]

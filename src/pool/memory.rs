@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::budget::Budget;
+
 /// What is remembered about a pool over reloads; what belongs to one endpoint is in
 /// [`EndpointState`](super::EndpointState).
 #[derive(Debug, Default)]
 pub struct PoolState {
     /// Requests its endpoints are serving now.
     in_flight: AtomicU32,
+    /// What it was asked, and what it was asked again.
+    pub retries: Budget,
 }
 
 impl PoolState {

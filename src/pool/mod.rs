@@ -7,6 +7,7 @@ pub mod address;
 pub mod ask;
 pub mod balancer;
 pub mod breaker;
+pub mod budget;
 pub mod clock;
 pub mod discovery;
 pub mod endpoint;
@@ -15,6 +16,7 @@ pub mod lease;
 pub mod members;
 pub mod memory;
 pub mod outcome;
+pub mod retries;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +45,8 @@ pub struct Pool {
     pub timeouts: Timeouts,
     /// How many unused connections a worker keeps for one endpoint, and how long.
     pub keepalive: Keepalive,
+    /// When an attempt that failed is made again, unless the route says otherwise.
+    pub retries: retries::Retries,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.

@@ -1,11 +1,11 @@
 //! What do both carriers do around one attempt at an endpoint: lease, request, response, outcome?
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::Session;
 
 use super::answer::decorate;
 use super::ctx::RequestCtx;
@@ -13,38 +13,66 @@ use super::forward::{
     Fields, Keep, Received, add_request_fields, add_response_fields, strip_request, strip_response,
 };
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Ending, HostRule, Protocol, Wanted};
+use crate::pool::{Ending, HostRule, Lease, NoEndpoint, Pool, Protocol, Wanted};
 
-/// Takes the right to use an endpoint that was not tried yet.
+/// Takes the right to use an endpoint, for a request's first attempt.
 ///
 /// # Errors
 ///
 /// There is none.
 pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
-    // The lease of an attempt that is to be repeated goes back first: it must not count against the endpoint.
-    ctx.lease = None;
     let no_route = ProxyError::new(Reason::Internal, Phase::Pool);
-    let pool = std::sync::Arc::clone(ctx.pool().ok_or(no_route)?.0);
+    let pool = Arc::clone(ctx.pool().ok_or(no_route)?.0);
+    if ctx.retries().is_some_and(|rules| rules.limit > 0) {
+        pool.state.retries.deposit(ctx.started);
+    }
+    take(ctx, &pool).await.map_err(|_| {
+        pool.metrics.no_endpoint.inc();
+        ProxyError::new(Reason::NoEndpoint, Phase::Pool)
+    })
+}
+
+/// Takes the right to use an endpoint that was not tried yet, as soon as there is one.
+///
+/// # Errors
+///
+/// There is none.
+pub async fn take(ctx: &mut RequestCtx, pool: &Pool) -> Result<(), NoEndpoint> {
     let wanted = Wanted {
         tried: &ctx.tried,
         key: ctx.key,
     };
-    match pool.lease(&wanted).await {
-        Ok(lease) => {
-            ctx.attempts += 1;
-            ctx.endpoint = Some(std::sync::Arc::clone(&lease.endpoint().name));
-            ctx.lease = Some(lease);
-            Ok(())
-        }
-        Err(_) => {
-            pool.metrics.no_endpoint.inc();
-            Err(ProxyError::new(Reason::NoEndpoint, Phase::Pool))
-        }
-    }
+    let lease = pool.lease(&wanted).await?;
+    begin(ctx, lease);
+    Ok(())
+}
+
+/// Begins an attempt; nothing that was noted about the one before is true of it.
+pub fn begin(ctx: &mut RequestCtx, lease: Lease) {
+    ctx.attempts += 1;
+    ctx.endpoint = Some(Arc::clone(&lease.endpoint().name));
+    ctx.lease = Some(lease);
+    ctx.connect = None;
+    ctx.sent = None;
+    ctx.first_byte = None;
+    ctx.upstream_status = None;
+    ctx.repeats.stale = false;
+}
+
+/// How much of the time of one attempt is left, if it has a limit of its own.
+pub fn left_of_try(ctx: &RequestCtx, now: Instant) -> Option<Duration> {
+    let until = until(ctx)?;
+    Some(until.saturating_duration_since(now))
+}
+
+/// When the attempt's answer must be there, if it has a limit of its own.
+pub fn until(ctx: &RequestCtx) -> Option<Instant> {
+    let per_try = ctx.retries()?.per_try?;
+    ctx.lease.as_ref()?.taken().checked_add(per_try)
 }
 
 /// Notes that the attempt's connection is there: a new one that took `connect`, or one that was used before.
-pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
+pub fn connected(ctx: &mut RequestCtx, connect: Option<Duration>) {
     ctx.connect = connect;
     if let Some(lease) = &ctx.lease {
         match connect {
@@ -55,11 +83,6 @@ pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
     if let (Some(after), Some((pool, _))) = (connect, ctx.pool()) {
         pool.metrics.connected(after);
     }
-}
-
-/// Whether a request may be sent again when it is not known how far it came (RFC 9110 §9.2.2).
-pub fn may_repeat(session: &Session) -> bool {
-    session.req_header().method.is_idempotent()
 }
 
 /// Tells the operator what went wrong with an endpoint, once a minute at most: the access log has one word for it, and a

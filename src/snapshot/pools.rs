@@ -1,5 +1,7 @@
 //! How does a written pool become one that hands out leases?
 
+pub(super) mod retries;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +63,7 @@ fn one(
         connections: usize::from(written.keepalive.connections),
     };
     let endpoints = endpoints(written, &mut reporter);
+    let retries = retries::compile(written, protocol, timeouts.total, &mut reporter);
     let host = host_rule(&written.host, &mut reporter);
     let memory = state
         .pools
@@ -88,6 +91,7 @@ fn one(
         host,
         timeouts,
         keepalive,
+        retries,
         metrics: state.metrics.pool(&name),
         state: memory,
         members: ArcSwap::from_pointee(members),
@@ -118,6 +122,17 @@ impl Reporter<'_> {
             Diagnostic::error(format!("pools[{}].{key}", self.name), message)
                 .at(at.position.clone())
                 .hint(hint.map(str::to_owned)),
+        );
+    }
+
+    fn mistake(&mut self, mistake: retries::Mistake<'_>) {
+        self.diagnostics.push(
+            Diagnostic::error(
+                format!("pools[{}].{}", self.name, mistake.key),
+                mistake.message,
+            )
+            .at(mistake.position.cloned())
+            .hint(mistake.hint.map(str::to_owned)),
         );
     }
 }

@@ -47,8 +47,10 @@ pub struct Record<'a> {
     pub bytes_received: u64,
     /// Bytes of the response's body.
     pub bytes_sent: u64,
-    /// How many endpoints were tried.
+    /// How many attempts were made at endpoints.
     pub attempts: u32,
+    /// How many of them because the one before had failed.
+    pub retries: u32,
     /// How long the last attempt took to connect, TLS included. None if it used an idle connection.
     pub connect: Option<Duration>,
     /// From the request sent to the first byte of the endpoint's response.
@@ -118,6 +120,7 @@ pub(super) mod tests {
             bytes_received: 17,
             bytes_sent: 12_345,
             attempts: 2,
+            retries: 1,
             connect: Some(Duration::from_micros(420)),
             first_byte: Some(Duration::from_millis(31)),
             upstream_status: Some(200),

@@ -108,6 +108,11 @@ impl Catalogue {
                 "Requests for which the pool had no endpoint that may be used.",
                 &["pool"],
             )?,
+            retries: self.counters(
+                "portcullis_upstream_retries_total",
+                "Attempts that failed in a way that is retried, by result: sent if they were made again, else why not.",
+                &["pool", "result"],
+            )?,
         })
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::labels::{RefusedReason, TlsVersion};
+use super::labels::{RefusedReason, RetryResult, TlsVersion};
 use super::live::{Family, Handle};
 
 /// The metrics of one route.
@@ -141,6 +141,7 @@ pub struct Pools {
     pub(super) connect: HistogramVec,
     pub(super) first_byte: HistogramVec,
     pub(super) no_endpoint: IntCounterVec,
+    pub(super) retries: IntCounterVec,
 }
 
 /// What a [`PoolMetrics`] gives access to.
@@ -149,12 +150,18 @@ pub struct PoolSeries {
     pub no_endpoint: IntCounter,
     connect: Histogram,
     first_byte: Histogram,
+    retries: [IntCounter; RetryResult::ALL.len()],
 }
 
 impl PoolSeries {
     /// Notes how long opening a connection took, TLS included.
     pub fn connected(&self, after: Duration) {
         self.connect.observe(after.as_secs_f64());
+    }
+
+    /// Counts an attempt that failed in a way that is retried.
+    pub fn retried(&self, result: RetryResult) {
+        self.retries[result as usize].inc();
     }
 
     /// Notes how long the first byte of a response took.
@@ -169,12 +176,16 @@ impl Family for Pools {
     fn resolve(&self, labels: &[&str]) -> PoolSeries {
         PoolSeries {
             no_endpoint: self.no_endpoint.with_label_values(labels),
+            retries: RetryResult::ALL.map(|result| counter(&self.retries, labels, result.as_str())),
             connect: self.connect.with_label_values(labels),
             first_byte: self.first_byte.with_label_values(labels),
         }
     }
 
     fn remove(&self, labels: &[&str]) {
+        for result in RetryResult::ALL {
+            remove_counter(&self.retries, labels, result.as_str());
+        }
         let _ = self.no_endpoint.remove_label_values(labels);
         let _ = self.connect.remove_label_values(labels);
         let _ = self.first_byte.remove_label_values(labels);
