@@ -33,20 +33,18 @@ const BUFFERED: u64 = 256 * 1024;
 ///
 /// There is none; the reason is noted.
 pub async fn peer(session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
-    let stale = ctx.repeats.stale;
-    if !stale {
-        let leased = match ctx.repeats.next.take() {
-            None => attempt::lease(ctx).await,
-            // Who still sends a body is heard when the next attempt reads it.
-            Some(again) if session.as_downstream_mut().is_body_done() => {
-                while_client_stays(session, again::lease(ctx, again))
-                    .await
-                    .and_then(|leased| leased)
-            }
-            Some(again) => again::lease(ctx, again).await,
-        };
-        leased.map_err(|error| refuse(ctx, error))?;
-    }
+    let leased = match ctx.repeats.next.take() {
+        None if ctx.repeats.stale => Ok(()),
+        None => attempt::lease(ctx).await,
+        // Who still sends a body is heard when the next attempt reads it.
+        Some(again) if session.as_downstream_mut().is_body_done() => {
+            while_client_stays(session, again::lease(ctx, again))
+                .await
+                .and_then(|leased| leased)
+        }
+        Some(again) => again::lease(ctx, again).await,
+    };
+    leased.map_err(|error| refuse(ctx, error))?;
     // What came of the body so far comes again, from Pingora's buffer.
     ctx.received = 0;
     let internal = ProxyError::new(Reason::Internal, Phase::Pool);
@@ -72,7 +70,10 @@ pub async fn peer(session: &mut Session, ctx: &mut RequestCtx) -> pingora::Resul
         Some(lease) => {
             ctx.upgraded = ctx.upgrade.then(Arc::default);
             let upgraded = ctx.upgraded.clone();
-            Ok(lease.endpoint().peer.duplex(&timeouts, upgraded, stale))
+            Ok(lease
+                .endpoint()
+                .peer
+                .duplex(&timeouts, upgraded, ctx.repeats.stale))
         }
         None => Err(refuse(ctx, internal)),
     }
@@ -212,8 +213,6 @@ fn understand(error: &Error, stage: Stage, ctx: &RequestCtx) -> Failed {
         Reason::UpstreamFirstByteTimeout | Reason::UpstreamReadTimeout | Reason::ConnectTimeout
     ) {
         reason = fail::timeout(ctx.deadline(), reason);
-    } else if unprocessed {
-        reason = Reason::UpstreamReset;
     }
     let phase = match stage {
         Stage::Connecting => Phase::Connect,

@@ -12,6 +12,7 @@ mod policies;
 mod process;
 mod proxy_protocol;
 mod reload;
+mod retries;
 mod routing;
 mod slow_clients;
 mod streaming;
