@@ -1,6 +1,7 @@
 //! Which endpoints stand behind a name, and how are they spoken to?
 
 pub mod balancer;
+pub mod hedging;
 pub mod retries;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::tls::PoolTls;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind};
+pub use hedging::Hedging;
 pub use retries::{Retries, RouteRetries};
 
 /// A named set of endpoints.
@@ -49,6 +51,13 @@ pub struct Pool {
     /// When an attempt that failed is made again.
     #[serde(default)]
     pub retries: Retries,
+    /// When a second endpoint is asked while the first has not answered yet. Default: never.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub hedging: Option<Spanned<Hedging>>,
     /// How long the share of an endpoint grows after it has joined the pool or recovered; 0s for its full share at once.
     /// Default: 0s.
     #[serde(default = "at_once")]

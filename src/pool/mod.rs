@@ -12,6 +12,8 @@ pub mod clock;
 pub mod discovery;
 pub mod endpoint;
 pub mod health;
+pub mod hedging;
+pub mod latency;
 pub mod lease;
 pub mod members;
 pub mod memory;
@@ -47,6 +49,8 @@ pub struct Pool {
     pub keepalive: Keepalive,
     /// When an attempt that failed is made again, unless the route says otherwise.
     pub retries: retries::Retries,
+    /// When a second endpoint is asked while the first has not answered yet.
+    pub hedging: Option<hedging::Hedging>,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.

@@ -243,6 +243,9 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     ctx.first_byte = ctx.sent.map(|sent| now.saturating_duration_since(sent));
     if let (Some(after), Some((pool, _))) = (ctx.first_byte, ctx.pool()) {
         pool.metrics.first_byte(after);
+        if let Some(hedging) = &pool.hedging {
+            hedging.took(after, now);
+        }
     }
     if let Some(lease) = &mut ctx.lease {
         lease.settle(Ending::Answered(status), now);

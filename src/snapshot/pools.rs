@@ -1,5 +1,6 @@
 //! How does a written pool become one that hands out leases?
 
+mod hedging;
 pub(super) mod retries;
 
 use std::sync::Arc;
@@ -68,6 +69,7 @@ fn one(
     let memory = state
         .pools
         .get_or_create(Arc::clone(&name), PoolState::default);
+    let hedging = hedging::compile(written, protocol, &memory, &mut reporter);
     let source = Source {
         pool: Arc::clone(&name),
         balancer: written.balancer.value.clone(),
@@ -92,6 +94,7 @@ fn one(
         timeouts,
         keepalive,
         retries,
+        hedging,
         metrics: state.metrics.pool(&name),
         state: memory,
         members: ArcSwap::from_pointee(members),

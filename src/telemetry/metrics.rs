@@ -23,7 +23,7 @@ pub use families::{
     Counted, EndpointMetrics, EndpointSeries, ListenerMetrics, ListenerSeries, PoolMetrics,
     PoolSeries, RouteMetrics, RouteSeries,
 };
-pub use labels::{RefusedReason, ReloadResult, RetryResult, TlsVersion};
+pub use labels::{HedgeResult, RefusedReason, ReloadResult, RetryResult, TlsVersion};
 pub use live::{Family, Handle};
 
 /// The media type of what [`Metrics::render`] writes.

@@ -1,20 +1,22 @@
 //! How is an endpoint asked, up to the header of its answer?
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Version;
+use pingora::http::RequestHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::{Limits, client_gone, keep, while_client_stays, within};
+use super::{Limits, client_gone, hedge, keep, leased_endpoint, while_client_stays, within};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Endpoint, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
-use crate::upstream::connect::connect;
+use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
 
@@ -24,8 +26,8 @@ const INTERIM_RESPONSES: u32 = 16;
 /// How much of an answer that is not passed on is read to keep its connection.
 const FORGOTTEN: usize = 64 * 1024;
 
-/// Asks the leased endpoint, and gives the connection once the header of the answer has come. A connection that was idle
-/// and turns out to be closed is replaced by a new one, which can't be stale again.
+/// Asks the leased endpoint, and gives the connection once the header of the answer has come, and whose answer it is. A
+/// connection that was idle and turns out to be closed is replaced by a new one, which can't be stale again.
 ///
 /// # Errors
 ///
@@ -34,67 +36,207 @@ pub async fn ask(
     session: &mut Session,
     ctx: &mut RequestCtx,
     idle: &IdlePool,
-    endpoint: &Endpoint,
+    endpoint: Arc<Endpoint>,
+    limits: &Limits,
+) -> Result<(ClientSession, Arc<Endpoint>), ProxyError> {
+    let (mut client, endpoint) = match hedge::delay(session, ctx) {
+        None => {
+            let client = alone(session, ctx, idle, &endpoint, limits).await?;
+            (client, endpoint)
+        }
+        // Boxed, so that what few pools want takes no room in every request.
+        Some(after) => {
+            let asked = hedge::ask(session, ctx, idle, &endpoint, limits, after);
+            let client = Box::pin(asked).await?;
+            (client, leased_endpoint(ctx).unwrap_or(endpoint))
+        }
+    };
+    pass_interim(session, ctx, &mut client, limits).await?;
+    Ok((client, endpoint))
+}
+
+async fn alone(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    idle: &IdlePool,
+    endpoint: &Arc<Endpoint>,
     limits: &Limits,
 ) -> Result<ClientSession, ProxyError> {
     if let Some(connection) = idle.take(endpoint.peer.id, Instant::now()) {
-        attempt::connected(ctx, None);
-        let mut client = client(connection, limits);
-        match put(session, ctx, &mut client, limits).await {
-            Ok(()) => return Ok(client),
+        match once(session, ctx, endpoint, Some(connection), limits).await {
             // The endpoint closed the idle connection while the request was on its way (RFC 9112 §9.3.1). Nothing of an
             // answer came, and the method may be repeated, so the client need not notice.
-            Err(Unanswered {
-                error,
-                untouched: true,
-            }) if session.req_header().method.is_idempotent() => {
+            Err(unanswered)
+                if unanswered.untouched && session.req_header().method.is_idempotent() =>
+            {
+                let error = unanswered.error;
                 log::debug!("endpoint {}: stale connection: {error}", endpoint.name);
             }
-            Err(Unanswered { error, .. }) => return Err(error),
+            done => return done.map_err(|unanswered| unanswered.error),
         }
     }
-    let connection = open(session, ctx, endpoint, limits).await?;
-    let mut client = client(Box::new(connection), limits);
-    match put(session, ctx, &mut client, limits).await {
-        Ok(()) => Ok(client),
-        Err(Unanswered { error, .. }) => Err(error),
+    let done = once(session, ctx, endpoint, None, limits).await;
+    done.map_err(|unanswered| unanswered.error)
+}
+
+async fn once(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    endpoint: &Arc<Endpoint>,
+    connection: Option<Box<EndpointConnection>>,
+    limits: &Limits,
+) -> Result<ClientSession, Unanswered> {
+    let question = Question {
+        endpoint: Arc::clone(endpoint),
+        request: Box::new(attempt::request_without_body(session.req_header(), ctx)?),
+        connection,
+        until: attempt::until(ctx),
+    };
+    let mut course = Course::default();
+    let asked = while_client_stays(session, put(question, limits, &mut course)).await;
+    course.note(ctx);
+    let answered = asked
+        .map_err(Unanswered::from)
+        .and_then(|answered| answered);
+    if let Err(Unanswered {
+        unconnected: Some(error),
+        ..
+    }) = &answered
+    {
+        attempt::explain(ctx, error);
+    }
+    answered
+}
+
+/// What is asked of an endpoint.
+pub struct Question {
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// The request as it is to see it.
+    pub request: Box<RequestHeader>,
+    /// A connection that was idle; without one, a new one is opened.
+    pub connection: Option<Box<EndpointConnection>>,
+    /// When the answer must be there, if the attempt has a limit of its own.
+    pub until: Option<Instant>,
+}
+
+/// How far it came.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// That there was a connection, and how long that took if it was opened.
+    connected: Option<Option<Duration>>,
+    /// When the request was on its way.
+    pub sent: Option<Instant>,
+}
+
+impl Course {
+    /// Notes it as that of the leased endpoint.
+    pub fn note(&self, ctx: &mut RequestCtx) {
+        if let Some(took) = self.connected {
+            attempt::connected(ctx, took);
+        }
+        ctx.sent = self.sent;
     }
 }
 
-fn client(stream: Stream, limits: &Limits) -> ClientSession {
+/// Why there was no answer.
+pub struct Unanswered {
+    /// What the request ends with, if it was the last attempt.
+    pub error: ProxyError,
+    /// Whether not one byte of an answer had come on a connection that was there.
+    pub untouched: bool,
+    /// Why there was no connection.
+    pub unconnected: Option<ConnectError>,
+}
+
+impl From<ProxyError> for Unanswered {
+    fn from(error: ProxyError) -> Self {
+        Self {
+            error,
+            untouched: false,
+            unconnected: None,
+        }
+    }
+}
+
+/// Sends a request and waits for the first header that comes, be it an interim one (RFC 9110 §15.2). The client has no part
+/// in this, so that it may be done twice at once.
+pub async fn put(
+    question: Question,
+    limits: &Limits,
+    course: &mut Course,
+) -> Result<ClientSession, Unanswered> {
+    let Question {
+        endpoint,
+        request,
+        connection,
+        until,
+    } = question;
+    let stream: Stream = match connection {
+        Some(connection) => {
+            course.connected = Some(None);
+            connection
+        }
+        None => {
+            let started = Instant::now();
+            let limit = within(limits.deadline, within(until, limits.timeouts.connect));
+            let opened = connect(&endpoint.peer, limit).await;
+            let connection = opened.map_err(|error| unconnected(error, limits))?;
+            course.connected = Some(Some(started.elapsed()));
+            Box::new(connection)
+        }
+    };
     let mut client = ClientSession::new(stream);
     client.write_timeout = Some(limits.timeouts.write);
-    client
+    if let Err(error) = client.write_request_header(request).await {
+        let reason = fail::reason(&error, Stage::BeforeHeader);
+        return Err(Unanswered {
+            error: ProxyError::new(reason, Phase::Request),
+            untouched: reason == Reason::UpstreamReset,
+            unconnected: None,
+        });
+    }
+    let sent = Instant::now();
+    course.sent = Some(sent);
+    header(&mut client, sent, until, limits).await?;
+    Ok(client)
 }
 
-/// Opens a connection.
-async fn open(
-    session: &mut Session,
-    ctx: &mut RequestCtx,
-    endpoint: &Endpoint,
+fn unconnected(error: ConnectError, limits: &Limits) -> Unanswered {
+    let reason = match error.reason() {
+        Reason::ConnectTimeout => fail::timeout(limits.deadline, Reason::ConnectTimeout),
+        reason => reason,
+    };
+    Unanswered {
+        error: ProxyError::new(reason, Phase::Connect),
+        untouched: false,
+        unconnected: Some(error),
+    }
+}
+
+/// Waits for the next header.
+async fn header(
+    client: &mut ClientSession,
+    sent: Instant,
+    until: Option<Instant>,
     limits: &Limits,
-) -> Result<EndpointConnection, ProxyError> {
-    let started = Instant::now();
-    let limit = within_try(ctx, limits.timeouts.connect);
-    let limit = within(limits.deadline, limit);
-    let opened = while_client_stays(session, connect(&endpoint.peer, limit)).await?;
-    let connection = opened.map_err(|error| {
-        attempt::explain(ctx, &error);
-        let reason = match error.reason() {
-            Reason::ConnectTimeout => fail::timeout(limits.deadline, Reason::ConnectTimeout),
-            reason => reason,
-        };
-        ProxyError::new(reason, Phase::Connect)
-    })?;
-    attempt::connected(ctx, Some(started.elapsed()));
-    Ok(connection)
-}
-
-/// How long to wait for something that may take `limit`, in an attempt that may have a limit of its own.
-fn within_try(ctx: &RequestCtx, limit: Duration) -> Duration {
-    match attempt::left_of_try(ctx, Instant::now()) {
-        Some(left) => limit.min(left),
-        None => limit,
+) -> Result<(), Unanswered> {
+    let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
+    let limit = within(limits.deadline, within(until, limit));
+    match fast_timeout(limit, client.read_response()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            let reason = fail::reason(&error, Stage::BeforeHeader);
+            Err(Unanswered {
+                error: ProxyError::new(reason, Phase::Response),
+                untouched: reason == Reason::UpstreamReset && !has_heard(client),
+                unconnected: None,
+            })
+        }
+        Err(_) => {
+            let reason = fail::timeout(limits.deadline, Reason::UpstreamFirstByteTimeout);
+            Err(ProxyError::new(reason, Phase::Response).into())
+        }
     }
 }
 
@@ -106,65 +248,24 @@ fn has_heard(client: &ClientSession) -> bool {
     connection.is_none_or(EndpointConnection::has_heard)
 }
 
-/// Why asking on a connection failed.
-struct Unanswered {
-    error: ProxyError,
-    /// Whether not one byte of an answer had come.
-    untouched: bool,
-}
-
-impl From<ProxyError> for Unanswered {
-    fn from(error: ProxyError) -> Self {
-        Self {
-            error,
-            untouched: false,
-        }
-    }
-}
-
-/// Sends the request and waits for the header of its response; interim responses are passed on.
-async fn put(
+/// Passes interim responses on, until the header has come that counts.
+async fn pass_interim(
     session: &mut Session,
     ctx: &mut RequestCtx,
     client: &mut ClientSession,
     limits: &Limits,
-) -> Result<(), Unanswered> {
-    let request = attempt::request_without_body(session.req_header(), ctx)?;
-    if let Err(error) = client.write_request_header(Box::new(request)).await {
-        let reason = fail::reason(&error, Stage::BeforeHeader);
-        return Err(Unanswered {
-            error: ProxyError::new(reason, Phase::Request),
-            untouched: reason == Reason::UpstreamReset,
-        });
-    }
+) -> Result<(), ProxyError> {
     let bad_response = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
-    let sent = Instant::now();
-    ctx.sent = Some(sent);
+    let sent = ctx.sent.unwrap_or_else(Instant::now);
+    let until = attempt::until(ctx);
     let mut interim = 0;
     loop {
-        let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
-        let limit = within(limits.deadline, within_try(ctx, limit));
-        let read = while_client_stays(session, fast_timeout(limit, client.read_response())).await?;
-        match read {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                let reason = fail::reason(&error, Stage::BeforeHeader);
-                return Err(Unanswered {
-                    error: ProxyError::new(reason, Phase::Response),
-                    untouched: reason == Reason::UpstreamReset && !has_heard(client),
-                });
-            }
-            Err(_) => {
-                let reason = fail::timeout(limits.deadline, Reason::UpstreamFirstByteTimeout);
-                return Err(ProxyError::new(reason, Phase::Response).into());
-            }
-        }
         match client.resp_header() {
             Some(header) if header.status.is_informational() => {
                 // 100 answers nobody here, 101 was not asked for; others a client of HTTP/1.1 may see (RFC 9110 §15.2).
                 interim += 1;
                 if header.status.as_u16() == 101 || interim > INTERIM_RESPONSES {
-                    return Err(bad_response.into());
+                    return Err(bad_response);
                 }
                 if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
                     let passed_on = attempt::response_from(header, ctx);
@@ -178,8 +279,10 @@ async fn put(
             }
             // Other codings than chunked would be lost on the way (RFC 9112 §7).
             Some(header) if attempt::framing_is_plain(header) => return Ok(()),
-            _ => return Err(bad_response.into()),
+            _ => return Err(bad_response),
         }
+        let read = while_client_stays(session, header(client, sent, until, limits)).await?;
+        read.map_err(|unanswered| unanswered.error)?;
     }
 }
 

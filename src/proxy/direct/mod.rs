@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod hedge;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -76,8 +77,8 @@ pub async fn exchange(
         let Some(endpoint) = leased_endpoint(ctx) else {
             return Err(failed(ctx, internal));
         };
-        let again = match ask::ask(session, ctx, idle, &endpoint, &limits).await {
-            Ok(client) => match turned_down(session, ctx, &client) {
+        let again = match ask::ask(session, ctx, idle, endpoint, &limits).await {
+            Ok((client, endpoint)) => match turned_down(session, ctx, &client) {
                 None => break (client, endpoint),
                 Some(again) => {
                     ask::forget(client, &pool, &endpoint, idle).await;
@@ -148,7 +149,7 @@ pub async fn while_client_stays<T>(
     }
 }
 
-/// How long to wait at most for something that may take `limit`, in a request that must end by `deadline`.
+/// How long to wait at most for something that may take `limit` and must end by `deadline`.
 fn within(deadline: Option<Instant>, limit: Duration) -> Duration {
     match deadline {
         Some(deadline) => limit.min(deadline.saturating_duration_since(Instant::now())),

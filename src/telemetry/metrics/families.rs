@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::labels::{RefusedReason, RetryResult, TlsVersion};
+use super::labels::{HedgeResult, RefusedReason, RetryResult, TlsVersion};
 use super::live::{Family, Handle};
 
 /// The metrics of one route.
@@ -142,6 +142,7 @@ pub struct Pools {
     pub(super) first_byte: HistogramVec,
     pub(super) no_endpoint: IntCounterVec,
     pub(super) retries: IntCounterVec,
+    pub(super) hedges: IntCounterVec,
 }
 
 /// What a [`PoolMetrics`] gives access to.
@@ -151,6 +152,7 @@ pub struct PoolSeries {
     connect: Histogram,
     first_byte: Histogram,
     retries: [IntCounter; RetryResult::ALL.len()],
+    hedges: [IntCounter; HedgeResult::ALL.len()],
 }
 
 impl PoolSeries {
@@ -162,6 +164,11 @@ impl PoolSeries {
     /// Counts an attempt that failed in a way that is retried.
     pub fn retried(&self, result: RetryResult) {
         self.retries[result as usize].inc();
+    }
+
+    /// Counts a request whose answer took so long that a second endpoint was wanted.
+    pub fn hedged(&self, result: HedgeResult) {
+        self.hedges[result as usize].inc();
     }
 
     /// Notes how long the first byte of a response took.
@@ -176,6 +183,7 @@ impl Family for Pools {
     fn resolve(&self, labels: &[&str]) -> PoolSeries {
         PoolSeries {
             no_endpoint: self.no_endpoint.with_label_values(labels),
+            hedges: HedgeResult::ALL.map(|result| counter(&self.hedges, labels, result.as_str())),
             retries: RetryResult::ALL.map(|result| counter(&self.retries, labels, result.as_str())),
             connect: self.connect.with_label_values(labels),
             first_byte: self.first_byte.with_label_values(labels),
@@ -183,6 +191,9 @@ impl Family for Pools {
     }
 
     fn remove(&self, labels: &[&str]) {
+        for result in HedgeResult::ALL {
+            remove_counter(&self.hedges, labels, result.as_str());
+        }
         for result in RetryResult::ALL {
             remove_counter(&self.retries, labels, result.as_str());
         }

@@ -140,3 +140,31 @@ impl RetryResult {
         }
     }
 }
+
+/// What became of the wish to ask a second endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HedgeResult {
+    /// It was asked.
+    Sent,
+    /// It was asked, and its answer was the one that was taken.
+    Won,
+    /// The pool's budget was spent.
+    Budget,
+    /// There was no other endpoint.
+    NoEndpoint,
+}
+
+impl HedgeResult {
+    /// Every result, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Sent, Self::Won, Self::Budget, Self::NoEndpoint];
+
+    /// The metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Won => "won",
+            Self::Budget => "budget",
+            Self::NoEndpoint => "no_endpoint",
+        }
+    }
+}
