@@ -35,6 +35,8 @@ pub fn delay(session: &Session, ctx: &RequestCtx) -> Option<Duration> {
     hedging.delay(now)
 }
 
+/// What is asked, and the same once more, should its connection have been idle.
+type Asked = (Question, Option<Box<RequestHeader>>);
 type Answered = Result<ClientSession, Unanswered>;
 
 /// Asks the leased endpoint, and another one if the answer has not begun `after` so long. The lease in `ctx` is then that of
@@ -111,7 +113,7 @@ fn question(
     ctx: &RequestCtx,
     idle: &IdlePool,
     endpoint: &Arc<Endpoint>,
-) -> Result<(Question, Option<Box<RequestHeader>>), ProxyError> {
+) -> Result<Asked, ProxyError> {
     let request = Box::new(attempt::request_without_body(session.req_header(), ctx)?);
     let connection: Option<Box<EndpointConnection>> = idle.take(endpoint.peer.id, Instant::now());
     let spare = connection.is_some().then(|| request.clone());
@@ -130,7 +132,7 @@ fn another(
     ctx: &mut RequestCtx,
     idle: &IdlePool,
     endpoint: &Arc<Endpoint>,
-) -> Option<(Lease, (Question, Option<Box<RequestHeader>>))> {
+) -> Option<(Lease, Asked)> {
     let pool = Arc::clone(ctx.pool()?.0);
     let now = Instant::now();
     if !pool.hedging.as_ref()?.withdraw(&pool.state, now) {
@@ -160,11 +162,7 @@ fn elsewhere(ctx: &RequestCtx, pool: &Pool, now: Instant) -> Option<Lease> {
 }
 
 /// Asks, and once more on a new connection if the idle one was closed: the request is idempotent.
-async fn patiently(
-    (question, spare): (Question, Option<Box<RequestHeader>>),
-    limits: &Limits,
-    course: &mut Course,
-) -> Answered {
+async fn patiently((question, spare): Asked, limits: &Limits, course: &mut Course) -> Answered {
     let (endpoint, until) = (Arc::clone(&question.endpoint), question.until);
     match (put(question, limits, course).await, spare) {
         (Err(unanswered), Some(request)) if unanswered.untouched => {

@@ -117,6 +117,14 @@ pub(in crate::snapshot) fn of_route<'a>(
     }
     if let Some(own) = &written.per_try_timeout {
         retries.per_try = per_try(own, &retries.on, pool.protocol, total, report);
+    } else if retries.per_try.is_some() && !retries.on.timeout {
+        report(Mistake {
+            key: "retries.on".to_owned(),
+            position: written.on.iter().flatten().find_map(|on| on.position.as_ref()),
+            message: "an attempt that takes longer than the pool's `per_try_timeout` is given up, and not made again"
+                .to_owned(),
+            hint: Some("add `timeout`, or give `per_try_timeout: 0s`"),
+        });
     }
     Some(retries)
 }

@@ -61,7 +61,10 @@ async fn the_first_answer_is_taken_and_the_other_endpoint_is_left_in_peace() {
     };
     assert_eq!(portcullis.metric(&outcomes("neutral")).await, 6.0);
     assert_eq!(portcullis.metric(&outcomes("failure")).await, 0.0);
-    assert_eq!(portcullis.metric("portcullis_upstream_in_flight").await, 0.0);
+    assert_eq!(
+        portcullis.metric("portcullis_upstream_in_flight").await,
+        0.0
+    );
 }
 
 #[tokio::test]
@@ -119,10 +122,7 @@ async fn the_time_it_takes_to_ask_twice_is_what_most_answers_take() {
 
 #[tokio::test]
 async fn a_failure_does_not_win_while_the_other_endpoint_is_at_work() {
-    for failing in [
-        RawAnswer::new().send(UNAVAILABLE),
-        RawAnswer::new().close(),
-    ] {
+    for failing in [RawAnswer::new().send(UNAVAILABLE), RawAnswer::new().close()] {
         let slow = always(RawAnswer::new().pause(Duration::from_millis(400)).send(OK)).await;
         let broken = always(failing).await;
         let endpoints = [slow.address(), broken.address()];
