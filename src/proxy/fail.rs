@@ -154,11 +154,7 @@ mod tests {
                 BeforeHeader,
                 Reason::UpstreamBadResponse,
             ),
-            (
-                ErrorType::H2Error,
-                BeforeHeader,
-                Reason::UpstreamBadResponse,
-            ),
+            (ErrorType::H2Error, BeforeHeader, Reason::UpstreamReset),
         ] {
             assert_eq!(endpoint(kind.clone(), stage), want, "{kind:?} {stage:?}");
         }
