@@ -75,10 +75,7 @@ fn guards(c: &mut Criterion) {
         }
         group.bench_function("lease-settle-drop", |b| {
             let tried = Tried::default();
-            let wanted = Wanted {
-                tried: &tried,
-                key: None,
-            };
+            let wanted = Wanted::new(&tried);
             b.iter(|| {
                 let mut lease = pool.try_lease(black_box(&wanted), now).expect("a lease");
                 lease.settle(Ending::Answered(200), now);

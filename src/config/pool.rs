@@ -4,7 +4,9 @@ pub mod balancer;
 pub mod breaker;
 pub mod ejection;
 pub mod health;
+pub mod hedging;
 pub mod limits;
+pub mod retries;
 pub mod sticky;
 
 use std::fmt;
@@ -20,7 +22,9 @@ pub use balancer::{Balancer, BalancerKind, Choose};
 pub use breaker::{Breaker, BreakerScope, FailureKind};
 pub use ejection::Ejection;
 pub use health::Health;
+pub use hedging::Hedging;
 pub use limits::Limits;
+pub use retries::{Retries, RouteRetries};
 pub use sticky::{SameSite, Secure, Sticky, StickyCookie};
 
 /// A named set of endpoints.
@@ -54,6 +58,16 @@ pub struct Pool {
     /// Connections kept open between requests.
     #[serde(default)]
     pub keepalive: Keepalive,
+    /// When an attempt that failed is made again.
+    #[serde(default)]
+    pub retries: Retries,
+    /// When a second endpoint is asked while the first has not answered yet. Default: never.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub hedging: Option<Spanned<Hedging>>,
     /// How its endpoints are asked whether they are well. Default: they are not asked.
     #[serde(
         default,

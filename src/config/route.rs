@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use priority::RoutePriority;
 
@@ -53,6 +54,9 @@ pub struct Route {
     /// Policy: times for this route instead of the pool's.
     #[serde(default, skip_serializing_if = "RouteTimeouts::is_empty")]
     pub timeouts: RouteTimeouts,
+    /// Policy: retries for this route instead of the pool's.
+    #[serde(default, skip_serializing_if = "RouteRetries::is_empty")]
+    pub retries: RouteRetries,
     /// The request goes to this pool.
     #[serde(
         default,

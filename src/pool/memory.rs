@@ -1,9 +1,12 @@
 //! What is remembered about a pool over reloads?
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use super::budget::Budget;
 use super::health::ejection::Ejected;
 use super::limits::Term;
+use super::quantile::Latency;
 use super::queue::Queue;
 use super::slots::Slots;
 use super::{breaker, fail_open};
@@ -28,6 +31,12 @@ pub struct PoolState {
     pub(super) ejected: Ejected,
     /// Of their health as a whole.
     pub(super) fail_open: fail_open::Memory,
+    /// What it was asked, and what it was asked again.
+    pub retries: Budget,
+    /// What could be asked of two endpoints, and what was.
+    pub hedges: Budget,
+    /// How long its answers take; only there if someone wants to know.
+    latency: OnceLock<Arc<Latency>>,
 }
 
 impl PoolState {
@@ -73,6 +82,11 @@ impl PoolState {
         if self.endpoints() != endpoints {
             self.endpoints.store(endpoints, Ordering::Relaxed);
         }
+    }
+
+    /// How long its answers take.
+    pub fn latency(&self) -> Arc<Latency> {
+        Arc::clone(self.latency.get_or_init(Arc::default))
     }
 
     pub(super) fn end(&self) {

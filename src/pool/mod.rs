@@ -7,11 +7,13 @@ pub mod address;
 pub mod ask;
 pub mod balancer;
 pub mod breaker;
+pub mod budget;
 pub mod clock;
 pub mod discovery;
 pub mod endpoint;
 pub mod fail_open;
 pub mod health;
+pub mod hedging;
 pub mod key;
 pub mod latency;
 pub mod lease;
@@ -20,7 +22,9 @@ pub mod members;
 pub mod memory;
 pub mod outcome;
 pub mod priority;
+pub mod quantile;
 pub mod queue;
+pub mod retries;
 pub mod slots;
 #[cfg(test)]
 mod staged;
@@ -72,6 +76,10 @@ pub struct Pool {
     pub check: Option<health::Check>,
     /// Told when it has other members.
     pub members_changed: Arc<Notify>,
+    /// When an attempt that failed is made again, unless the route says otherwise.
+    pub retries: retries::Retries,
+    /// When a second endpoint is asked while the first has not answered yet.
+    pub hedging: Option<hedging::Hedging>,
     /// Its metrics.
     pub metrics: PoolMetrics,
     /// What is remembered about it.

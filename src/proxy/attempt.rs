@@ -1,11 +1,11 @@
 //! What do both carriers do around one attempt at an endpoint: lease, request, response, outcome?
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::Session;
 
 use super::answer::decorate;
 use super::ctx::RequestCtx;
@@ -14,28 +14,46 @@ use super::forward::{
     Fields, Keep, Received, add_request_fields, add_response_fields, strip_request, strip_response,
 };
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Ending, HostRule, NoEndpoint, Protocol, Wanted};
+use crate::pool::{Ending, HostRule, Lease, NoEndpoint, Pool, Protocol};
 
-/// Takes the right to use an endpoint that was not tried yet, and waits for it where the pool serves as many requests as
-/// it may.
+/// Takes the right to use an endpoint, for a request's first attempt, and waits for it where the pool serves as many
+/// requests as it may.
 ///
 /// # Errors
 ///
 /// There is none, or none in time.
 pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
-    // The lease of an attempt that is to be repeated goes back first: it must not count against the endpoint.
-    ctx.lease = None;
     let no_route = ProxyError::new(Reason::Internal, Phase::Pool);
-    let pool = std::sync::Arc::clone(ctx.pool().ok_or(no_route)?.0);
-    let wanted = Wanted {
-        tried: &ctx.tried,
-        key: ctx.key,
-        priority: ctx.priority,
-        deadline: ctx.deadline(),
-        wish: ctx.wish,
-    };
+    let pool = Arc::clone(ctx.pool().ok_or(no_route)?.0);
+    if ctx.retries().is_some_and(|rules| rules.limit > 0) {
+        pool.state.retries.deposit(ctx.started);
+    }
+    take(ctx, &pool).await.map_err(|none| {
+        ctx.retry_after = none.retry_after();
+        let reason = match none {
+            NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => {
+                pool.metrics.no_endpoint.inc();
+                Reason::NoEndpoint
+            }
+            NoEndpoint::Open { .. } => {
+                pool.metrics.no_endpoint.inc();
+                Reason::BreakerOpen
+            }
+            NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => Reason::QueueFull,
+            NoEndpoint::QueueTimeout => fail::timeout(ctx.deadline(), Reason::QueueTimeout),
+        };
+        ProxyError::new(reason, Phase::Pool)
+    })
+}
+
+/// Takes the right to use an endpoint that was not tried yet, as soon as there is one.
+///
+/// # Errors
+///
+/// There is none, or none in time.
+pub async fn take(ctx: &mut RequestCtx, pool: &Pool) -> Result<(), NoEndpoint> {
     ctx.queues_since = pool.limits.is_some().then(Instant::now);
-    let leased = pool.lease(&wanted).await;
+    let leased = pool.lease(&ctx.wanted()).await;
     let waited = match &leased {
         Ok(lease) => lease.waited().is_some(),
         Err(none) => matches!(none, NoEndpoint::Displaced | NoEndpoint::QueueTimeout),
@@ -44,36 +62,36 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
         ctx.queued = ctx.waited();
     }
     ctx.queues_since = None;
-    match leased {
-        Ok(lease) => {
-            ctx.attempts += 1;
-            ctx.endpoint = Some(std::sync::Arc::clone(&lease.endpoint().name));
-            ctx.lease = Some(lease);
-            Ok(())
-        }
-        Err(none) => {
-            ctx.retry_after = none.retry_after();
-            let reason = match none {
-                NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => {
-                    pool.metrics.no_endpoint.inc();
-                    Reason::NoEndpoint
-                }
-                NoEndpoint::Open { .. } => {
-                    pool.metrics.no_endpoint.inc();
-                    Reason::BreakerOpen
-                }
-                NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => {
-                    Reason::QueueFull
-                }
-                NoEndpoint::QueueTimeout => fail::timeout(ctx.deadline(), Reason::QueueTimeout),
-            };
-            Err(ProxyError::new(reason, Phase::Pool))
-        }
-    }
+    begin(ctx, leased?);
+    Ok(())
+}
+
+/// Begins an attempt; nothing that was noted about the one before is true of it.
+pub fn begin(ctx: &mut RequestCtx, lease: Lease) {
+    ctx.attempts += 1;
+    ctx.endpoint = Some(Arc::clone(&lease.endpoint().name));
+    ctx.lease = Some(lease);
+    ctx.connect = None;
+    ctx.sent = None;
+    ctx.first_byte = None;
+    ctx.upstream_status = None;
+    ctx.repeats.stale = false;
+}
+
+/// How much of the time of one attempt is left, if it has a limit of its own.
+pub fn left_of_try(ctx: &RequestCtx, now: Instant) -> Option<Duration> {
+    let until = until(ctx)?;
+    Some(until.saturating_duration_since(now))
+}
+
+/// When the attempt's answer must be there, if it has a limit of its own.
+pub fn until(ctx: &RequestCtx) -> Option<Instant> {
+    let per_try = ctx.retries()?.per_try?;
+    ctx.lease.as_ref()?.taken().checked_add(per_try)
 }
 
 /// Notes that the attempt's connection is there: a new one that took `connect`, or one that was used before.
-pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
+pub fn connected(ctx: &mut RequestCtx, connect: Option<Duration>) {
     ctx.connect = connect;
     if let Some(lease) = &ctx.lease {
         match connect {
@@ -84,11 +102,6 @@ pub fn connected(ctx: &mut RequestCtx, connect: Option<std::time::Duration>) {
     if let (Some(after), Some((pool, _))) = (connect, ctx.pool()) {
         pool.metrics.connected(after);
     }
-}
-
-/// Whether a request may be sent again when it is not known how far it came (RFC 9110 §9.2.2).
-pub fn may_repeat(session: &Session) -> bool {
-    session.req_header().method.is_idempotent()
 }
 
 /// Tells the operator what went wrong with an endpoint, once a minute at most: the access log has one word for it, and a
@@ -250,6 +263,9 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     ctx.first_byte = ctx.sent.map(|sent| now.saturating_duration_since(sent));
     if let (Some(after), Some((pool, _))) = (ctx.first_byte, ctx.pool()) {
         pool.metrics.first_byte(after);
+        if let Some(hedging) = &pool.hedging {
+            hedging.took(after, now);
+        }
     }
     if let Some(lease) = &mut ctx.lease {
         lease.settle(Ending::Answered(status), now);

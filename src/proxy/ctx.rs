@@ -8,12 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 use http::HeaderValue;
 
 use super::about::About;
+use super::again::Repeats;
 use super::finish::{self, Asked};
 use super::forward::{Peer, Scheme};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError};
-use crate::pool::{Lease, Pool, Priority, Timeouts, Tried, Wish};
+use crate::pool::retries::Retries;
+use crate::pool::{Lease, Pool, Priority, Timeouts, Tried, Wanted, Wish};
 use crate::snapshot::{End, Listener, Route, Snapshot};
 use crate::telemetry::metrics::Counted;
 
@@ -73,6 +75,8 @@ pub struct RequestCtx {
     pub tried: Tried,
     /// How many attempts were made.
     pub attempts: u32,
+    /// What is remembered of those before the last one.
+    pub repeats: Repeats,
     /// How long the last attempt took to connect.
     pub connect: Option<Duration>,
     /// When the last attempt's request was on its way.
@@ -138,6 +142,7 @@ impl RequestCtx {
             endpoint: None,
             tried: Tried::default(),
             attempts: 0,
+            repeats: Repeats::default(),
             connect: None,
             sent: None,
             first_byte: None,
@@ -156,6 +161,27 @@ impl RequestCtx {
         match &self.route.as_ref()?.end {
             End::Pool(pool, timeouts) => Some((pool, timeouts)),
             _ => None,
+        }
+    }
+
+    /// When an attempt of it that failed is made again, if its route ends at a pool.
+    pub fn retries(&self) -> Option<&Retries> {
+        let route = self.route.as_ref()?;
+        match (&route.retries, &route.end) {
+            (Some(own), _) => Some(own),
+            (None, End::Pool(pool, _)) => Some(&pool.retries),
+            _ => None,
+        }
+    }
+
+    /// What it wants of its pool.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            tried: &self.tried,
+            key: self.key,
+            wish: self.wish,
+            priority: self.priority,
+            deadline: self.deadline(),
         }
     }
 

@@ -9,12 +9,14 @@ use http::Method;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
+use super::again::Failed;
 use super::answer::{client, note_end, note_last};
-use super::attempt;
 use super::ctx::RequestCtx;
+use super::direct::while_client_stays;
 use super::fail::{self, Stage};
+use super::{again, attempt};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Ending;
 use crate::upstream::patient;
@@ -25,20 +27,25 @@ const ANSWER_IN: Duration = Duration::from_secs(1);
 /// How much of a body goes into buffers on the way to an endpoint that takes nothing, at least.
 const BUFFERED: u64 = 256 * 1024;
 
-/// Chooses an endpoint.
+/// Chooses an endpoint: the first, the next, or the same again on a new connection.
 ///
 /// # Errors
 ///
 /// There is none; the reason is noted.
-pub async fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
-    lease(ctx).await.map_err(|error| refuse(ctx, error))?;
+pub async fn peer(session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
+    lease(session, ctx)
+        .await
+        .map_err(|error| refuse(ctx, error))?;
+    // What came of the body so far comes again, from Pingora's buffer.
+    ctx.received = 0;
     let internal = ProxyError::new(Reason::Internal, Phase::Pool);
     let Some((_, timeouts)) = ctx.pool() else {
         return Err(refuse(ctx, internal));
     };
     let mut timeouts = *timeouts;
+    let now = Instant::now();
     if let Some(deadline) = ctx.deadline() {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(now);
         timeouts.connect = timeouts.connect.min(left);
         timeouts.first_byte = timeouts.first_byte.min(left);
         timeouts.read = timeouts.read.min(left);
@@ -46,26 +53,41 @@ pub async fn peer(ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
             watchdog.set_total(deadline.checked_add(ANSWER_IN));
         }
     }
+    if let Some(left) = attempt::left_of_try(ctx, now) {
+        timeouts.connect = timeouts.connect.min(left);
+        timeouts.first_byte = timeouts.first_byte.min(left);
+    }
     match &ctx.lease {
         Some(lease) => {
             ctx.upgraded = ctx.upgrade.then(Arc::default);
+            let upgraded = ctx.upgraded.clone();
             Ok(lease
                 .endpoint()
                 .peer
-                .duplex(&timeouts, ctx.upgraded.clone()))
+                .duplex(&timeouts, upgraded, ctx.repeats.stale))
         }
         None => Err(refuse(ctx, internal)),
     }
 }
 
 /// Takes the right to use an endpoint. While the request waits for it, its body is not asked for, and so not late.
-async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
+async fn lease(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     let limited = ctx.pool().is_some_and(|(pool, _)| pool.limits.is_some());
     let watchdog = ctx.watchdog.clone().filter(|_| limited);
     let left = watchdog
         .as_ref()
         .and_then(|watchdog| watchdog.pause_body(Instant::now()));
-    let leased = attempt::lease(ctx).await;
+    let leased = match ctx.repeats.next.take() {
+        None if ctx.repeats.stale => Ok(()),
+        None => attempt::lease(ctx).await,
+        // Who still sends a body is heard when the next attempt reads it.
+        Some(again) if session.as_downstream_mut().is_body_done() => {
+            while_client_stays(session, again::lease(ctx, again))
+                .await
+                .and_then(|leased| leased)
+        }
+        Some(again) => again::lease(ctx, again).await,
+    };
     if let Some(watchdog) = watchdog {
         watchdog.resume_body(left, Instant::now());
     }
@@ -149,7 +171,13 @@ pub fn response(
     }
     if !header.status.is_informational() || header.status.as_u16() == 101 {
         attempt::responded(header, ctx);
+        if let Some(again) = again::after_answer(session, ctx, header.status.as_u16()) {
+            ctx.repeats.next = Some(again);
+            // Pingora closes the connection, or resets its stream.
+            return Err(turned_down());
+        }
     }
+    ctx.repeats.answered = true;
     if header.status.as_u16() == 101 {
         // From here on both sides may be silent for long, and no limit of a request holds.
         session.set_read_timeout(Some(patient::IDLE));
@@ -184,6 +212,16 @@ pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
     if ctx.failure.is_some() {
         return;
     }
+    let failed = understand(error, stage, ctx);
+    ctx.failed(failed.error);
+    if let Some(lease) = &mut ctx.lease {
+        lease.settle(failed.ending, Instant::now());
+    }
+}
+
+/// What one of Pingora's errors says about the attempt.
+fn understand(error: &Error, stage: Stage, ctx: &RequestCtx) -> Failed {
+    let unprocessed = stage != Stage::InBody && is_unprocessed(error);
     let mut reason = fail::reason(error, stage);
     if matches!(
         reason,
@@ -197,37 +235,75 @@ pub fn failed(error: &Error, stage: Stage, ctx: &mut RequestCtx) {
         Stage::BeforeHeader => Phase::Request,
         Stage::InBody => Phase::Body,
     };
-    ctx.failed(ProxyError::new(reason, phase));
     // An answer can't be expected before the whole question was there.
     let ending = match reason {
         Reason::UpstreamFirstByteTimeout if !ctx.body_done => Ending::Untold,
         reason => Ending::Failed(reason),
     };
-    if let Some(lease) = &mut ctx.lease {
-        lease.settle(ending, Instant::now());
+    Failed {
+        error: ProxyError::new(reason, phase),
+        ending,
+        unprocessed,
     }
+}
+
+/// Whether an HTTP/2 endpoint said that it did nothing with the request: it refused the stream, or left it out when it
+/// closed the connection (RFC 9113 §6.8, §8.7). Pingora marks these errors.
+fn is_unprocessed(error: &Error) -> bool {
+    *error.etype() == ErrorType::H2Error && matches!(error.retry, RetryType::Decided(true))
+}
+
+/// Decides whether a connect that failed is tried again, and if not, notes why it failed.
+pub fn unconnected(session: &mut Session, ctx: &mut RequestCtx, error: &mut Error) {
+    attempt::explain(ctx, &error);
+    retry_or_fail(session, ctx, error, Stage::Connecting);
 }
 
 /// Decides whether an exchange that broke is done again on another connection, and if not, notes why it failed.
 pub fn broke(session: &mut Session, ctx: &mut RequestCtx, error: &mut Error, reused: bool) {
+    if ctx.repeats.next.is_some() {
+        // Its answer was turned down.
+        error.set_retry(true);
+        return;
+    }
     let stage = stage(session);
-    let repeatable = attempt::may_repeat(session)
-        && !session.as_ref().retry_buffer_truncated()
-        && stage == Stage::BeforeHeader;
-    // As in the direct carrier: an idle connection the endpoint closed while the request was on its way.
-    let stale = *error.esource() == ErrorSource::Upstream
+    if ctx.failure.is_none() && reused && is_stale(session, ctx, error, stage) {
+        ctx.repeats.stale = true;
+        error.set_retry(true);
+        return;
+    }
+    retry_or_fail(session, ctx, error, stage);
+}
+
+/// Whether the endpoint closed an idle connection while the request was on its way, as in the direct carrier. The request
+/// then goes to the same endpoint again, once and on a new connection, and nothing is held against anybody.
+fn is_stale(session: &Session, ctx: &RequestCtx, error: &Error, stage: Stage) -> bool {
+    let closed = *error.esource() == ErrorSource::Upstream
         && matches!(
             error.etype(),
             ErrorType::ConnectionClosed | ErrorType::WriteError | ErrorType::ReadError
-        );
-    error.retry = (repeatable && reused && stale).into();
-    if error.retry() {
-        if let Some(lease) = &mut ctx.lease {
-            lease.settle(Ending::Untold, Instant::now());
-        }
-    } else {
+        )
+        // Not a socket that keeps its time itself.
+        && fail::reason(error, stage) == Reason::UpstreamReset;
+    let repeatable = session.req_header().method.is_idempotent() && closed;
+    stage == Stage::BeforeHeader
+        && !ctx.repeats.stale
+        && !ctx.repeats.answered
+        && !session.as_ref().retry_buffer_truncated()
+        && (repeatable || is_unprocessed(error))
+}
+
+fn retry_or_fail(session: &Session, ctx: &mut RequestCtx, error: &mut Error, stage: Stage) {
+    // What was refused here before is no failure of the endpoint's.
+    if ctx.failure.is_none() && stage != Stage::InBody {
+        let failed = understand(error, stage, ctx);
+        ctx.repeats.next = again::after(session, ctx, failed);
+    }
+    let again = ctx.repeats.next.is_some();
+    if !again {
         failed(error, stage, ctx);
     }
+    error.set_retry(again);
 }
 
 /// How far the exchange had come.
@@ -240,6 +316,13 @@ pub fn stage(session: &Session) -> Stage {
     } else {
         Stage::BeforeHeader
     }
+}
+
+/// The error that makes Pingora drop an answer of which nothing has gone to the client.
+fn turned_down() -> pingora::BError {
+    let mut dropped = Error::explain(ErrorType::Custom("TurnedDown"), "asked again");
+    dropped.esource = ErrorSource::Upstream;
+    dropped
 }
 
 /// Notes the failure and gives Pingora an error for it.

@@ -89,9 +89,14 @@ fn of_endpoint(error: &Error, stage: Stage) -> Reason {
         (ErrorType::WriteTimedout, _) => Reason::UpstreamWriteTimeout,
         (ErrorType::InternalError, _) => Reason::Internal,
         (_, Stage::InBody) => Reason::UpstreamIncomplete,
-        (ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed, _) => {
-            Reason::UpstreamReset
-        }
+        // Over HTTP/2, the stream was reset, or its connection ended.
+        (
+            ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::ConnectionClosed
+            | ErrorType::H2Error,
+            _,
+        ) => Reason::UpstreamReset,
         _ => Reason::UpstreamBadResponse,
     }
 }
@@ -149,11 +154,7 @@ mod tests {
                 BeforeHeader,
                 Reason::UpstreamBadResponse,
             ),
-            (
-                ErrorType::H2Error,
-                BeforeHeader,
-                Reason::UpstreamBadResponse,
-            ),
+            (ErrorType::H2Error, BeforeHeader, Reason::UpstreamReset),
         ] {
             assert_eq!(endpoint(kind.clone(), stage), want, "{kind:?} {stage:?}");
         }

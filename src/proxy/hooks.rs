@@ -81,6 +81,7 @@ impl Gate {
             ctx.watchdog = Watchdog::current();
             ctx.asked = Some(Box::new(Asked::of(session.req_header())));
             let bodiless = session.as_downstream_mut().is_body_empty();
+            ctx.body_done = bodiless;
             duplex::expect_body(bodiless, ctx);
             // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim answers.
             let old = ctx.version == http::Version::HTTP_10;
@@ -165,7 +166,7 @@ impl ProxyHttp for Gate {
         session: &mut Session,
         ctx: &mut RequestCtx,
     ) -> pingora::Result<Box<HttpPeer>> {
-        match unwind::catch(duplex::peer(ctx)).await {
+        match unwind::catch(duplex::peer(session, ctx)).await {
             Ok(peer) => peer,
             Err(panic) => {
                 let error = unwind::failed(&panic, session, ctx);
@@ -234,11 +235,10 @@ impl ProxyHttp for Gate {
         session: &mut Session,
         _: &HttpPeer,
         ctx: &mut RequestCtx,
-        error: Box<Error>,
+        mut error: Box<Error>,
     ) -> Box<Error> {
-        let told = unwind::step(session, ctx, |_, ctx| {
-            super::attempt::explain(ctx, &error);
-            duplex::failed(&error, Stage::Connecting, ctx);
+        let told = unwind::step(session, ctx, |session, ctx| {
+            duplex::unconnected(session, ctx, &mut error);
             Ok(error)
         });
         told.unwrap_or_else(|panic| panic)

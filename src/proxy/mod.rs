@@ -2,6 +2,7 @@
 //! [`facts`] and [`decide`] → [`forward`] → a carrier ([`direct`] or [`duplex`]) → [`fail`] if need be → [`finish`].
 
 mod about;
+mod again;
 mod answer;
 mod attempt;
 mod ctx;
@@ -14,6 +15,7 @@ mod finish;
 pub mod forward;
 mod hooks;
 mod message;
+mod retry;
 mod sticky;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use crate::admin::{AdminDoor, ControlSocket, View};
 use crate::config::{AccessLogFormat, Config, ProcessLogFormat};
 use crate::pool::Address;
+use crate::pool::retries::Retries;
 use crate::server::directory::{AUTO, Directory};
 use crate::server::door::doors::{Doors, Inherited};
 use crate::server::exit::StartError;
@@ -303,6 +304,9 @@ fn found(name: PathBuf) -> Option<PathBuf> {
     files.find(|file| file.is_absolute() && file.is_file())
 }
 
+/// As often as one request can be sent at most: each attempt once more, should its connection turn out to be closed.
+const ATTEMPTS: usize = 2 * (1 + Retries::MOST as usize);
+
 fn server_conf(threads: usize) -> ServerConf {
     ServerConf {
         threads: 1,
@@ -312,7 +316,7 @@ fn server_conf(threads: usize) -> ServerConf {
         // For the whole process, of which each worker's connector sees its part.
         upstream_keepalive_pool_size: 1024 * threads,
         // Attempts in all; retries are decided by our hooks, this only bounds them.
-        max_retries: 4,
+        max_retries: ATTEMPTS,
         ca_file: system_roots::ca_file(),
         ..ServerConf::default()
     }

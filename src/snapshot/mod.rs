@@ -24,6 +24,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
+use crate::pool::retries::Retries;
 use crate::pool::{Address, Pool, Timeouts};
 use crate::proxy::forward::{AddedFields, TrustedProxies};
 use crate::route::{Request, RouteMatch, RouteTable};
@@ -224,6 +225,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// When an attempt that failed is made again, where that is not as its pool says.
+    pub retries: Option<Retries>,
     /// Where the request ends.
     pub end: End,
     /// Its metrics.

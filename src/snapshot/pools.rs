@@ -5,7 +5,9 @@ mod breaker;
 mod checks;
 mod ejection;
 mod health;
+mod hedging;
 mod limits;
+pub(super) mod retries;
 mod sticky;
 
 use std::sync::Arc;
@@ -78,6 +80,8 @@ fn one(
     });
     let host = host_rule("host", &written.host, &mut reporter);
     let check = health::check(written, &host, &mut reporter);
+    let retries = retries::compile(written, protocol, timeouts.total, &mut reporter);
+    let hedging = hedging::compile(written, protocol, &memory, &mut reporter);
     let source = Source {
         pool: Arc::clone(&name),
         balancer,
@@ -106,6 +110,8 @@ fn one(
         limits,
         balancer: written.balancer.value.clone(),
         sticky: source.rules.sticky.clone(),
+        retries,
+        hedging,
         metrics: state.metrics.pool(&name),
         check,
         members_changed: Arc::clone(&state.members_changed),
@@ -154,6 +160,17 @@ impl Reporter<'_> {
             Diagnostic::warning(format!("pools[{}].{key}", self.name), message)
                 .at(at.position.clone())
                 .hint(hint.map(str::to_owned)),
+        );
+    }
+
+    fn mistake(&mut self, mistake: retries::Mistake<'_>) {
+        self.diagnostics.push(
+            Diagnostic::error(
+                format!("pools[{}].{}", self.name, mistake.key),
+                mistake.message,
+            )
+            .at(mistake.position.cloned())
+            .hint(mistake.hint.map(str::to_owned)),
         );
     }
 }

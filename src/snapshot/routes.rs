@@ -8,13 +8,14 @@ use http::{HeaderName, Method};
 
 use super::listeners::WithRoutes;
 use super::names::Unread;
-use super::pools::{Pools, unlimited_if_zero};
+use super::pools::{Pools, retries, unlimited_if_zero};
 use super::{End, Route, Routes};
 use crate::config::diagnostics::suggestion;
 use crate::config::route::{FieldMatch, PathMatch, Route as Written};
 use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned, Timespan};
 use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
 use crate::pool::Timeouts;
+use crate::pool::retries::Retries;
 use crate::route::{
     HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex,
 };
@@ -65,6 +66,7 @@ pub(super) fn compile(
         };
         let matcher = one.matcher();
         let end = one.end(&known);
+        let retries = one.retries(end.as_ref());
         let listeners = one.listeners(&known);
         let priority = one.priority(end.as_ref());
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
@@ -93,6 +95,7 @@ pub(super) fn compile(
                 rewrite,
                 request_headers,
                 response_headers,
+                retries,
                 end,
                 metrics: state.metrics.route(&written.name.value),
             };
@@ -361,6 +364,26 @@ impl One<'_> {
         compiled.unwrap_or_default()
     }
 
+    /// Its retries, where they are not its pool's.
+    fn retries(&mut self, end: Option<&End>) -> Option<Retries> {
+        let Some(End::Pool(pool, timeouts)) = end else {
+            return None;
+        };
+        retries::of_route(
+            &self.written.retries,
+            pool,
+            timeouts.total,
+            &mut |mistake| {
+                self.error_with(
+                    &mistake.key,
+                    mistake.position.cloned(),
+                    mistake.message,
+                    mistake.hint.map(str::to_owned),
+                );
+            },
+        )
+    }
+
     fn listeners(&mut self, known: &Known<'_>) -> Vec<String> {
         for (index, listener) in self.written.listeners.iter().enumerate() {
             let name = listener.value.as_str();
@@ -394,6 +417,7 @@ impl One<'_> {
             ("rewrite", self.written.rewrite.is_some()),
             ("request_headers", !self.written.request_headers.is_empty()),
             ("timeouts", !self.written.timeouts.is_empty()),
+            ("retries", !self.written.retries.is_empty()),
             ("max_body", self.written.max_body.is_some()),
             ("priority", self.written.priority.is_some()),
         ] {

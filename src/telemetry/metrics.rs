@@ -28,7 +28,7 @@ pub use families::{
 pub use guards::{
     BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
-pub use labels::{RefusedReason, ReloadResult, TlsVersion};
+pub use labels::{HedgeResult, RefusedReason, ReloadResult, RetryResult, TlsVersion};
 pub use live::{Family, Handle};
 
 /// The media type of what [`Metrics::render`] writes.

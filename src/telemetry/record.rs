@@ -47,10 +47,12 @@ pub struct Record<'a> {
     pub bytes_received: u64,
     /// Bytes of the response's body.
     pub bytes_sent: u64,
-    /// How many endpoints were tried.
+    /// How many attempts were made at endpoints.
     pub attempts: u32,
     /// How long the request waited for a slot of its pool. None if it did not have to.
     pub queue: Option<Duration>,
+    /// How many of them because the one before had failed.
+    pub retries: u32,
     /// How long the last attempt took to connect, TLS included. None if it used an idle connection.
     pub connect: Option<Duration>,
     /// From the request sent to the first byte of the endpoint's response.
@@ -121,6 +123,7 @@ pub(super) mod tests {
             bytes_sent: 12_345,
             attempts: 2,
             queue: Some(Duration::from_millis(120)),
+            retries: 1,
             connect: Some(Duration::from_micros(420)),
             first_byte: Some(Duration::from_millis(31)),
             upstream_status: Some(200),

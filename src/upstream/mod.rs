@@ -152,8 +152,14 @@ impl Peer {
     }
 
     /// The peer for the duplex carrier, with the times of this request. `upgraded` is given for a request that wants to
-    /// become a WebSocket, and turns true when it has.
-    pub fn duplex(&self, timeouts: &Timeouts, upgraded: Option<Arc<AtomicBool>>) -> Box<HttpPeer> {
+    /// become a WebSocket, and turns true when it has. `alone` is one that must not find an idle connection: the one it
+    /// found before was closed, and others may be as well.
+    pub fn duplex(
+        &self,
+        timeouts: &Timeouts,
+        upgraded: Option<Arc<AtomicBool>>,
+        alone: bool,
+    ) -> Box<HttpPeer> {
         let mut peer = Box::new(self.duplex.clone());
         peer.options.connection_timeout = Some(timeouts.connect);
         peer.options.total_connection_timeout = Some(timeouts.connect);
@@ -167,7 +173,7 @@ impl Peer {
             let connector = PatientConnector::new(self.clone(), *timeouts, upgraded);
             peer.options.custom_l4 = Some(Arc::new(connector));
         }
-        if self.one_request || peer.options.custom_l4.is_some() {
+        if alone || self.one_request || peer.options.custom_l4.is_some() {
             // Nobody else has this number, so the connection is never found again. Counted down, it is far from where
             // hashes are likely to be.
             peer.group_key = !UNSHARED.fetch_add(1, Ordering::Relaxed);

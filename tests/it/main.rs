@@ -19,6 +19,7 @@ mod process;
 mod proxy_protocol;
 mod reload;
 mod resilience;
+mod retries;
 mod routing;
 mod slow_clients;
 mod sticky;

@@ -43,9 +43,13 @@ impl Balancer for RoundRobin {
         }
         let usable = |index: &usize| ask.allows(&endpoints[*index]);
         let mut passed_over = None;
-        for _ in 0..self.round.len().min(LOOK_AHEAD) {
-            let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.round.len();
-            let index = self.round[turn] as usize;
+        // A second attempt takes nobody's turn: else of two endpoints the one that is down would get every first attempt.
+        let turn = |ahead: usize| match ask.tried.is_empty() {
+            true => self.next.fetch_add(1, Ordering::Relaxed),
+            false => self.next.load(Ordering::Relaxed).wrapping_add(ahead),
+        };
+        for ahead in 0..self.round.len().min(LOOK_AHEAD) {
+            let index = self.round[turn(ahead) % self.round.len()] as usize;
             if usable(&index) {
                 if has_its_turn(&endpoints[index], ask.now) {
                     return Some(index);

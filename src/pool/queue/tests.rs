@@ -11,8 +11,10 @@ use tokio::task::JoinHandle;
 use crate::config::pool as config;
 use crate::pool::address::{WrittenAddress, parse};
 use crate::pool::balancer::Rule;
+use crate::pool::budget::Share;
 use crate::pool::discovery::{Resolved, Source, Spot};
 use crate::pool::limits::Term;
+use crate::pool::retries::{Backoff, On, Retries};
 use crate::pool::{
     HostRule, Keepalive, Lease, Limits, NoEndpoint, Pool, PoolState, Priority, Protocol, Timeouts,
     Tried, Wanted,
@@ -90,6 +92,21 @@ fn pool(state: &State, endpoints: &[Option<u32>], limits: Limits) -> Arc<Pool> {
         balancer: config::Balancer::default(),
         sticky: None,
         fail_open: None,
+        retries: Retries {
+            limit: 0,
+            on: On::default(),
+            per_try: None,
+            backoff: Backoff {
+                base: Duration::ZERO,
+                max: Duration::ZERO,
+            },
+            budget: Share {
+                percent: 0,
+                min_per_second: 0,
+            },
+            non_idempotent: false,
+        },
+        hedging: None,
         check: None,
         members_changed: Arc::default(),
         metrics: state.metrics.pool(&source.pool),

@@ -11,7 +11,7 @@ pub enum Format {
     /// One JSON object a line (RFC 8259), with the fields that [`Record`] has and under their names.
     ///
     /// `time` is RFC 3339 in UTC with milliseconds. `duration`, `connect` and `first_byte` are seconds with six
-    /// decimals. `status`, `upstream_status`, `bytes_received`, `bytes_sent` and `attempts` are whole numbers, all
+    /// decimals. `status`, `upstream_status`, `bytes_received`, `bytes_sent`, `attempts` and `retries` are whole numbers, all
     /// others strings. A field without a value is left out; the order is fixed. In `user_agent` and `referer` each
     /// sequence that is not UTF-8 becomes one U+FFFD.
     #[default]

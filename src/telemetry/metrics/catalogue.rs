@@ -125,6 +125,16 @@ impl Catalogue {
                 &["pool"],
                 &QUEUE_BUCKETS,
             )?,
+            hedges: self.counters(
+                "portcullis_upstream_hedges_total",
+                "Requests whose answer took so long that a second endpoint was wanted: sent to one, won by its answer, or why not sent.",
+                &["pool", "result"],
+            )?,
+            retries: self.counters(
+                "portcullis_upstream_retries_total",
+                "Attempts that failed in a way that is retried, by result: sent if they were made again, else why not.",
+                &["pool", "result"],
+            )?,
         })
     }
 

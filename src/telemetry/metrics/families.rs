@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::labels::{RefusedReason, TlsVersion};
+use super::labels::{HedgeResult, RefusedReason, RetryResult, TlsVersion};
 use super::live::{Family, Handle};
 
 /// The metrics of one route.
@@ -145,6 +145,8 @@ pub struct Pools {
     pub(super) no_endpoint: IntCounterVec,
     pub(super) queue_length: IntGaugeVec,
     pub(super) queue_wait: HistogramVec,
+    pub(super) retries: IntCounterVec,
+    pub(super) hedges: IntCounterVec,
 }
 
 /// What a [`PoolMetrics`] gives access to.
@@ -156,6 +158,8 @@ pub struct PoolSeries {
     queue_wait: Histogram,
     connect: Histogram,
     first_byte: Histogram,
+    retries: [IntCounter; RetryResult::ALL.len()],
+    hedges: [IntCounter; HedgeResult::ALL.len()],
 }
 
 impl PoolSeries {
@@ -167,6 +171,16 @@ impl PoolSeries {
     /// Notes how long a request waited for a slot, whether it got one or not.
     pub fn queued(&self, waited: Duration) {
         self.queue_wait.observe(waited.as_secs_f64());
+    }
+
+    /// Counts an attempt that failed in a way that is retried.
+    pub fn retried(&self, result: RetryResult) {
+        self.retries[result as usize].inc();
+    }
+
+    /// Counts a request whose answer took so long that a second endpoint was wanted.
+    pub fn hedged(&self, result: HedgeResult) {
+        self.hedges[result as usize].inc();
     }
 
     /// Notes how long the first byte of a response took.
@@ -183,12 +197,20 @@ impl Family for Pools {
             no_endpoint: self.no_endpoint.with_label_values(labels),
             queue_length: self.queue_length.with_label_values(labels),
             queue_wait: self.queue_wait.with_label_values(labels),
+            hedges: HedgeResult::ALL.map(|result| counter(&self.hedges, labels, result.as_str())),
+            retries: RetryResult::ALL.map(|result| counter(&self.retries, labels, result.as_str())),
             connect: self.connect.with_label_values(labels),
             first_byte: self.first_byte.with_label_values(labels),
         }
     }
 
     fn remove(&self, labels: &[&str]) {
+        for result in HedgeResult::ALL {
+            remove_counter(&self.hedges, labels, result.as_str());
+        }
+        for result in RetryResult::ALL {
+            remove_counter(&self.retries, labels, result.as_str());
+        }
         let _ = self.no_endpoint.remove_label_values(labels);
         let _ = self.queue_length.remove_label_values(labels);
         let _ = self.queue_wait.remove_label_values(labels);

@@ -84,15 +84,13 @@ async fn rfc9110_9_2_2_a_post_is_never_sent_again() {
 }
 
 #[tokio::test]
-async fn a_request_on_a_new_connection_is_not_repeated() {
+async fn without_retries_a_request_on_a_new_connection_is_not_repeated() {
     both_carriers(async |carrier| {
         let origin = RawOrigin::start(|_| RawAnswer::new().close())
             .await
             .expect("an origin");
-        let portcullis = Portcullis::builder(&site("", Some(origin.address())))
-            .carrier(carrier)
-            .start()
-            .await;
+        let yaml = site("", Some(origin.address())).replace("\"]}]", "\"], retries: {limit: 0}}]");
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
         assert_eq!(
             http1(portcullis.listener("http"))
                 .await

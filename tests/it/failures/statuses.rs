@@ -169,8 +169,8 @@ async fn an_endpoint_that_refuses_connections_is_a_502() {
         fails(&portcullis, &failure).await;
         let line = portcullis.logged(|_| true).await;
         assert_eq!(
-            (line.get("connect"), &line["attempts"]),
-            (None, &1.into()),
+            (line.get("connect"), &line["attempts"], &line["retries"]),
+            (None, &2.into(), &1.into()),
             "{line}"
         );
     })

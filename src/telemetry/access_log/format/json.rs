@@ -33,6 +33,7 @@ pub(super) fn append(out: &mut Vec<u8>, record: &Record<'_>) {
     line.number("bytes_received", record.bytes_received);
     line.number("bytes_sent", record.bytes_sent);
     line.number("attempts", record.attempts.into());
+    line.number("retries", record.retries.into());
     line.seconds_if("queue", record.queue);
     line.seconds_if("connect", record.connect);
     line.seconds_if("first_byte", record.first_byte);
@@ -73,7 +74,7 @@ mod tests {
             "pool": "api-v2", "endpoint": "10.0.0.7:8080", "client": "203.0.113.9", "peer": "198.51.100.4:40112",
             "method": "POST", "scheme": "https", "host": "example.org", "target": "/v2/items?page=2",
             "protocol": "HTTP/2", "status": 502, "reason": "upstream_reset", "phase": "response",
-            "bytes_received": 17, "bytes_sent": 12345, "attempts": 2, "queue": 0.12, "connect": 0.00042, "first_byte": 0.031,
+            "bytes_received": 17, "bytes_sent": 12345, "attempts": 2, "retries": 1, "queue": 0.12, "connect": 0.00042, "first_byte": 0.031,
             "upstream_status": 200, "request_id": "0194256b-7d2e-7c1a-9a55-3f6f0a6f2b11",
             "user_agent": "curl/8.5.0", "referer": "https://example.org/", "tls_version": "TLSv1.3",
             "tls_cipher": "TLS13_AES_128_GCM_SHA256", "sni": "example.org",
@@ -90,7 +91,7 @@ mod tests {
         ] {
             assert!(!fields.contains_key(field), "{field}");
         }
-        assert_eq!(fields.len(), 13);
+        assert_eq!(fields.len(), 14);
     }
 
     #[test]

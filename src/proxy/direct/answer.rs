@@ -1,0 +1,196 @@
+//! How is an endpoint's answer passed on to the client, piece by piece?
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Version};
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::v1::client::HttpSession as ClientSession;
+use pingora::proxy::Session;
+use pingora_timeout::fast_timeout::fast_timeout;
+
+use super::{Broken, Limits, client_gone, failed, in_answer, while_client_stays, within};
+use crate::error::{Phase, ProxyError, Reason};
+use crate::proxy::answer::{header_only, note_end, note_last};
+use crate::proxy::attempt;
+use crate::proxy::ctx::RequestCtx;
+use crate::proxy::fail::{self, Stage};
+use crate::proxy::forward::Fields;
+
+/// Passes the response on.
+///
+/// # Errors
+///
+/// [`Broken`], with the reason.
+pub async fn answer(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    client: &mut ClientSession,
+    limits: &Limits,
+) -> Result<(), Broken> {
+    let deadline = limits.deadline;
+    let Some(received) = client.resp_header() else {
+        return Err(failed(
+            ctx,
+            ProxyError::new(Reason::UpstreamBadResponse, Phase::Response),
+        ));
+    };
+    ctx.repeats.answered = true;
+    let mut header = Box::new(attempt::response_from(received, ctx));
+    let no_body = client.is_body_done()
+        || session.req_header().method == Method::HEAD
+        || matches!(header.status.as_u16(), 204 | 304);
+    frame(
+        &mut header,
+        ctx.version,
+        no_body,
+        session.req_header().method == Method::HEAD,
+    );
+    note_last(session, ctx);
+    if no_body {
+        let write = header_only(session, header).await;
+        return write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)));
+    }
+    note_end(session, &header.headers, ctx);
+    let write = session.write_response_header(header, false).await;
+    write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
+    loop {
+        let limit = within(deadline, limits.timeouts.read);
+        let piece = match while_client_stays(session, fast_timeout(limit, client.read_body_bytes()))
+            .await
+        {
+            Ok(Ok(Ok(piece))) => piece,
+            Ok(Ok(Err(error))) => {
+                let reason = fail::reason(&error, Stage::InBody);
+                return Err(in_answer(ctx, ProxyError::new(reason, Phase::Body)));
+            }
+            Ok(Err(_)) => {
+                let reason = fail::timeout(deadline, Reason::UpstreamReadTimeout);
+                return Err(in_answer(ctx, ProxyError::new(reason, Phase::Body)));
+            }
+            Err(gone) => return Err(in_answer(ctx, gone)),
+        };
+        let Some(piece) = piece else { break };
+        let end = client.is_body_done();
+        write_in_time(session, ctx, piece, end, deadline).await?;
+        if end {
+            return Ok(());
+        }
+    }
+    write_in_time(session, ctx, Bytes::new(), true, deadline).await
+}
+
+/// Passes a piece of the body on. A client that reads slowly must not stretch the time of the whole request.
+async fn write_in_time(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    piece: Bytes,
+    end: bool,
+    deadline: Option<Instant>,
+) -> Result<(), Broken> {
+    let write = session.write_response_body(Some(piece), end);
+    let written = match deadline {
+        None => Ok(write.await),
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            fast_timeout(left, write).await
+        }
+    };
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(in_answer(ctx, client_gone(Phase::Body))),
+        Err(_) => Err(in_answer(
+            ctx,
+            ProxyError::new(Reason::TotalTimeout, Phase::Body),
+        )),
+    }
+}
+
+/// Frames the response for the client (RFC 9112 §6): the endpoint's chunks go to a client of HTTP/1.1 as chunks; a
+/// body that ends with the endpoint's connection becomes chunks; HTTP/1.0 gets a body that ends with the connection.
+fn frame(header: &mut ResponseHeader, version: Version, no_body: bool, head: bool) {
+    let chunked = header.headers.contains_key(TRANSFER_ENCODING);
+    match version {
+        Version::HTTP_2 => {
+            if chunked {
+                header.remove(&TRANSFER_ENCODING);
+            }
+        }
+        Version::HTTP_11 => {
+            if !no_body && !header.headers.contains_key(CONTENT_LENGTH) {
+                header.set(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            } else if chunked && no_body && !head {
+                header.remove(&TRANSFER_ENCODING);
+            }
+        }
+        _ => {
+            if chunked {
+                header.remove(&TRANSFER_ENCODING);
+            }
+        }
+    }
+    if header.headers.contains_key(CONNECTION) {
+        header.remove(&CONNECTION);
+    }
+    header.set_version(Version::HTTP_11);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The framing a client of `version` gets for an endpoint's: `length`, `chunked` or `close`.
+    fn framed(
+        version: Version,
+        endpoint: &[(&'static str, &str)],
+        no_body: bool,
+        head: bool,
+    ) -> &'static str {
+        let mut header = ResponseHeader::build(200, None).expect("a header");
+        for (name, value) in endpoint {
+            header.append_header(*name, *value).expect("a field");
+        }
+        frame(&mut header, version, no_body, head);
+        match (
+            header.headers.contains_key(CONTENT_LENGTH),
+            header.headers.contains_key(TRANSFER_ENCODING),
+        ) {
+            (true, false) => "length",
+            (false, true) => "chunked",
+            (false, false) => "close",
+            (true, true) => "both",
+        }
+    }
+
+    #[test]
+    fn rfc9112_6_a_body_is_framed_for_the_version_of_its_client() {
+        let length: &[_] = &[("Content-Length", "3")];
+        let chunked: &[_] = &[("Transfer-Encoding", "chunked")];
+        for (version, of_length, of_chunks, of_close) in [
+            (Version::HTTP_11, "length", "chunked", "chunked"),
+            (Version::HTTP_10, "length", "close", "close"),
+            (Version::HTTP_2, "length", "close", "close"),
+        ] {
+            assert_eq!(
+                framed(version, length, false, false),
+                of_length,
+                "{version:?}"
+            );
+            assert_eq!(
+                framed(version, chunked, false, false),
+                of_chunks,
+                "{version:?}"
+            );
+            assert_eq!(framed(version, &[], false, false), of_close, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_body_is_not_framed_but_head_tells_how_it_would_be() {
+        let chunked: &[_] = &[("Transfer-Encoding", "chunked")];
+        assert_eq!(framed(Version::HTTP_11, chunked, true, false), "close");
+        assert_eq!(framed(Version::HTTP_11, chunked, true, true), "chunked");
+        assert_eq!(framed(Version::HTTP_11, &[], true, false), "close");
+    }
+}

@@ -1,0 +1,307 @@
+//! How is an endpoint asked, up to the header of its answer?
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Version;
+use pingora::http::RequestHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::v1::client::HttpSession as ClientSession;
+use pingora::proxy::Session;
+use pingora_timeout::fast_timeout::fast_timeout;
+
+use super::{Limits, client_gone, hedge, keep, leased_endpoint, while_client_stays, within};
+use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::{Endpoint, Pool};
+use crate::proxy::attempt;
+use crate::proxy::ctx::RequestCtx;
+use crate::proxy::fail::{self, Stage};
+use crate::upstream::connect::{ConnectError, connect};
+use crate::upstream::connection::EndpointConnection;
+use crate::upstream::idle::IdlePool;
+
+/// How many interim responses (RFC 9110 §15.2) an endpoint may send before the one that counts.
+const INTERIM_RESPONSES: u32 = 16;
+
+/// How much of an answer that is not passed on is read to keep its connection.
+const FORGOTTEN: usize = 64 * 1024;
+
+/// Asks the leased endpoint, and gives the connection once the header of the answer has come, and whose answer it is. A
+/// connection that was idle and turns out to be closed is replaced by a new one, which can't be stale again.
+///
+/// # Errors
+///
+/// Why there is no answer.
+pub async fn ask(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    idle: &IdlePool,
+    endpoint: Arc<Endpoint>,
+    limits: &Limits,
+) -> Result<(ClientSession, Arc<Endpoint>), ProxyError> {
+    let (mut client, endpoint) = match hedge::delay(session, ctx) {
+        None => {
+            let client = alone(session, ctx, idle, &endpoint, limits).await?;
+            (client, endpoint)
+        }
+        // Boxed, so that what few pools want takes no room in every request.
+        Some(after) => {
+            let asked = hedge::ask(session, ctx, idle, &endpoint, limits, after);
+            let client = Box::pin(asked).await?;
+            (client, leased_endpoint(ctx).unwrap_or(endpoint))
+        }
+    };
+    pass_interim(session, ctx, &mut client, limits).await?;
+    Ok((client, endpoint))
+}
+
+async fn alone(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    idle: &IdlePool,
+    endpoint: &Arc<Endpoint>,
+    limits: &Limits,
+) -> Result<ClientSession, ProxyError> {
+    if let Some(connection) = idle.take(endpoint.peer.id, Instant::now()) {
+        match once(session, ctx, endpoint, Some(connection), limits).await {
+            // The endpoint closed the idle connection while the request was on its way (RFC 9112 §9.3.1). Nothing of an
+            // answer came, and the method may be repeated, so the client need not notice.
+            Err(unanswered)
+                if unanswered.untouched && session.req_header().method.is_idempotent() =>
+            {
+                let error = unanswered.error;
+                log::debug!("endpoint {}: stale connection: {error}", endpoint.name);
+            }
+            done => return done.map_err(|unanswered| unanswered.error),
+        }
+    }
+    let done = once(session, ctx, endpoint, None, limits).await;
+    done.map_err(|unanswered| unanswered.error)
+}
+
+async fn once(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    endpoint: &Arc<Endpoint>,
+    connection: Option<Box<EndpointConnection>>,
+    limits: &Limits,
+) -> Result<ClientSession, Unanswered> {
+    let question = Question {
+        endpoint: Arc::clone(endpoint),
+        request: Box::new(attempt::request_without_body(session.req_header(), ctx)?),
+        connection,
+        until: attempt::until(ctx),
+    };
+    let mut course = Course::default();
+    let asked = while_client_stays(session, put(question, limits, &mut course)).await;
+    course.note(ctx);
+    let answered = asked
+        .map_err(Unanswered::from)
+        .and_then(|answered| answered);
+    if let Err(Unanswered {
+        unconnected: Some(error),
+        ..
+    }) = &answered
+    {
+        attempt::explain(ctx, error);
+    }
+    answered
+}
+
+/// What is asked of an endpoint.
+pub struct Question {
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// The request as it is to see it.
+    pub request: Box<RequestHeader>,
+    /// A connection that was idle; without one, a new one is opened.
+    pub connection: Option<Box<EndpointConnection>>,
+    /// When the answer must be there, if the attempt has a limit of its own.
+    pub until: Option<Instant>,
+}
+
+/// How far it came.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// That there was a connection, and how long that took if it was opened.
+    connected: Option<Option<Duration>>,
+    /// When the request was on its way.
+    pub sent: Option<Instant>,
+}
+
+impl Course {
+    /// Notes it as that of the leased endpoint.
+    pub fn note(&self, ctx: &mut RequestCtx) {
+        if let Some(took) = self.connected {
+            attempt::connected(ctx, took);
+        }
+        ctx.sent = self.sent;
+    }
+}
+
+/// Why there was no answer.
+pub struct Unanswered {
+    /// What the request ends with, if it was the last attempt.
+    pub error: ProxyError,
+    /// Whether not one byte of an answer had come on a connection that was there.
+    pub untouched: bool,
+    /// Why there was no connection.
+    pub unconnected: Option<ConnectError>,
+}
+
+impl From<ProxyError> for Unanswered {
+    fn from(error: ProxyError) -> Self {
+        Self {
+            error,
+            untouched: false,
+            unconnected: None,
+        }
+    }
+}
+
+/// Sends a request and waits for the first header that comes, be it an interim one (RFC 9110 §15.2). The client has no part
+/// in this, so that it may be done twice at once.
+pub async fn put(
+    question: Question,
+    limits: &Limits,
+    course: &mut Course,
+) -> Result<ClientSession, Unanswered> {
+    let Question {
+        endpoint,
+        request,
+        connection,
+        until,
+    } = question;
+    let stream: Stream = match connection {
+        Some(connection) => {
+            course.connected = Some(None);
+            connection
+        }
+        None => {
+            let started = Instant::now();
+            let limit = within(limits.deadline, within(until, limits.timeouts.connect));
+            let opened = connect(&endpoint.peer, limit).await;
+            let connection = opened.map_err(|error| unconnected(error, limits))?;
+            course.connected = Some(Some(started.elapsed()));
+            Box::new(connection)
+        }
+    };
+    let mut client = ClientSession::new(stream);
+    client.write_timeout = Some(limits.timeouts.write);
+    if let Err(error) = client.write_request_header(request).await {
+        let reason = fail::reason(&error, Stage::BeforeHeader);
+        return Err(Unanswered {
+            error: ProxyError::new(reason, Phase::Request),
+            untouched: reason == Reason::UpstreamReset,
+            unconnected: None,
+        });
+    }
+    let sent = Instant::now();
+    course.sent = Some(sent);
+    header(&mut client, sent, until, limits).await?;
+    Ok(client)
+}
+
+fn unconnected(error: ConnectError, limits: &Limits) -> Unanswered {
+    let reason = match error.reason() {
+        Reason::ConnectTimeout => fail::timeout(limits.deadline, Reason::ConnectTimeout),
+        reason => reason,
+    };
+    Unanswered {
+        error: ProxyError::new(reason, Phase::Connect),
+        untouched: false,
+        unconnected: Some(error),
+    }
+}
+
+/// Waits for the next header.
+async fn header(
+    client: &mut ClientSession,
+    sent: Instant,
+    until: Option<Instant>,
+    limits: &Limits,
+) -> Result<(), Unanswered> {
+    let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
+    let limit = within(limits.deadline, within(until, limit));
+    match fast_timeout(limit, client.read_response()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            let reason = fail::reason(&error, Stage::BeforeHeader);
+            Err(Unanswered {
+                error: ProxyError::new(reason, Phase::Response),
+                untouched: reason == Reason::UpstreamReset && !has_heard(client),
+                unconnected: None,
+            })
+        }
+        Err(_) => {
+            let reason = fail::timeout(limits.deadline, Reason::UpstreamFirstByteTimeout);
+            Err(ProxyError::new(reason, Phase::Response).into())
+        }
+    }
+}
+
+fn has_heard(client: &ClientSession) -> bool {
+    let connection = client
+        .stream()
+        .as_any()
+        .downcast_ref::<EndpointConnection>();
+    connection.is_none_or(EndpointConnection::has_heard)
+}
+
+/// Passes interim responses on, until the header has come that counts.
+async fn pass_interim(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    client: &mut ClientSession,
+    limits: &Limits,
+) -> Result<(), ProxyError> {
+    let bad_response = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
+    let sent = ctx.sent.unwrap_or_else(Instant::now);
+    let until = attempt::until(ctx);
+    let mut interim = 0;
+    loop {
+        match client.resp_header() {
+            Some(header) if header.status.is_informational() => {
+                // 100 answers nobody here, 101 was not asked for; others a client of HTTP/1.1 may see (RFC 9110 §15.2).
+                interim += 1;
+                if header.status.as_u16() == 101 || interim > INTERIM_RESPONSES {
+                    return Err(bad_response);
+                }
+                if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
+                    let passed_on = attempt::response_from(header, ctx);
+                    ctx.repeats.answered = true;
+                    let written = session
+                        .as_downstream_mut()
+                        .write_response_header(Box::new(passed_on))
+                        .await;
+                    written.map_err(|_| client_gone(Phase::Response))?;
+                }
+            }
+            // Other codings than chunked would be lost on the way (RFC 9112 §7).
+            Some(header) if attempt::framing_is_plain(header) => return Ok(()),
+            _ => return Err(bad_response),
+        }
+        let read = while_client_stays(session, header(client, sent, until, limits)).await?;
+        read.map_err(|unanswered| unanswered.error)?;
+    }
+}
+
+/// Lets an answer go that is not passed on. Its connection is kept if all of it is there already: waiting for the rest
+/// would cost the client more than a new connection costs the endpoint.
+pub async fn forget(mut client: ClientSession, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
+    let mut read = 0;
+    while !client.is_body_done() {
+        let piece = tokio::select! {
+            biased;
+            piece = client.read_body_bytes() => piece,
+            () = std::future::ready(()) => return,
+        };
+        match piece {
+            Ok(Some(piece)) if read + piece.len() <= FORGOTTEN => read += piece.len(),
+            Ok(None) => break,
+            _ => return,
+        }
+    }
+    client.respect_keepalive();
+    keep(client, pool, endpoint, idle).await;
+}

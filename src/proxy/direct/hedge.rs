@@ -1,0 +1,276 @@
+//! How are two endpoints asked for one answer?
+//!
+//! The second is asked when the first has kept the request waiting for longer than its pool's answers take. Who answers
+//! first has won; the other's connection is closed, and its lease teaches nothing.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pingora::http::RequestHeader;
+use pingora::protocols::http::v1::client::HttpSession as ClientSession;
+use pingora::proxy::Session;
+use pingora_timeout::fast_timeout::fast_timeout;
+
+use super::ask::{Course, Question, Unanswered, put};
+use super::{Limits, while_client_stays};
+use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::{Ending, Endpoint, Lease, Pool};
+use crate::proxy::attempt;
+use crate::proxy::ctx::RequestCtx;
+use crate::telemetry::metrics::HedgeResult;
+use crate::upstream::connection::EndpointConnection;
+use crate::upstream::idle::IdlePool;
+
+/// How long the first endpoint has before a second one is asked; `None` if none is. Counts the request, if it is one of
+/// those that may be asked twice.
+pub fn delay(session: &Session, ctx: &RequestCtx) -> Option<Duration> {
+    let pool = ctx.pool()?.0;
+    let hedging = pool.hedging.as_ref()?;
+    if ctx.repeats.made > 0 || !session.req_header().method.is_idempotent() {
+        return None;
+    }
+    let now = Instant::now();
+    hedging.deposit(&pool.state, now);
+    hedging.delay(now)
+}
+
+/// What is asked, and the same once more, should its connection have been idle.
+type Asked = (Question, Option<Box<RequestHeader>>);
+type Answered = Result<ClientSession, Unanswered>;
+
+/// Asks the leased endpoint, and another one if the answer has not begun `after` so long. The lease in `ctx` is then that of
+/// the endpoint whose answer it is.
+///
+/// # Errors
+///
+/// Neither has an answer; why not, as the first says.
+pub async fn ask(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    idle: &IdlePool,
+    endpoint: &Arc<Endpoint>,
+    limits: &Limits,
+    after: Duration,
+) -> Result<ClientSession, ProxyError> {
+    let (mut first_course, mut second_course) = (Course::default(), Course::default());
+    let mut other = None;
+    let ended = {
+        let question = question(session, ctx, idle, endpoint)?;
+        let mut first = pin!(patiently(question, limits, &mut first_course));
+        let early = while_client_stays(session, fast_timeout(after, first.as_mut())).await;
+        match early {
+            Err(gone) => Err(gone),
+            Ok(Ok(answered)) => Ok((Some(answered), None)),
+            Ok(Err(_)) => match another(session, ctx, idle, endpoint) {
+                None => while_client_stays(session, first)
+                    .await
+                    .map(|answered| (Some(answered), None)),
+                Some((lease, question)) => {
+                    other = Some(lease);
+                    let second = pin!(patiently(question, limits, &mut second_course));
+                    while_client_stays(session, race(first, second)).await
+                }
+            },
+        }
+        // Whoever was not waited for is dropped here, and its connection closed.
+    };
+    let (first, second) = match ended {
+        Ok(ended) => ended,
+        Err(gone) => {
+            first_course.note(ctx);
+            return Err(gone);
+        }
+    };
+    let first = Side {
+        lease: ctx.lease.take(),
+        course: first_course,
+        answered: first,
+    };
+    let Some(lease) = other else {
+        return first.wins(ctx);
+    };
+    let second = Side {
+        lease: Some(lease),
+        course: second_course,
+        answered: second,
+    };
+    if second.is_better_than(&first) {
+        if let Some((pool, _)) = ctx.pool() {
+            pool.metrics.hedged(HedgeResult::Won);
+        }
+        first.loses(ctx);
+        second.wins(ctx)
+    } else {
+        second.loses(ctx);
+        first.wins(ctx)
+    }
+}
+
+/// What the leased endpoint is asked.
+fn question(
+    session: &Session,
+    ctx: &RequestCtx,
+    idle: &IdlePool,
+    endpoint: &Arc<Endpoint>,
+) -> Result<Asked, ProxyError> {
+    let request = Box::new(attempt::request_without_body(session.req_header(), ctx)?);
+    let connection: Option<Box<EndpointConnection>> = idle.take(endpoint.peer.id, Instant::now());
+    let spare = connection.is_some().then(|| request.clone());
+    let question = Question {
+        endpoint: Arc::clone(endpoint),
+        request,
+        connection,
+        until: attempt::until(ctx),
+    };
+    Ok((question, spare))
+}
+
+/// The lease of another endpoint and what it is asked, if there is one and the budget permits it.
+fn another(
+    session: &Session,
+    ctx: &mut RequestCtx,
+    idle: &IdlePool,
+    endpoint: &Arc<Endpoint>,
+) -> Option<(Lease, Asked)> {
+    let pool = Arc::clone(ctx.pool()?.0);
+    let now = Instant::now();
+    if !pool.hedging.as_ref()?.withdraw(&pool.state, now) {
+        pool.metrics.hedged(HedgeResult::Budget);
+        return None;
+    }
+    ctx.tried.insert(endpoint);
+    let Some(lease) = elsewhere(ctx, &pool, now) else {
+        pool.metrics.hedged(HedgeResult::NoEndpoint);
+        return None;
+    };
+    let endpoint = Arc::clone(lease.endpoint());
+    let first = ctx.lease.replace(lease);
+    let question = question(session, ctx, idle, &endpoint);
+    let lease = std::mem::replace(&mut ctx.lease, first)?;
+    ctx.attempts += 1;
+    pool.metrics.hedged(HedgeResult::Sent);
+    Some((lease, question.ok()?))
+}
+
+fn elsewhere(ctx: &RequestCtx, pool: &Pool, now: Instant) -> Option<Lease> {
+    pool.try_lease(&ctx.wanted(), now).ok()
+}
+
+/// Asks, and once more on a new connection if the idle one was closed: the request is idempotent.
+async fn patiently((question, spare): Asked, limits: &Limits, course: &mut Course) -> Answered {
+    let (endpoint, until) = (Arc::clone(&question.endpoint), question.until);
+    match (put(question, limits, course).await, spare) {
+        (Err(unanswered), Some(request)) if unanswered.untouched => {
+            let question = Question {
+                endpoint,
+                request,
+                connection: None,
+                until,
+            };
+            put(question, limits, course).await
+        }
+        (answered, _) => answered,
+    }
+}
+
+/// Waits for the first good answer, or for both. Who is still at work then has no result.
+async fn race(
+    mut first: Pin<&mut impl Future<Output = Answered>>,
+    mut second: Pin<&mut impl Future<Output = Answered>>,
+) -> (Option<Answered>, Option<Answered>) {
+    tokio::select! {
+        biased;
+        one = first.as_mut() => match is_good(&one) {
+            true => (Some(one), None),
+            false => (Some(one), Some(second.await)),
+        },
+        other = second.as_mut() => match is_good(&other) {
+            true => (None, Some(other)),
+            false => (Some(first.await), Some(other)),
+        },
+    }
+}
+
+/// Whether an answer is worth taking while the other endpoint is still at work: an endpoint that can't do it says so fast.
+fn is_good(answered: &Answered) -> bool {
+    let status = answered.as_ref().ok().and_then(ClientSession::get_status);
+    status.is_some_and(|status| !status.is_server_error())
+}
+
+/// One of the two endpoints.
+struct Side {
+    lease: Option<Lease>,
+    course: Course,
+    /// What came of it; `None` if it was not waited for.
+    answered: Option<Answered>,
+}
+
+impl Side {
+    fn is_better_than(&self, other: &Self) -> bool {
+        let rank = |side: &Self| match &side.answered {
+            None => 0,
+            Some(Err(_)) => 1,
+            Some(Ok(_)) if side.answered.as_ref().is_some_and(is_good) => 3,
+            Some(Ok(_)) => 2,
+        };
+        rank(self) > rank(other)
+    }
+
+    /// Makes it the request's attempt.
+    fn wins(self, ctx: &mut RequestCtx) -> Result<ClientSession, ProxyError> {
+        if let Some(lease) = &self.lease {
+            ctx.endpoint = Some(Arc::clone(&lease.endpoint().name));
+        }
+        ctx.lease = self.lease;
+        ctx.connect = None;
+        self.course.note(ctx);
+        let internal = ProxyError::new(Reason::Internal, Phase::Response);
+        match self.answered {
+            Some(Ok(client)) => Ok(client),
+            Some(Err(unanswered)) => {
+                if let Some(error) = &unanswered.unconnected {
+                    attempt::explain(ctx, error);
+                }
+                Err(unanswered.error)
+            }
+            None => Err(internal),
+        }
+    }
+
+    /// Lets it go. What it answered is learnt; if it was not waited for, only that it had not answered by now.
+    fn loses(self, ctx: &mut RequestCtx) {
+        let Some(lease) = self.lease else {
+            return;
+        };
+        let now = Instant::now();
+        let first = ctx.lease.replace(lease);
+        self.course.note(ctx);
+        if let Some(Err(Unanswered {
+            unconnected: Some(error),
+            ..
+        })) = &self.answered
+        {
+            attempt::explain(ctx, error);
+        }
+        let lease = std::mem::replace(&mut ctx.lease, first);
+        let Some(mut lease) = lease else {
+            return;
+        };
+        let ending = match &self.answered {
+            Some(Ok(client)) => match client.get_status() {
+                Some(status) => Ending::Answered(status.as_u16()),
+                None => Ending::Untold,
+            },
+            Some(Err(unanswered)) => Ending::Failed(unanswered.error.reason),
+            None => Ending::Untold,
+        };
+        lease.settle(ending, now);
+        // Else what is slow would be counted only where it was waited for, and the twentieth would become ever shorter.
+        if let (None, Some((pool, _)), Some(sent)) = (&self.answered, ctx.pool(), self.course.sent)
+            && let Some(hedging) = &pool.hedging
+        {
+            hedging.took(now.saturating_duration_since(sent), now);
+        }
+    }
+}

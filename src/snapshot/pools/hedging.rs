@@ -1,0 +1,56 @@
+//! When is a second endpoint asked while the first has not answered: are the written rules sensible?
+
+use super::Reporter;
+use crate::config::pool::Pool as Written;
+use crate::config::pool::hedging::HedgeAfter;
+use crate::pool::budget::Share;
+use crate::pool::hedging::{After, Hedging};
+use crate::pool::{PoolState, Protocol};
+
+/// The rules of a pool; `None` if its requests are never asked twice.
+pub(super) fn compile(
+    written: &Written,
+    protocol: Protocol,
+    memory: &PoolState,
+    reporter: &mut Reporter<'_>,
+) -> Option<Hedging> {
+    let given = written.hedging.as_ref()?;
+    let hedging = &given.value;
+    if protocol == Protocol::Http2 {
+        reporter.error(
+            "hedging",
+            given,
+            "requests to HTTP/2 endpoints are not asked twice",
+            Some("take `hedging` away, or speak HTTP/1.1 with the endpoints"),
+        );
+    }
+    let after = match hedging.after.value {
+        HedgeAfter::P95 => After::P95(memory.latency()),
+        HedgeAfter::Time(time) => {
+            if time.is_zero() {
+                reporter.error(
+                    "hedging.after",
+                    &hedging.after,
+                    "every request would be asked twice at once",
+                    Some("write `p95`, or a time as `50ms`"),
+                );
+            }
+            After::Fixed(time.as_duration())
+        }
+    };
+    if !(1..=100).contains(&hedging.budget.value) {
+        reporter.error(
+            "hedging.budget",
+            &hedging.budget,
+            format!("{} % is no budget from 1 to 100 %", hedging.budget.value),
+            Some("to turn it off, take `hedging` away"),
+        );
+    }
+    Some(Hedging {
+        after,
+        budget: Share {
+            percent: hedging.budget.value,
+            min_per_second: 0,
+        },
+    })
+}

@@ -1,0 +1,177 @@
+//! Does a second endpoint help where the first is slow, and is it asked no more often than it may be?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// What is counted of hedges with this result.
+async fn hedged(portcullis: &Portcullis, result: &str) -> f64 {
+    let series = format!("portcullis_upstream_hedges_total{{pool=\"p\",result=\"{result}\"}}");
+    portcullis.metric(&series).await
+}
+
+fn hedging(endpoints: &[SocketAddr], hedging: &str) -> String {
+    pool(
+        endpoints,
+        &format!(", hedging: {{{hedging}}}, retries: {{limit: 0}}"),
+        "",
+    )
+}
+
+#[tokio::test]
+async fn the_first_answer_is_taken_and_the_other_endpoint_is_left_in_peace() {
+    // Both hold the request, and only one lets it go.
+    let (slow, fast) = (origin().await, origin().await);
+    fast.release();
+    let endpoints = [&slow, &fast].map(|one| one.address().expect("TCP"));
+    let portcullis = Portcullis::start(&hedging(&endpoints, "after: 50ms, budget: 100")).await;
+    let address = portcullis.listener("http");
+    let started = Instant::now();
+    for mut client in [http1(address).await, http2(address).await] {
+        for _ in 0..6 {
+            let answer = client.get("/held").await;
+            assert_eq!(answer.status, 200);
+        }
+    }
+    assert!(started.elapsed() < PATIENCE);
+    // Half of the requests began at the slow one, and each was given up there.
+    assert_eq!(fast.journal().requests(), 12);
+    assert_eq!(slow.journal().requests(), 6);
+    let cancelled = slow.journal().becomes(PATIENCE, |journal| {
+        journal.cancelled() == 6 && journal.open_connections() == 0
+    });
+    assert!(cancelled.await, "{:?}", slow.journal());
+    assert_eq!(fast.journal().cancelled(), 0);
+    assert_eq!(hedged(&portcullis, "sent").await, 6.0);
+    assert_eq!(hedged(&portcullis, "won").await, 6.0);
+    let line = portcullis.logged(|line| line["attempts"] == 2).await;
+    assert_eq!(
+        (&line["retries"], &line["endpoint"]),
+        (&0.into(), &endpoints[1].to_string().into()),
+        "{line}"
+    );
+    // Nothing was learnt about the one that was not waited for.
+    let outcomes = |outcome: &str| {
+        format!(
+            "portcullis_upstream_requests_total{{endpoint=\"{}\",outcome=\"{outcome}\"",
+            endpoints[0]
+        )
+    };
+    assert_eq!(portcullis.metric(&outcomes("neutral")).await, 6.0);
+    assert_eq!(portcullis.metric(&outcomes("failure")).await, 0.0);
+    assert_eq!(
+        portcullis.metric("portcullis_upstream_in_flight").await,
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn only_a_share_of_the_requests_is_asked_twice() {
+    let slow = always(RawAnswer::new().pause(Duration::from_millis(60)).send(OK)).await;
+    let fast = always(RawAnswer::new().send(OK)).await;
+    let endpoints = [slow.address(), fast.address()];
+    let portcullis = Portcullis::start(&hedging(&endpoints, "after: 1ms, budget: 10")).await;
+    let mut client = http1(portcullis.listener("http")).await;
+    for _ in 0..60 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    let sent = hedged(&portcullis, "sent").await;
+    assert!((3.0..=6.0).contains(&sent), "{sent}");
+    assert_eq!((slow.requests() + fast.requests()) as f64, 60.0 + sent);
+    assert!(hedged(&portcullis, "budget").await >= 20.0);
+}
+
+#[tokio::test]
+async fn the_time_it_takes_to_ask_twice_is_what_most_answers_take() {
+    let turned = Arc::new(AtomicBool::new(true));
+    let slow = {
+        let turned = Arc::clone(&turned);
+        RawOrigin::start(move |_| match turned.load(Ordering::Relaxed) {
+            true => RawAnswer::new().pause(Duration::from_secs(3)).send(OK),
+            false => RawAnswer::new().send(OK),
+        })
+    };
+    let slow = slow.await.expect("an origin");
+    let fast = always(RawAnswer::new().send(OK)).await;
+    let endpoints = [slow.address(), fast.address()];
+    let portcullis = Portcullis::start(&hedging(&endpoints, "budget: 20")).await;
+    let mut client = http1(portcullis.listener("http")).await;
+    // Nothing is known about the pool, so it is waited for.
+    let started = Instant::now();
+    for _ in 0..2 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    assert!(started.elapsed() >= Duration::from_secs(3));
+    assert_eq!(hedged(&portcullis, "sent").await, 0.0);
+
+    turned.store(false, Ordering::Relaxed);
+    for _ in 0..150 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    let before = hedged(&portcullis, "won").await;
+    turned.store(true, Ordering::Relaxed);
+    let started = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(hedged(&portcullis, "won").await >= before + 2.0);
+}
+
+#[tokio::test]
+async fn a_failure_does_not_win_while_the_other_endpoint_is_at_work() {
+    for failing in [RawAnswer::new().send(UNAVAILABLE), RawAnswer::new().close()] {
+        let slow = always(RawAnswer::new().pause(Duration::from_millis(400)).send(OK)).await;
+        let broken = always(failing).await;
+        let endpoints = [slow.address(), broken.address()];
+        let portcullis = Portcullis::start(&hedging(&endpoints, "after: 50ms, budget: 100")).await;
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            let answer = http1(portcullis.listener("http")).await.get("/").await;
+            statuses.push(answer.status.as_u16());
+        }
+        statuses.sort_unstable();
+        // What the broken one is asked first, it answers at once; else the slow one is waited for.
+        assert_eq!(statuses[..2], [200, 200], "{statuses:?}");
+        assert!(statuses[2..].iter().all(|status| *status >= 502));
+        assert_eq!((slow.requests(), broken.requests()), (2, 4));
+        assert_eq!(hedged(&portcullis, "won").await, 0.0);
+        let failures = format!(
+            "portcullis_upstream_requests_total{{endpoint=\"{}\",outcome=\"failure\"",
+            endpoints[1]
+        );
+        assert_eq!(portcullis.metric(&failures).await, 4.0);
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_repeated_is_asked_once_and_a_client_that_leaves_ends_both() {
+    let (one, two) = (origin().await, origin().await);
+    let endpoints = [&one, &two].map(|one| one.address().expect("TCP"));
+    let portcullis = Portcullis::start(&hedging(&endpoints, "after: 50ms, budget: 100")).await;
+    let address = portcullis.listener("http");
+    let mut client = http1(address).await;
+    for (method, path, body) in [
+        ("POST", "/delay/300", ""),
+        ("PATCH", "/delay/300", ""),
+        ("PUT", "/delay/300", "a body"),
+    ] {
+        let asked = request(method, path).body(full(body)).expect("a request");
+        assert_eq!(client.ask(asked).await.status, 200, "{method}");
+    }
+    assert_eq!(one.journal().requests() + two.journal().requests(), 3);
+
+    let raw = Raw::sent(address, "GET /hang HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    for origin in [&one, &two] {
+        arrived(origin, 1).await;
+    }
+    drop(raw);
+    for origin in [&one, &two] {
+        let cancelled = origin
+            .journal()
+            .becomes(PATIENCE, |journal| journal.cancelled() == 1);
+        assert!(cancelled.await, "{:?}", origin.journal());
+    }
+}
