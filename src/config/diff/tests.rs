@@ -372,15 +372,15 @@ routes:
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
 pools:
-  - { name: more, endpoints: [], balancer: { kind: least_requests, choose: all } }
-  - { name: most, endpoints: [], balancer: { kind: peak_ewma, decay: 5s } }
-  - name: more
+  - { name: fewest, endpoints: [], balancer: { kind: least_requests, choose: all } }
+  - { name: latency, endpoints: [], balancer: { kind: peak_ewma, decay: 5s } }
+  - name: hashed
     endpoints: ['10.0.0.1:80']
     balancer: { kind: maglev, key: path, max_load: 1.5, points: 200, table_size: 11 }
-  - { name: more, endpoints: ['10.0.0.1:1'], sticky: { cookie: { secret_file: a } } }
+  - { name: sticky-file, endpoints: ['10.0.0.1:1'], sticky: { cookie: { secret_file: a } } }
   - { name: app-cookie, endpoints: ['10.0.0.1:1'], sticky: { app_cookie: SESSION } }
   - { name: header, endpoints: ['10.0.0.1:1'], sticky: { header: X-Session } }
-  - name: more
+  - name: asked
     endpoints: ['10.0.0.9:80']
     health: { body_regex: a, address: '10.0.0.9:81' }
 ";
