@@ -15,12 +15,16 @@ use portcullis::state::State;
 use portcullis::telemetry::Metrics;
 
 /// Every balancer, as it is written.
-const BALANCERS: [&str; 5] = [
+const BALANCERS: [&str; 9] = [
     "round_robin",
     "random",
     "least_requests",
     "{ kind: least_requests, choose: all }",
     "peak_ewma",
+    "ring_hash",
+    "{ kind: ring_hash, max_load: 0 }",
+    "maglev",
+    "{ kind: maglev, max_load: 0 }",
 ];
 
 const COUNTS: [usize; 4] = [3, 100, 1_000, 10_000];

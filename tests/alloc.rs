@@ -13,12 +13,16 @@ use portcullis::state::State;
 use portcullis::telemetry::Metrics;
 
 /// Every balancer, as it is written.
-const BALANCERS: [&str; 5] = [
+const BALANCERS: [&str; 9] = [
     "round_robin",
     "random",
     "least_requests",
     "{ kind: least_requests, choose: all }",
     "peak_ewma",
+    "ring_hash",
+    "{ kind: ring_hash, max_load: 0 }",
+    "maglev",
+    "{ kind: maglev, max_load: 0 }",
 ];
 
 /// A pool of 20 endpoints, of which some have just come and one is a backup.

@@ -305,7 +305,8 @@ async fn the_state_of_the_pools_is_told_in_json_and_in_a_table() {
         app["endpoints"][2],
         json!({
             "address": address(&origins[2]), "weight": 2, "priority": 0, "max_requests": null, "in_flight": 0,
-            "drained": true, "available": false, "refusal": "drained", "requests": requests,
+            "drained": true, "available": false, "refusal": "drained", "health": null, "ejected_for": null,
+            "breaker": null, "trial_in": null, "share": 100, "requests": requests,
         })
     );
     let backup = &report["pools"][1]["endpoints"][1];

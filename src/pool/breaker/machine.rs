@@ -64,6 +64,17 @@ pub enum State {
     },
 }
 
+impl State {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            State::Closed => "closed",
+            State::Open { .. } => "open",
+            State::HalfOpen { .. } => "half_open",
+        }
+    }
+}
+
 /// Why a breaker opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {

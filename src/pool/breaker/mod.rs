@@ -34,6 +34,11 @@ pub trait Breaker: Send + Sync {
 
     /// How long until a request may be let through.
     fn due_in(&self, endpoint: &Endpoint, now: Instant) -> Duration;
+
+    /// Its state as it was last written down; `None` where there is no breaker.
+    fn state(&self, _: &Endpoint) -> Option<State> {
+        None
+    }
 }
 
 /// The breaker of a pool that has none: it lets everything through.
@@ -138,6 +143,10 @@ impl Breaker for Watchful {
 
     fn due_in(&self, endpoint: &Endpoint, now: Instant) -> Duration {
         self.memory(endpoint).due_in(now)
+    }
+
+    fn state(&self, endpoint: &Endpoint) -> Option<State> {
+        Some(self.memory(endpoint).state())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::pool::endpoint::WHOLE;
 
 const WINDOW: Duration = Duration::from_secs(100);
 
-/// A consistent balancer does not know slow start: keys stay where they belong.
+/// A consistent balancer lets the keys come over one after the other, which its own tests show.
 fn knows_slow_start(rule: &Rule) -> bool {
     matches!(
         rule,
