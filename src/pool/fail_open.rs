@@ -4,14 +4,15 @@
 //! are left would fall over under the load of all. So below a threshold every endpoint is tried again, as if nobody had
 //! measured anything. The operator's drain, breakers and limits still hold.
 //!
-//! Counted is the whole pool, endpoints of every priority with a weight over 0: while backups are healthy they serve.
+//! Counted is the whole pool, endpoints of every priority with a weight over 0: while backups are healthy they serve. Who
+//! is drained is left out, well or ill: the operator has taken it away.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::{Members, clock};
+use super::{Endpoint, Members, clock};
 use crate::telemetry::metrics::FailOpenMetrics;
 
 /// How often the healthy endpoints are counted while requests come, in milliseconds. One request counts for all others.
@@ -62,7 +63,8 @@ impl FailOpen {
     /// Counts the endpoints, whenever that was done last. A change is told.
     pub fn count(&self, memory: &Memory, members: &Members, now: Instant) -> bool {
         let mut count = Healthy { healthy: 0, all: 0 };
-        for endpoint in members.endpoints.iter().filter(|one| one.weight > 0) {
+        let wanted = |one: &&Arc<Endpoint>| one.weight > 0 && !one.state.is_drained();
+        for endpoint in members.endpoints.iter().filter(wanted) {
             count.all += 1;
             count.healthy += usize::from(endpoint.health.is_usable(endpoint, now));
         }

@@ -77,15 +77,17 @@ async fn lease(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), ProxyE
     let left = watchdog
         .as_ref()
         .and_then(|watchdog| watchdog.pause_body(Instant::now()));
+    // Who still sends a body is heard when an attempt reads it.
+    let is_all_here = session.as_downstream_mut().is_body_done();
     let leased = match ctx.repeats.next.take() {
         None if ctx.repeats.stale => Ok(()),
+        None if is_all_here => while_client_stays(session, attempt::lease(ctx))
+            .await
+            .and_then(|leased| leased),
         None => attempt::lease(ctx).await,
-        // Who still sends a body is heard when the next attempt reads it.
-        Some(again) if session.as_downstream_mut().is_body_done() => {
-            while_client_stays(session, again::lease(ctx, again))
-                .await
-                .and_then(|leased| leased)
-        }
+        Some(again) if is_all_here => while_client_stays(session, again::lease(ctx, again))
+            .await
+            .and_then(|leased| leased),
         Some(again) => again::lease(ctx, again).await,
     };
     if let Some(watchdog) = watchdog {

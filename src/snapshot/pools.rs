@@ -274,7 +274,7 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<Spot> {
             "endpoints",
             &written.name,
             "every endpoint has weight 0, so none is ever chosen",
-            None,
+            Some("give at least one a weight of 1 or more"),
         );
     }
     spots

@@ -278,41 +278,44 @@ async fn who_waits_too_long_is_told_so() {
 
 #[tokio::test]
 async fn a_client_that_leaves_gives_its_place_away() {
-    let origin = origin().await;
-    let portcullis = Portcullis::builder(&limited(
-        &origin,
-        "{requests: 1, queue: 2, queue_timeout: 1m}",
-    ))
-    .carrier(Carrier::Direct)
-    .start()
+    both_carriers(async |carrier| {
+        let origin = origin().await;
+        let portcullis = Portcullis::builder(&limited(
+            &origin,
+            "{requests: 1, queue: 2, queue_timeout: 1m}",
+        ))
+        .carrier(carrier)
+        .start()
+        .await;
+        let address = portcullis.listener("http");
+        let first = ask(address, "/held/first");
+        arrived(&origin, 1).await;
+        let leaves = Raw::sent(address, "GET /one HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+        waiting(&portcullis, 1).await;
+        let leaves_too = tokio::spawn(async move { http2(address).await.get("/two").await });
+        waiting(&portcullis, 2).await;
+        drop(leaves);
+        leaves_too.abort();
+        waiting(&portcullis, 0).await;
+        for target in ["/one", "/two"] {
+            let line = portcullis.logged(|line| line["target"] == target).await;
+            assert_eq!(
+                (&line["status"], &line["reason"]),
+                (&499.into(), &"client_gone".into())
+            );
+            assert!(
+                line["queue"].as_f64().is_some_and(|seconds| seconds > 0.0),
+                "{line}"
+            );
+        }
+        let next = ask(address, "/next");
+        waiting(&portcullis, 1).await;
+        origin.release();
+        succeeds(first).await;
+        succeeds(next).await;
+        assert_eq!(origin.journal().requests(), 2);
+    })
     .await;
-    let address = portcullis.listener("http");
-    let first = ask(address, "/held/first");
-    arrived(&origin, 1).await;
-    let leaves = Raw::sent(address, "GET /one HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
-    waiting(&portcullis, 1).await;
-    let leaves_too = tokio::spawn(async move { http2(address).await.get("/two").await });
-    waiting(&portcullis, 2).await;
-    drop(leaves);
-    leaves_too.abort();
-    waiting(&portcullis, 0).await;
-    for target in ["/one", "/two"] {
-        let line = portcullis.logged(|line| line["target"] == target).await;
-        assert_eq!(
-            (&line["status"], &line["reason"]),
-            (&499.into(), &"client_gone".into())
-        );
-        assert!(
-            line["queue"].as_f64().is_some_and(|seconds| seconds > 0.0),
-            "{line}"
-        );
-    }
-    let next = ask(address, "/next");
-    waiting(&portcullis, 1).await;
-    origin.release();
-    succeeds(first).await;
-    succeeds(next).await;
-    assert_eq!(origin.journal().requests(), 2);
 }
 
 #[tokio::test]

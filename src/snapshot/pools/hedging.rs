@@ -43,7 +43,7 @@ pub(super) fn compile(
             "hedging.budget",
             &hedging.budget,
             format!("{} % is no budget from 1 to 100 %", hedging.budget.value),
-            Some("to turn it off, take `hedging` away"),
+            Some("5 is usual; to ask nobody twice, take `hedging` away"),
         );
     }
     Some(Hedging {
