@@ -82,8 +82,8 @@ pub struct Pool {
         skip_serializing_if = "Option::is_none"
     )]
     pub ejection: Option<Ejection>,
-    /// When less than this percentage of the endpoints is healthy, backups included and drained ones left out, health and
-    /// ejections are looked past: 0 (never) to 100. Default: 0.
+    /// When of no priority this percentage of the endpoints is healthy, drained ones left out, health and ejections are
+    /// looked past: 0 (never) to 100. Default: 0.
     #[serde(default = "never")]
     pub panic_threshold: Spanned<u8>,
     /// When an endpoint is given a rest because its requests keep failing. Default: never.

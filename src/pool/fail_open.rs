@@ -4,8 +4,9 @@
 //! are left would fall over under the load of all. So below a threshold every endpoint is tried again, as if nobody had
 //! measured anything. The operator's drain, breakers and limits still hold.
 //!
-//! Counted is the whole pool, endpoints of every priority with a weight over 0: while backups are healthy they serve. Who
-//! is drained is left out, well or ill: the operator has taken it away.
+//! The endpoints of each priority are counted by themselves: while those of one, backups for instance, are healthy enough,
+//! they serve and nothing is looked past. Endpoints of weight 0 are left out, and drained ones, well or ill: the operator
+//! has taken them away.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ const COUNT_EVERY: u64 = 100;
 
 /// The rule of a pool that fails open.
 pub struct FailOpen {
-    /// Health is looked past when less than this percentage of the endpoints is healthy; 1 to 100.
+    /// Health is looked past when of no priority this percentage of the endpoints is healthy; 1 to 100.
     pub threshold: u8,
     /// The pool's name, for the log.
     pub pool: Arc<str>,
@@ -63,18 +64,27 @@ impl FailOpen {
     /// Counts the endpoints, whenever that was done last. A change is told.
     pub fn count(&self, memory: &Memory, members: &Members, now: Instant) -> bool {
         let mut count = Healthy { healthy: 0, all: 0 };
-        let wanted = |one: &&Arc<Endpoint>| one.weight > 0 && !one.state.is_drained();
-        for endpoint in members.endpoints.iter().filter(wanted) {
-            count.all += 1;
-            count.healthy += usize::from(endpoint.health.is_usable(endpoint, now));
+        let mut has_enough = false;
+        for tier in members.tiers() {
+            let wanted = |one: &&Arc<Endpoint>| one.weight > 0 && !one.state.is_drained();
+            let mut own = Healthy { healthy: 0, all: 0 };
+            for endpoint in tier.iter().filter(wanted) {
+                own.all += 1;
+                own.healthy += usize::from(endpoint.health.is_usable(endpoint, now));
+            }
+            has_enough |= own.all > 0 && own.healthy * 100 >= own.all * usize::from(self.threshold);
+            count.all += own.all;
+            count.healthy += own.healthy;
         }
-        let open = count.healthy * 100 < count.all * usize::from(self.threshold);
+        let open = count.all > 0 && !has_enough;
         let was_open = memory.open.swap(open, Ordering::Relaxed);
         self.metrics.open.set(open.into());
         let (pool, threshold) = (&self.pool, self.threshold);
         match (was_open, open) {
             (false, true) => {
-                log::warn!("pool {pool}: {count}, less than {threshold} %: health is looked past")
+                log::warn!(
+                    "pool {pool}: {count}, of no priority {threshold} %: health is looked past"
+                )
             }
             (true, false) => log::info!("pool {pool}: {count}: health counts again"),
             _ => {}
@@ -121,6 +131,25 @@ mod tests {
         stage.wait(9_000);
         assert_eq!(stage.chosen(), "013");
         stage.shows("portcullis_pool_fail_open{pool=\"p\"} 0");
+    }
+
+    #[test]
+    fn dead_primaries_before_a_healthy_backup_are_no_reason_to_look_past_health() {
+        let mut stage = Stage::with_backup(2, "panic_threshold: 50, health: {}");
+        let verdict = |stage: &Stage, index: usize, healthy: bool| {
+            stage.endpoint(index).state.verdict.restore(healthy);
+        };
+        for (index, healthy) in [(0, false), (1, false), (2, true)] {
+            verdict(&stage, index, healthy);
+        }
+        assert_eq!(stage.chosen(), "2");
+        stage.shows("portcullis_pool_fail_open{pool=\"p\"} 0");
+        verdict(&stage, 2, false);
+        assert_eq!(stage.chosen(), "01");
+        stage.shows("portcullis_pool_fail_open{pool=\"p\"} 1");
+        verdict(&stage, 2, true);
+        stage.wait(1_000);
+        assert_eq!(stage.chosen(), "2");
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Members {
         }
     }
 
+    /// The endpoints by their priority, those of the lowest number first.
+    pub fn tiers(&self) -> impl Iterator<Item = &[Arc<Endpoint>]> {
+        self.tiers.iter().map(|tier| &*tier.endpoints)
+    }
+
     /// How many endpoints a request may choose among, if all are available.
     pub fn choices(&self) -> u32 {
         self.choices
@@ -69,13 +74,13 @@ impl Members {
         })
     }
 
-    /// Why there is no endpoint for such a request. Every endpoint is asked, which only a request does that fails.
+    /// Why there is no endpoint for such a request. Endpoints are asked one after the other, which only a request does that fails.
     /// `pool_full` says whether the pool itself may have had no slot.
     pub fn why_none(&self, ask: &Ask<'_>, pool_full: bool) -> NoEndpoint {
         if self.choices == 0 {
             return NoEndpoint::Empty;
         }
-        let (mut open, mut full) = (false, false);
+        let mut open = false;
         let mut retry_after: Option<Duration> = None;
         for endpoint in &self.endpoints {
             if endpoint.weight == 0 || ask.tried.contains(endpoint) {
@@ -87,25 +92,19 @@ impl Members {
                     open = true;
                     Some(endpoint.breaker.due_in(endpoint, ask.now))
                 }
-                Some(Refusal::Full) => {
-                    full = true;
-                    Some(Duration::ZERO)
-                }
-                Some(Refusal::Drained) => None,
+                // The others don't matter then; under overload many ask.
+                Some(Refusal::Full) => return NoEndpoint::Full,
                 // Nothing is in its way: it is the pool that is full, or it has become available a moment ago.
-                None => {
-                    full |= pool_full;
-                    Some(Duration::ZERO)
-                }
+                None if pool_full => return NoEndpoint::Full,
+                None => Some(Duration::ZERO),
+                Some(Refusal::Drained) => None,
             };
             retry_after = match (retry_after, due) {
                 (Some(soonest), Some(due)) => Some(soonest.min(due)),
                 (soonest, due) => soonest.or(due),
             };
         }
-        if full {
-            NoEndpoint::Full
-        } else if open {
+        if open {
             NoEndpoint::Open { retry_after }
         } else {
             NoEndpoint::Unavailable { retry_after }

@@ -230,7 +230,7 @@ impl Pool {
         self.state.chooses_among(members.choices());
         let mut ask = self.ask(&members, wanted, now);
         let mut lease = self.take(&members, wanted, &ask);
-        if lease.is_none() && !ask.fail_open {
+        if lease.is_none() && !ask.fail_open && !self.state.slots.is_full() {
             // Endpoints may have become ill since they were counted.
             let rule = self.fail_open.as_ref();
             ask.fail_open =

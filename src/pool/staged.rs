@@ -25,6 +25,20 @@ pub(super) const GONE: Ending = Ending::Failed(Reason::ClientGone);
 impl Stage {
     /// A pool `p` of so many endpoints, of weight 1 and in turn, with these settings in YAML's flow style.
     pub fn new(endpoints: usize, settings: &str) -> Self {
+        Self::of(&plain(endpoints), settings)
+    }
+
+    /// The same, and one backup after the others.
+    pub fn with_backup(endpoints: usize, settings: &str) -> Self {
+        let mut written = plain(endpoints);
+        written.push(format!(
+            "{{ address: '127.0.0.1:{}', backup: true }}",
+            1000 + endpoints
+        ));
+        Self::of(&written, settings)
+    }
+
+    fn of(endpoints: &[String], settings: &str) -> Self {
         let metrics = Metrics::new().expect("metrics that fit together");
         let state = State::new(Arc::new(metrics));
         let pool = compile(&state, endpoints, settings);
@@ -37,7 +51,7 @@ impl Stage {
 
     /// Puts other settings into force. The former pool is given back, as a request has it that is under way.
     pub fn reload(&mut self, endpoints: usize, settings: &str) -> Arc<Pool> {
-        let next = compile(&self.state, endpoints, settings);
+        let next = compile(&self.state, &plain(endpoints), settings);
         std::mem::replace(&mut self.pool, next)
     }
 
@@ -86,14 +100,16 @@ impl Stage {
     }
 }
 
-fn compile(state: &State, endpoints: usize, settings: &str) -> Arc<Pool> {
-    let addresses: Vec<String> = (0..endpoints)
-        .map(|port| format!("'127.0.0.1:{}'", 1000 + port))
-        .collect();
+fn plain(endpoints: usize) -> Vec<String> {
+    let ports = 1000..1000 + endpoints;
+    ports.map(|port| format!("'127.0.0.1:{port}'")).collect()
+}
+
+fn compile(state: &State, endpoints: &[String], settings: &str) -> Arc<Pool> {
     let text = format!(
         "listeners: [{{ name: http, address: '127.0.0.1:0' }}]\nroutes: [{{ name: all, pool: p }}]\n\
          pools: [{{ name: p, endpoints: [{}], {settings} }}]\n",
-        addresses.join(", ")
+        endpoints.join(", ")
     );
     let mut diagnostics = Diagnostics::default();
     let loaded = load_str("test.yaml", &text, &|_| None, &mut diagnostics).expect("a document");

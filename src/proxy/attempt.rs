@@ -31,17 +31,12 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     take(ctx, &pool).await.map_err(|none| {
         ctx.retry_after = none.retry_after();
         let reason = match none {
-            NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => {
-                pool.metrics.no_endpoint.inc();
-                Reason::NoEndpoint
-            }
-            NoEndpoint::Open { .. } => {
-                pool.metrics.no_endpoint.inc();
-                Reason::BreakerOpen
-            }
+            NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => Reason::NoEndpoint,
+            NoEndpoint::Open { .. } => Reason::BreakerOpen,
             NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => Reason::QueueFull,
             NoEndpoint::QueueTimeout => fail::timeout(ctx.deadline(), Reason::QueueTimeout),
         };
+        pool.metrics.refused(reason);
         ProxyError::new(reason, Phase::Pool)
     })
 }

@@ -183,7 +183,8 @@ fn rules(
     reporter: &mut Reporter<'_>,
 ) -> Rules {
     let ejection = written.ejection.as_ref();
-    let ejection = ejection.map(|ejection| ejection::ejection(ejection, pool, reporter));
+    let ejection = ejection
+        .map(|ejection| ejection::ejection(ejection, written.health.is_some(), pool, reporter));
     let sticky = written.sticky.as_ref();
     let mut rules = Rules {
         slow_start: unlimited_if_zero(&written.slow_start),

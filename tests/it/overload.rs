@@ -207,9 +207,9 @@ async fn a_full_queue_refuses_at_once_and_the_least_worth_first() {
         assert_eq!(portcullis.metric(failures).await, 3.0);
         assert_eq!(
             portcullis
-                .metric("portcullis_upstream_no_endpoint_total")
+                .metric("portcullis_pool_refused_total{pool=\"app\",reason=\"queue_full\"}")
                 .await,
-            0.0
+            3.0
         );
         assert_eq!(origin.journal().requests(), 2);
     })

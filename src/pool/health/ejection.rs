@@ -6,11 +6,11 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::pool::breaker::{Counts, Window};
-use crate::pool::{Endpoint, Lesson, Outcome, clock};
+use crate::pool::{Endpoint, EndpointState, Lesson, Outcome, clock};
 
 /// The rule of a pool that ejects endpoints.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Params {
     pub max_time: Duration,
     /// The largest share of the pool's endpoints that is ejected at once, in percent.
     pub max_ejected: u8,
+    /// Whether its endpoints are asked as well. Who is known to be ill by that takes no place among the ejected.
+    pub checked: bool,
 }
 
 /// What is remembered of one endpoint over reloads.
@@ -40,6 +42,8 @@ pub struct Memory {
     until: AtomicU64,
     /// Whether the last request failed: while none did, a success need not be written down.
     troubled: AtomicBool,
+    /// When it was last told that too many others are ejected.
+    told: AtomicU64,
     watched: Mutex<Watched>,
 }
 
@@ -54,9 +58,12 @@ struct Watched {
     back: u64,
 }
 
-/// What is remembered of a pool: when each of its ejected endpoints comes back.
+/// What is remembered of a pool: who of its endpoints is ejected, and when it comes back.
 #[derive(Debug, Default)]
-pub struct Ejected(Mutex<Vec<u64>>);
+pub struct Ejected(Mutex<Vec<(u64, Weak<EndpointState>)>>);
+
+/// How often it is told that an endpoint is not ejected because too many are, in milliseconds.
+const TELL_EVERY: u64 = 60_000;
 
 /// Why an endpoint is ejected.
 enum Cause {
@@ -140,7 +147,12 @@ pub fn observe(params: &Params, endpoint: &Endpoint, lesson: Lesson, now: Instan
     let until = millis.saturating_add(time);
     let pool = &endpoint.pool;
     let most = most(pool.endpoints(), params.max_ejected);
-    if !pool.ejected.admits(until, millis, most) {
+    if !pool
+        .ejected
+        .admits(params, &endpoint.state, until, millis, most)
+    {
+        drop(watched);
+        endpoint.tell_not_ejected(params, &cause, most, millis);
         return;
     }
     *watched = Watched {
@@ -193,14 +205,42 @@ impl Watched {
 
 impl Ejected {
     /// Takes note of one more until then, if that makes no more than `most`.
-    fn admits(&self, until: u64, now: u64, most: usize) -> bool {
-        let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ends.retain(|end| *end > now);
-        let admitted = ends.len() < most;
+    fn admits(
+        &self,
+        params: &Params,
+        endpoint: &Arc<EndpointState>,
+        until: u64,
+        now: u64,
+        most: usize,
+    ) -> bool {
+        let mut ejected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ejected.retain(|(end, who)| *end > now && who.strong_count() > 0);
+        let takes_place = |who: &Weak<EndpointState>| {
+            let known = who.upgrade().and_then(|who| who.verdict.known());
+            !params.checked || known != Some(false)
+        };
+        let admitted = ejected.iter().filter(|(_, who)| takes_place(who)).count() < most;
         if admitted {
-            ends.push(until);
+            ejected.push((until, Arc::downgrade(endpoint)));
         }
         admitted
+    }
+}
+
+impl Endpoint {
+    fn tell_not_ejected(&self, params: &Params, cause: &Cause, most: usize, now: u64) {
+        let told = &self.state.ejection.told;
+        let last = told.load(Ordering::Relaxed);
+        let due = last == 0 || now.saturating_sub(last) >= TELL_EVERY;
+        let tells =
+            || told.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed);
+        if due && tells().is_ok() {
+            log::warn!(
+                "pool {}: endpoint {} is not ejected ({cause}): {most} of its endpoints are, which is all that max_ejected allows (told once a minute)",
+                params.pool,
+                self.name
+            );
+        }
     }
 }
 

@@ -137,10 +137,21 @@ impl Sticky {
     }
 }
 
+/// How many seconds the clocks of several processes behind one name may differ.
+const SKEW: u64 = 300;
+
 impl OwnCookie {
     /// Reads a cookie's value. One that was not made here, or not for this pool, says nothing.
     fn read(&self, value: &[u8], now: SystemTime) -> Option<Wish> {
         let opened = self.signer.open(value)?;
+        // Browsers have forgotten it by then; who has not keeps it for no good.
+        let age = seconds(now).saturating_sub(opened.issued);
+        if self
+            .lifetime
+            .is_some_and(|lifetime| age > lifetime.as_secs().saturating_add(SKEW))
+        {
+            return None;
+        }
         let half = self.lifetime.map(|lifetime| lifetime.as_secs() / 2);
         // From a clock that was ahead it is no better than an old one.
         let old = half.is_some_and(|half| seconds(now).abs_diff(opened.issued) > half);

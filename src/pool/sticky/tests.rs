@@ -163,7 +163,7 @@ fn a_cookie_is_renewed_when_half_of_its_life_is_over_or_its_clock_was_ahead() {
     let own = sticky.own().expect("a cookie");
     let endpoint = &members.endpoints[0];
     let set = own.renewed(endpoint, None, true, now()).expect("a cookie");
-    for (later, renews) in [(0, false), (1800, false), (1801, true), (100_000, true)] {
+    for (later, renews) in [(0, false), (1800, false), (1801, true), (3900, true)] {
         for when in [
             now() + Duration::from_secs(later),
             now() - Duration::from_secs(later),
@@ -175,6 +175,9 @@ fn a_cookie_is_renewed_when_half_of_its_life_is_over_or_its_clock_was_ahead() {
             assert_eq!(led(&sticky, &members, wish, &Tried::default()), Ok(1));
         }
     }
+    // After its life, and what clocks may differ by, it is not one any more.
+    let late = now() + Duration::from_secs(3901);
+    assert!(sticky.wish(&with_cookie(&set), late).is_none());
 }
 
 #[test]

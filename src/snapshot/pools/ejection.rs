@@ -8,7 +8,12 @@ use crate::config::pool::Ejection as Written;
 use crate::pool::health::ejection::Params;
 
 /// The rule, if everything about it makes sense or as if it did.
-pub(super) fn ejection(written: &Written, pool: &Arc<str>, reporter: &mut Reporter<'_>) -> Params {
+pub(super) fn ejection(
+    written: &Written,
+    checked: bool,
+    pool: &Arc<str>,
+    reporter: &mut Reporter<'_>,
+) -> Params {
     at_least_one(
         "ejection.consecutive_failures",
         &written.consecutive_failures,
@@ -29,6 +34,7 @@ pub(super) fn ejection(written: &Written, pool: &Arc<str>, reporter: &mut Report
     );
     percent("ejection.max_ejected", &written.max_ejected, reporter);
     Params {
+        checked,
         pool: Arc::clone(pool),
         consecutive_failures: written.consecutive_failures.value,
         error_ratio: written.error_ratio.as_ref().map(|ratio| ratio.value),

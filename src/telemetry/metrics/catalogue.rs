@@ -109,10 +109,10 @@ impl Catalogue {
                 &["pool"],
                 &ANSWER_BUCKETS,
             )?,
-            no_endpoint: self.counters(
-                "portcullis_upstream_no_endpoint_total",
-                "Requests for which the pool had no endpoint that may be used.",
-                &["pool"],
+            refused: self.counters(
+                "portcullis_pool_refused_total",
+                "Requests that a pool did not give an endpoint, by reason.",
+                &["pool", "reason"],
             )?,
             queue_length: self.gauges(
                 "portcullis_pool_queue_length",
@@ -121,7 +121,7 @@ impl Catalogue {
             )?,
             queue_wait: self.histograms(
                 "portcullis_pool_queue_wait_seconds",
-                "How long requests waited for a slot of the pool, of those that had to; refused ones count as well.",
+                "How long requests waited for a slot of the pool, of those that had to; those that gave up count as well.",
                 &["pool"],
                 &QUEUE_BUCKETS,
             )?,

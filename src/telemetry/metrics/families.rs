@@ -6,6 +6,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, I
 
 use super::labels::{HedgeResult, RefusedReason, RetryResult, TlsVersion};
 use super::live::{Family, Handle};
+use crate::error::Reason;
 
 /// The metrics of one route.
 pub type RouteMetrics = Handle<Routes>;
@@ -142,17 +143,24 @@ impl Family for Listeners {
 pub struct Pools {
     pub(super) connect: HistogramVec,
     pub(super) first_byte: HistogramVec,
-    pub(super) no_endpoint: IntCounterVec,
+    pub(super) refused: IntCounterVec,
     pub(super) queue_length: IntGaugeVec,
     pub(super) queue_wait: HistogramVec,
     pub(super) retries: IntCounterVec,
     pub(super) hedges: IntCounterVec,
 }
 
+/// Why a pool does not give an endpoint.
+const REFUSALS: [Reason; 4] = [
+    Reason::NoEndpoint,
+    Reason::BreakerOpen,
+    Reason::QueueFull,
+    Reason::QueueTimeout,
+];
+
 /// What a [`PoolMetrics`] gives access to.
 pub struct PoolSeries {
-    /// Requests for which no endpoint may be used.
-    pub no_endpoint: IntCounter,
+    refused: [IntCounter; REFUSALS.len()],
     /// Requests that wait for a slot.
     pub queue_length: IntGauge,
     queue_wait: Histogram,
@@ -163,6 +171,13 @@ pub struct PoolSeries {
 }
 
 impl PoolSeries {
+    /// Counts a request that got no endpoint.
+    pub fn refused(&self, reason: Reason) {
+        if let Some(index) = REFUSALS.iter().position(|one| *one == reason) {
+            self.refused[index].inc();
+        }
+    }
+
     /// Notes how long opening a connection took, TLS included.
     pub fn connected(&self, after: Duration) {
         self.connect.observe(after.as_secs_f64());
@@ -194,7 +209,7 @@ impl Family for Pools {
 
     fn resolve(&self, labels: &[&str]) -> PoolSeries {
         PoolSeries {
-            no_endpoint: self.no_endpoint.with_label_values(labels),
+            refused: REFUSALS.map(|reason| counter(&self.refused, labels, reason.as_str())),
             queue_length: self.queue_length.with_label_values(labels),
             queue_wait: self.queue_wait.with_label_values(labels),
             hedges: HedgeResult::ALL.map(|result| counter(&self.hedges, labels, result.as_str())),
@@ -211,7 +226,9 @@ impl Family for Pools {
         for result in RetryResult::ALL {
             remove_counter(&self.retries, labels, result.as_str());
         }
-        let _ = self.no_endpoint.remove_label_values(labels);
+        for reason in REFUSALS {
+            remove_counter(&self.refused, labels, reason.as_str());
+        }
         let _ = self.queue_length.remove_label_values(labels);
         let _ = self.queue_wait.remove_label_values(labels);
         let _ = self.connect.remove_label_values(labels);

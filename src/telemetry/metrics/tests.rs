@@ -77,7 +77,7 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     let request = Counted::new(&listener.requests_in_flight);
     pool.connected(Duration::from_micros(300));
     pool.first_byte(Duration::from_millis(2));
-    pool.no_endpoint.inc();
+    pool.refused(Reason::NoEndpoint);
     pool.queued(Duration::from_millis(3));
     let waiting = Counted::new(&pool.queue_length);
     endpoint.success.inc();
@@ -99,7 +99,7 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_requests_in_flight{listener=\"edge\"} 1",
         "portcullis_upstream_connect_duration_seconds_count{pool=\"api\"} 1",
         "portcullis_upstream_first_byte_duration_seconds_count{pool=\"api\"} 1",
-        "portcullis_upstream_no_endpoint_total{pool=\"api\"} 1",
+        "portcullis_pool_refused_total{pool=\"api\",reason=\"no_endpoint\"} 1",
         "portcullis_pool_queue_length{pool=\"api\"} 1",
         "portcullis_pool_queue_wait_seconds_bucket{pool=\"api\",le=\"0.005\"} 1",
         "portcullis_upstream_requests_total{endpoint=\"10.0.0.7:8080\",outcome=\"success\",pool=\"api\"} 1",

@@ -207,7 +207,7 @@ async fn a_pool_whose_names_are_not_resolved_is_a_503_that_says_when_to_come_aga
         let failure =
             Failure { path: "/", status: 503, reason: "no_endpoint", phase: "pool", error: "destination_unavailable" };
         fails(&portcullis, &failure).await;
-        assert_eq!(portcullis.metric("portcullis_upstream_no_endpoint_total{pool=\"none\"}").await, 2.0);
+        assert_eq!(portcullis.metric("portcullis_pool_refused_total{pool=\"none\",reason=\"no_endpoint\"}").await, 2.0);
     })
     .await;
 }

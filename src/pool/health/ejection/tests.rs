@@ -103,6 +103,18 @@ fn it_is_ejected_for_longer_each_time_and_good_conduct_is_rewarded() {
 }
 
 #[test]
+fn who_is_ill_by_its_checks_takes_no_place_among_the_ejected() {
+    for (health, expected) in [("health: {}, ", "2"), ("", "12")] {
+        let stage = Stage::new(3, &format!("{health}{QUICK}"));
+        ejects(&stage, 0);
+        assert_eq!(stage.chosen(), "12");
+        stage.endpoint(0).state.verdict.restore(false);
+        ejects(&stage, 1);
+        assert_eq!(stage.chosen(), expected, "{health}");
+    }
+}
+
+#[test]
 fn no_more_than_a_share_is_ejected_and_never_all() {
     for (endpoints, percent, most) in [
         (3, 50, 1),
