@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::report::told;
 use super::*;
 
 const STATE_CLOSED: f64 = 0.0;
@@ -178,6 +179,14 @@ async fn a_reload_in_the_middle_of_the_trials_keeps_them() {
     }
     assert_eq!(origin.journal().in_flight(), 2, "only the trials are there");
     assert_eq!(portcullis.metric(&state).await, STATE_HALF_OPEN);
+    let pool = told(&portcullis, "p").await;
+    let report = &pool["endpoints"][0];
+    assert_eq!(
+        (&report["breaker"], &report["refusal"], &report["in_flight"]),
+        (&"half_open".into(), &"open".into(), &2.into()),
+        "{report}"
+    );
+    assert!(report["trial_in"].is_null(), "{report}");
 
     origin.release();
     let mut served = 0;
