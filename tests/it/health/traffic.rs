@@ -103,6 +103,70 @@ async fn after_the_death_of_one_of_three_is_known_no_request_fails() {
 }
 
 #[tokio::test]
+async fn a_check_that_fails_everywhere_is_looked_past_below_the_threshold() {
+    both_carriers(async |carrier| {
+        let patients = [
+            Patient::start("a").await,
+            Patient::start("b").await,
+            Patient::start("c").await,
+        ];
+        let addresses = patients.each_ref().map(Patient::address);
+        let settings = format!("panic_threshold: 50, health: {{{FAST}}}");
+        let yaml = with_pool(&addresses, &settings);
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let open = "portcullis_pool_fail_open{pool=\"p\"}";
+        let names = |answers: Vec<String>| {
+            let mut names = answers;
+            names.sort();
+            names.concat()
+        };
+        eventually("all are checked", async || {
+            patients.iter().all(|patient| !patient.checks().is_empty())
+        })
+        .await;
+        assert_eq!(names(answers(&portcullis, 9).await), "aaabbbccc");
+        assert_eq!(portcullis.metric(open).await, 0.0);
+
+        for patient in &patients {
+            patient.says(500, "");
+        }
+        // While it becomes known, and after that, every request is served.
+        eventually("none is healthy", async || {
+            let answers = answers(&portcullis, 3).await;
+            assert!(!answers.iter().any(|name| name.len() > 1), "{answers:?}");
+            let mut ill = 0;
+            for address in addresses {
+                ill += u8::from(!is_healthy(&portcullis, address).await);
+            }
+            ill == 3
+        })
+        .await;
+        assert_eq!(names(answers(&portcullis, 30).await).len(), 30);
+        assert_eq!(portcullis.metric(open).await, 1.0);
+        let line = "endpoints are healthy, less than 50 %: health is looked past";
+        portcullis.says(line).await;
+        assert_eq!(names(answers(&portcullis, 9).await), "aaabbbccc");
+
+        // Two that say they are well are enough to heed it again.
+        for patient in &patients[..2] {
+            patient.says(200, "");
+            becomes(&portcullis, patient.address(), true).await;
+        }
+        eventually("health counts again", async || {
+            let answers = answers(&portcullis, 3).await;
+            assert!(!answers.iter().any(|name| name.len() > 1), "{answers:?}");
+            portcullis.metric(open).await == 0.0
+        })
+        .await;
+        portcullis
+            .says("pool p: 2 of 3 endpoints are healthy: health counts again")
+            .await;
+        assert_eq!(names(answers(&portcullis, 8).await), "aaaabbbb");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_new_endpoint_is_what_the_configuration_says() {
     for (initial, in_use) in [("healthy", true), ("unhealthy", false), ("checking", false)] {
         let (old, new) = (Patient::start("old").await, Patient::start("new").await);
