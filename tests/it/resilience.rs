@@ -2,6 +2,7 @@
 
 mod breaker;
 mod ejection;
+mod report;
 
 use std::net::SocketAddr;
 

@@ -319,6 +319,41 @@ async fn a_drained_endpoint_loses_its_clients_unless_they_may_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_an_open_breaker_goes_elsewhere_and_stays_there() {
+    both_carriers(async |carrier| {
+        let origins = origins().await;
+        let breaker = "breaker: {consecutive_failures: 2, open_for: 1h, max_open_for: 1h}";
+        let yaml = yaml(&origins, "cookie: {}").replace("sticky:", &format!("{breaker}, sticky:"));
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let mut visitor = regular(&portcullis, "b").await;
+        let mut client = http1(portcullis.listener("http")).await;
+        for _ in 0..2 {
+            let asked = request("GET", "/status/503").header("cookie", visitor.cookies());
+            let answer = client.ask(asked.body(full("")).expect("a request")).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("x-origin")),
+                (503, Some("b"))
+            );
+            visitor.keep(&answer);
+        }
+        let first = visitor.cookie.clone();
+        assert_eq!(visitor.set, 1);
+        let requests = origins[1].journal().requests();
+        let home = visitor.visit(&mut client).await;
+        assert_ne!(home, "b");
+        assert_eq!(visitor.set, 2, "it has a new home");
+        assert_ne!(visitor.cookie, first);
+        for _ in 0..5 {
+            assert_eq!(visitor.visit(&mut client).await, home);
+            assert_ne!(Visitor::default().visit(&mut client).await, "b");
+        }
+        assert_eq!(visitor.set, 2);
+        assert_eq!(origins[1].journal().requests(), requests);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_no_room_goes_elsewhere_this_once() {
     let origins = origins().await;
     let yaml = yaml(&origins, "cookie: {}");

@@ -1,5 +1,7 @@
 //! Where do requests go when endpoints fall ill, die and come back?
 
+use std::os::unix::process::ExitStatusExt;
+
 use super::*;
 
 const FAST: &str = "path: /health, interval: 50ms, timeout: 5s, fall: 2, rise: 2";
@@ -100,6 +102,115 @@ async fn after_the_death_of_one_of_three_is_known_no_request_fails() {
     .await;
     clients.settled().await;
     clients.stop().await.assert_clean();
+}
+
+/// A Portcullis in front of the origin: to another one it is an endpoint that is a process, and can be killed as one.
+async fn process(origin: &origin::Origin) -> Portcullis {
+    Portcullis::start(&site("", origin.address())).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_death_of_a_killed_process_is_known_no_request_fails_or_goes_there() {
+    let origin = origin().await;
+    let mut processes = [
+        process(&origin).await,
+        process(&origin).await,
+        process(&origin).await,
+    ];
+    let addresses = processes.each_ref().map(|one| one.listener("http"));
+    // Nothing is tried twice, so that no failure can hide.
+    let settings = "retries: {limit: 0}, health: {interval: 50ms, timeout: 5s, fall: 2, rise: 2}";
+    let portcullis = Portcullis::start(&with_pool(&addresses, settings)).await;
+    let kinds = [Kind::Keepalive, Kind::Fresh, Kind::Http2];
+    let start = || {
+        let ledger = Ledger::builder(portcullis.listener("http"));
+        ledger.kinds(&kinds).start()
+    };
+    let clients = start();
+    clients.settled().await;
+    processes[1].signal("KILL");
+    assert_eq!(processes[1].end().await.signal(), Some(9));
+    becomes(&portcullis, addresses[1], false).await;
+    drop(clients);
+
+    // What was under way when it became known is no longer.
+    let series = |name: &str| format!("portcullis_upstream_{name}{{endpoint=\"{}\",", addresses[1]);
+    eventually("nothing is there any more", async || {
+        portcullis.metric(&series("in_flight")).await == 0.0
+    })
+    .await;
+    let requests = series("requests_total");
+    let before = portcullis.metric(&requests).await;
+    assert!(before > 0.0, "it was in use");
+    let clients = start();
+    clients.settled().await;
+    checked_again(&portcullis, addresses[1], 5.0).await;
+    clients.stop().await.assert_clean();
+    assert_eq!(portcullis.metric(&requests).await, before);
+}
+
+#[tokio::test]
+async fn a_check_that_fails_everywhere_is_looked_past_below_the_threshold() {
+    both_carriers(async |carrier| {
+        let patients = [
+            Patient::start("a").await,
+            Patient::start("b").await,
+            Patient::start("c").await,
+        ];
+        let addresses = patients.each_ref().map(Patient::address);
+        let settings = format!("panic_threshold: 50, health: {{{FAST}}}");
+        let yaml = with_pool(&addresses, &settings);
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let open = "portcullis_pool_fail_open{pool=\"p\"}";
+        let names = |answers: Vec<String>| {
+            let mut names = answers;
+            names.sort();
+            names.concat()
+        };
+        eventually("all are checked", async || {
+            patients.iter().all(|patient| !patient.checks().is_empty())
+        })
+        .await;
+        assert_eq!(names(answers(&portcullis, 9).await), "aaabbbccc");
+        assert_eq!(portcullis.metric(open).await, 0.0);
+
+        for patient in &patients {
+            patient.says(500, "");
+        }
+        // While it becomes known, and after that, every request is served.
+        eventually("none is healthy", async || {
+            let answers = answers(&portcullis, 3).await;
+            assert!(!answers.iter().any(|name| name.len() > 1), "{answers:?}");
+            let mut ill = 0;
+            for address in addresses {
+                ill += u8::from(!is_healthy(&portcullis, address).await);
+            }
+            ill == 3
+        })
+        .await;
+        assert_eq!(names(answers(&portcullis, 30).await).len(), 30);
+        assert_eq!(portcullis.metric(open).await, 1.0);
+        let line = "endpoints are healthy, less than 50 %: health is looked past";
+        portcullis.says(line).await;
+        assert_eq!(names(answers(&portcullis, 9).await), "aaabbbccc");
+
+        // Two that say they are well are enough to heed it again.
+        for patient in &patients[..2] {
+            patient.says(200, "");
+            becomes(&portcullis, patient.address(), true).await;
+        }
+        eventually("health counts again", async || {
+            let answers = answers(&portcullis, 3).await;
+            assert!(!answers.iter().any(|name| name.len() > 1), "{answers:?}");
+            portcullis.metric(open).await == 0.0
+        })
+        .await;
+        portcullis
+            .says("pool p: 2 of 3 endpoints are healthy: health counts again")
+            .await;
+        assert_eq!(names(answers(&portcullis, 8).await), "aaaabbbb");
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Are endpoints left out that fail while they say that they are well, and what if that are too many?
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 #[tokio::test]
@@ -47,6 +50,53 @@ async fn an_endpoint_that_says_it_is_well_and_resets_requests_is_ejected() {
             liar.address()
         );
         portcullis.says(&said).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn checks_that_pass_do_not_bring_an_ejected_endpoint_back() {
+    both_carriers(async |carrier| {
+        let traffic = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&traffic);
+        let liar = RawOrigin::start(move |head| {
+            if head.starts_with(b"GET /healthz ") {
+                return RawAnswer::new().send(OK);
+            }
+            seen.fetch_add(1, Ordering::Relaxed);
+            RawAnswer::new().reset()
+        });
+        let (liar, good) = (liar.await.expect("an origin"), origin_that_answers().await);
+        let yaml = guarded(
+            &[liar.address(), good.address()],
+            "health: {path: /healthz, interval: 50ms, timeout: 5s, rise: 1}, \
+             ejection: {consecutive_failures: 3, time: 1h, max_time: 1h}",
+        );
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let address = portcullis.listener("http");
+        let ejected = of_endpoint("ejected", liar.address());
+        eventually("it is ejected", async || {
+            post(address).await;
+            portcullis.metric(&ejected).await == 1.0
+        })
+        .await;
+        assert_eq!(traffic.load(Ordering::Relaxed), 3);
+
+        let passed = of_endpoint("checks_total", liar.address()) + ",result=\"passed\"}";
+        let before = portcullis.metric(&passed).await;
+        eventually("more of its checks pass", async || {
+            assert_eq!(post(address).await.status, 200);
+            portcullis.metric(&passed).await >= before + 4.0
+        })
+        .await;
+        assert_eq!(portcullis.metric(&ejected).await, 1.0);
+        let healthy = of_endpoint("healthy", liar.address());
+        assert_eq!(portcullis.metric(&healthy).await, 1.0);
+        assert_eq!(
+            traffic.load(Ordering::Relaxed),
+            3,
+            "it has seen nothing but checks"
+        );
     })
     .await;
 }
