@@ -14,18 +14,22 @@ use portcullis::snapshot;
 use portcullis::state::State;
 use portcullis::telemetry::Metrics;
 
-/// Every balancer, as it is written.
-const BALANCERS: [&str; 9] = [
-    "round_robin",
-    "random",
-    "least_requests",
+/// Settings of a balancer with which it goes another way, beside each kind as it is by default.
+const SETTINGS: [&str; 3] = [
     "{ kind: least_requests, choose: all }",
-    "peak_ewma",
-    "ring_hash",
     "{ kind: ring_hash, max_load: 0 }",
-    "maglev",
     "{ kind: maglev, max_load: 0 }",
 ];
+
+/// Every balancer, as it is written: the kinds are those of the configuration's schema, so that none is left out.
+fn balancers() -> Vec<String> {
+    let schema = portcullis::config::schema::schema();
+    let kinds = schema["$defs"]["BalancerKind"]["oneOf"].as_array().cloned();
+    let kinds = kinds.expect("a list of kinds");
+    let kinds = kinds.iter().map(|kind| kind["const"].as_str());
+    let kinds = kinds.map(|kind| kind.expect("a word").to_owned());
+    kinds.chain(SETTINGS.map(str::to_owned)).collect()
+}
 
 const COUNTS: [usize; 4] = [3, 100, 1_000, 10_000];
 
@@ -71,7 +75,7 @@ fn name(balancer: &str) -> String {
 }
 
 fn picks(c: &mut Criterion) {
-    for balancer in BALANCERS {
+    for balancer in &balancers() {
         let mut group = c.benchmark_group(format!("pick/{}", name(balancer)));
         for count in COUNTS {
             let pool = pool(balancer, count);

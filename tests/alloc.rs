@@ -1,32 +1,39 @@
-//! Does choosing an endpoint, or taking and giving back a lease, allocate? It is a binary of its own because it counts with
+//! Does choosing an endpoint, taking and giving back a lease, or finding a request's key allocate? It is a binary of its own because it counts with
 //! a global allocator.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use allocation_counter::measure;
+use http::{HeaderMap, HeaderValue, Method};
 use portcullis::config::load::load_str;
 use portcullis::config::{Config, Diagnostics};
-use portcullis::pool::{Ask, Ending, Pool, Tried, Wanted};
+use portcullis::pool::key::Digest;
+use portcullis::pool::{Ask, Ending, KeyRule, Pool, Sticky, Tried, Wanted};
+use portcullis::route::Request;
 use portcullis::snapshot;
 use portcullis::state::State;
 use portcullis::telemetry::Metrics;
 
-/// Every balancer, as it is written.
-const BALANCERS: [&str; 9] = [
-    "round_robin",
-    "random",
-    "least_requests",
+/// Settings of a balancer with which it goes another way, beside each kind as it is by default.
+const SETTINGS: [&str; 3] = [
     "{ kind: least_requests, choose: all }",
-    "peak_ewma",
-    "ring_hash",
     "{ kind: ring_hash, max_load: 0 }",
-    "maglev",
     "{ kind: maglev, max_load: 0 }",
 ];
 
-/// A pool of 20 endpoints, of which some have just come and one is a backup.
-fn pool(balancer: &str) -> Arc<Pool> {
+/// Every balancer, as it is written: the kinds are those of the configuration's schema, so that none is left out.
+fn balancers() -> Vec<String> {
+    let schema = portcullis::config::schema::schema();
+    let kinds = schema["$defs"]["BalancerKind"]["oneOf"].as_array().cloned();
+    let kinds = kinds.expect("a list of kinds");
+    let kinds = kinds.iter().map(|kind| kind["const"].as_str());
+    let kinds = kinds.map(|kind| kind.expect("a word").to_owned());
+    kinds.chain(SETTINGS.map(str::to_owned)).collect()
+}
+
+/// A pool of 20 endpoints with these settings, of which some have just come and one is a backup.
+fn pool(settings: &str) -> Arc<Pool> {
     let endpoints: Vec<String> = (1..20)
         .map(|port| {
             format!(
@@ -39,7 +46,7 @@ fn pool(balancer: &str) -> Arc<Pool> {
         "admin: {{ address: 'off' }}\n\
          listeners: [{{ name: http, address: '127.0.0.1:0' }}]\n\
          routes: [{{ name: all, pool: p }}]\n\
-         pools: [{{ name: p, balancer: {balancer}, slow_start: 1h, \
+         pools: [{{ name: p, {settings}, slow_start: 1h, \
          endpoints: [{}, {{ address: '127.0.0.1:20', backup: true }}] }}]\n",
         endpoints.join(", ")
     );
@@ -94,8 +101,8 @@ fn work(pool: &Pool, tried: &[Tried]) -> usize {
 
 #[test]
 fn no_pick_and_no_lease_allocates() {
-    for balancer in BALANCERS {
-        let pool = pool(balancer);
+    for balancer in &balancers() {
+        let pool = pool(&format!("balancer: {balancer}"));
         let mut some = Tried::default();
         pool.members().endpoints[..3]
             .iter()
@@ -116,6 +123,98 @@ fn no_pick_and_no_lease_allocates() {
             let all = measure(|| picked = work(&pool, &tried));
             assert_eq!(picked, wanted, "{balancer}");
             assert_eq!(all.count_total, 0, "{balancer}: {all:?}");
+        }
+    }
+}
+
+/// All that a pool can be guarded with, with ratios over windows wherever there are any.
+const GUARDS: &str = "breaker: { consecutive_failures: 1000, error_ratio: 99, slow_ratio: 99, slow_after: 1s }, \
+    ejection: { consecutive_failures: 1000, error_ratio: 99 }, limits: { requests: 100, endpoint_requests: 50 }, \
+    retries: { limit: 3, on: [503] }, panic_threshold: 10, hedging: { after: p95 }, health: { path: / }";
+
+/// The fields of a request from a client that has been there before.
+fn fields(cookie: &str) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert("x-user", HeaderValue::from_static("somebody"));
+    let cookie = format!("theme=dark; {cookie}; id=\"7\"");
+    fields.insert(
+        "cookie",
+        HeaderValue::from_str(&cookie).expect("legal letters"),
+    );
+    fields
+}
+
+#[test]
+fn no_lease_of_a_pool_with_all_guards_allocates() {
+    for sticky in ["cookie: { name: own }", "app_cookie: own", "header: x-user"] {
+        let pool = pool(&format!("{GUARDS}, sticky: {{ {sticky} }}"));
+        let rules = pool.sticky.as_deref().expect("it is sticky");
+        let members = pool.members();
+        let cookie = match rules {
+            Sticky::Own(own) => {
+                let mark = own.signer.mark(&members.endpoints[7].name);
+                format!("own={}", own.signer.seal(mark.value, 1))
+            }
+            _ => "own=something".to_owned(),
+        };
+        let (fields, tried) = (fields(&cookie), Tried::default());
+        let (start, wall) = (Instant::now(), SystemTime::now());
+        // Longer than the windows, so that each of their parts is begun anew.
+        let work = || {
+            let (mut leases, mut retries) = (0, 0);
+            for step in 0..300u32 {
+                let now = start + Duration::from_millis(200) * step;
+                let wanted = Wanted {
+                    wish: rules.wish(&fields, wall),
+                    ..Wanted::new(&tried)
+                };
+                let known = pool.try_lease(&wanted, now);
+                let stranger = pool.try_lease(&Wanted::new(&tried), now);
+                let held = pool.state.in_flight();
+                assert_eq!((wanted.wish.is_some(), held), (true, 2));
+                let after = now + Duration::from_millis(3);
+                // Some fail, but not so many that a guard steps in: what that tells the log is no part of a lease.
+                let other = if step % 2 == 0 { 503 } else { 200 };
+                for (lease, status) in [(known, 200), (stranger, other)] {
+                    let mut lease = lease.expect("nothing is in the way");
+                    lease.settle(Ending::Answered(status), after);
+                    leases += 1;
+                }
+                retries += u32::from(pool.state.retries.withdraw(&pool.retries.budget, after));
+            }
+            (leases, retries)
+        };
+        work();
+        let mut counted = (0, 0);
+        let all = measure(|| counted = work());
+        assert_eq!((counted.0, counted.1 > 0), (600, true), "{sticky}");
+        assert_eq!(all.count_total, 0, "{sticky}: {all:?}");
+    }
+}
+
+#[test]
+fn no_key_of_a_request_allocates() {
+    let fields = fields("session=abc");
+    let request = Request {
+        host: "a.test",
+        path: "/a/path",
+        query: None,
+        method: &Method::GET,
+        headers: &fields,
+    };
+    let client = Some("2001:db8::1".parse().expect("an address"));
+    for text in [
+        "header.X-User",
+        "cookie.session",
+        "client_ip",
+        "{header.X-User}-{cookie.session}/{client_ip}{path}{host}",
+    ] {
+        for digest in [Digest::Crc32, Digest::Xxh3] {
+            let rule = KeyRule::parse(text, digest).expect("a rule");
+            let mut key = rule.of(&request, client);
+            let all = measure(|| key = rule.of(&request, client));
+            assert!(key.is_some(), "{text}");
+            assert_eq!(all.count_total, 0, "{text}: {all:?}");
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The endpoints take turns, more often the heavier they are, and each turn takes the next free place of an order of
 //! the endpoint's own. So the table is shared out more evenly than any ring of that size, and a choice is one look into
-//! it. The price: when an endpoint comes or goes, less than a hundredth of the places of others change hands as well.
+//! it. The price: when an endpoint comes or goes, some places of others change hands as well: less than a hundredth with
+//! the default size and a hundred endpoints or fewer, the more the fewer places there are for each.
 
 use std::sync::Arc;
 

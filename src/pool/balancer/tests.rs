@@ -9,32 +9,51 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Balancer, MaxLoad, Rule, build};
+use crate::config::pool::BalancerKind;
 use crate::pool::address::parse;
 use crate::pool::discovery::{Resolved, Rules, Source, Spot};
 use crate::pool::{Ask, Ending, Endpoint, Keepalive, Lease, Protocol, Timeouts, Tried};
 use crate::state::State;
 use crate::telemetry::Metrics;
 
-/// Every balancer there is.
+/// Every balancer there is: each kind that a configuration may name, so that none is left out.
 fn kinds() -> Vec<Rule> {
-    let mut kinds = vec![
-        Rule::RoundRobin,
-        Rule::Random,
-        Rule::LeastRequests { all: false },
-        Rule::LeastRequests { all: true },
-        PEAK_EWMA,
-    ];
-    for max_load in [None, MaxLoad::new(1.25)] {
-        kinds.push(Rule::RingHash {
-            points: 160,
-            max_load,
-        });
-        kinds.push(Rule::Maglev {
-            table_size: 65_537,
-            max_load,
-        });
-    }
+    let schema = schemars::schema_for!(BalancerKind).to_value();
+    let words = schema["oneOf"].as_array().expect("a list of kinds");
+    let kinds = words.iter().map(|word| word["const"].clone());
     kinds
+        .flat_map(|kind| rules(serde_json::from_value(kind).expect("a kind")))
+        .collect()
+}
+
+/// The rules there are of one kind.
+fn rules(kind: BalancerKind) -> Vec<Rule> {
+    let bounds = [None, MaxLoad::new(1.25)];
+    match kind {
+        BalancerKind::RoundRobin => vec![Rule::RoundRobin],
+        BalancerKind::Random => vec![Rule::Random],
+        BalancerKind::LeastRequests => [false, true]
+            .map(|all| Rule::LeastRequests { all })
+            .to_vec(),
+        BalancerKind::PeakEwma => vec![PEAK_EWMA],
+        BalancerKind::RingHash => bounds
+            .map(|max_load| Rule::RingHash {
+                points: 160,
+                max_load,
+            })
+            .to_vec(),
+        BalancerKind::Maglev => bounds
+            .map(|max_load| Rule::Maglev {
+                table_size: 65_537,
+                max_load,
+            })
+            .to_vec(),
+    }
+}
+
+#[test]
+fn every_kind_goes_through_the_contract() {
+    assert_eq!(kinds().len(), 9, "{:?}", kinds());
 }
 
 const PEAK_EWMA: Rule = Rule::PeakEwma {

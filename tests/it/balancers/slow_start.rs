@@ -1,18 +1,21 @@
-//! Does an endpoint that a reload brings get its share little by little?
+//! Does an endpoint that joins, or comes back, get its share little by little?
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use origin::{RawAnswer, RawOrigin};
 
 use super::*;
 
 const WINDOW: Duration = Duration::from_secs(3);
 
-fn yaml(origins: &[&Origin]) -> String {
+/// A pool of these endpoints, with these settings beside a slow start of that window.
+fn yaml(endpoints: &str, settings: &str) -> String {
     format!(
         "listeners: [{{name: http, address: '127.0.0.1:0'}}]\n\
          routes: [{{name: all, pool: p}}]\n\
-         pools: [{{name: p, endpoints: {}, slow_start: {}ms}}]\n",
-        list(origins),
+         pools: [{{name: p, endpoints: {endpoints}, slow_start: {}ms{settings}}}]\n",
         WINDOW.as_millis()
     )
 }
@@ -28,24 +31,8 @@ fn share(answered: &[Answered], start: Instant, part: std::ops::Range<f64>) -> f
     within.filter(|one| one.by == "new").count() as f64 / all as f64
 }
 
-#[tokio::test]
-async fn the_share_of_an_endpoint_that_joins_grows() {
-    let (a, b, new) = (named("a").await, named("b").await, named("new").await);
-    let portcullis = Portcullis::start(&yaml(&[&a, &b])).await;
-    let proxy = portcullis.listener("http");
-
-    // Those that were there from the beginning have their whole share.
-    let mut client = http1(proxy).await;
-    let mut names = Vec::new();
-    for _ in 0..20 {
-        names.push(answers(&mut client, "/").await);
-    }
-    assert_eq!(
-        names.iter().filter(|name| *name == "a").count(),
-        10,
-        "{names:?}"
-    );
-
+/// That the share of the endpoint `new` of three grows from the moment that `begins` returns, and ends as a third.
+async fn grows(proxy: SocketAddr, begins: impl AsyncFnOnce() -> Instant) {
     let ended = AtomicBool::new(false);
     let clients = async {
         let clients = (0..4).map(async |_| {
@@ -65,18 +52,116 @@ async fn the_share_of_an_endpoint_that_joins_grows() {
         });
         futures_util::future::join_all(clients).await
     };
-    let joins = async {
-        portcullis.apply(&yaml(&[&a, &b, &new])).await;
-        let joined = Instant::now();
+    let grows = async {
+        let began = begins().await;
         tokio::time::sleep(WINDOW.mul_f64(1.3)).await;
         ended.store(true, Ordering::Relaxed);
-        joined
+        began
     };
-    let (answered, joined) = tokio::join!(clients, joins);
+    let (answered, began) = tokio::join!(clients, grows);
     let answered: Vec<Answered> = answered.into_iter().flatten().collect();
     let [first, last, after] =
-        [0.0..0.2, 0.8..1.0, 1.05..1.3].map(|part| share(&answered, joined, part));
+        [0.0..0.2, 0.8..1.0, 1.05..1.3].map(|part| share(&answered, began, part));
     assert!(first > 0.0, "{first} {last} {after}");
     assert!(first * 1.5 < last, "{first} {last} {after}");
     assert!((after - 1.0 / 3.0).abs() < 0.03, "{first} {last} {after}");
+}
+
+/// How many of 20 answers are from `a`.
+async fn of_a(proxy: SocketAddr) -> usize {
+    let mut client = http1(proxy).await;
+    let mut count = 0;
+    for _ in 0..20 {
+        count += usize::from(answers(&mut client, "/").await == "a");
+    }
+    count
+}
+
+#[tokio::test]
+async fn the_share_of_an_endpoint_that_joins_grows() {
+    let (a, b, new) = (named("a").await, named("b").await, named("new").await);
+    let portcullis = Portcullis::start(&yaml(&list(&[&a, &b]), "")).await;
+    let proxy = portcullis.listener("http");
+    // Those that were there from the beginning have their whole share.
+    assert_eq!(of_a(proxy).await, 10);
+    grows(proxy, async || {
+        portcullis.apply(&yaml(&list(&[&a, &b, &new]), "")).await;
+        Instant::now()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_share_of_an_endpoint_that_its_checks_let_back_grows() {
+    let (a, b) = (named("a").await, named("b").await);
+    let ill = Arc::new(AtomicBool::new(false));
+    let says = Arc::clone(&ill);
+    let new = RawOrigin::start(move |head| {
+        let ill = head.starts_with(b"GET /health ") && says.load(Ordering::Relaxed);
+        RawAnswer::new().send(format!(
+            "HTTP/1.1 {} Said\r\nx-origin: new\r\ncontent-length: 0\r\n\r\n",
+            if ill { 500 } else { 200 }
+        ))
+    });
+    let new = new.await.expect("an origin");
+    let endpoints = format!(
+        "['{}', '{}', '{}']",
+        address(&a),
+        address(&b),
+        new.address()
+    );
+    // The other two answer these checks as they answer everything.
+    let health = ", health: {path: /health, interval: 50ms, timeout: 5s, fall: 2, rise: 2}";
+    let portcullis = Portcullis::start(&yaml(&endpoints, health)).await;
+    let proxy = portcullis.listener("http");
+    let series = format!(
+        "portcullis_upstream_healthy{{endpoint=\"{}\"",
+        new.address()
+    );
+    let becomes = async |healthy: f64| {
+        eventually("its checks have decided", async || {
+            portcullis.metric(&series).await == healthy
+        })
+        .await;
+    };
+    becomes(1.0).await;
+    ill.store(true, Ordering::Relaxed);
+    becomes(0.0).await;
+    assert_eq!(of_a(proxy).await, 10, "the two that are well share alike");
+    grows(proxy, async || {
+        ill.store(false, Ordering::Relaxed);
+        becomes(1.0).await;
+        Instant::now()
+    })
+    .await;
+}
+
+/// What `/pools` says of each endpoint: the percentage of its share that it gets.
+async fn shares(portcullis: &Portcullis) -> Vec<u64> {
+    let mut admin = Raw::connect(portcullis.admin()).await;
+    let report = admin.get("/pools").await.json();
+    let endpoints = report["pools"][0]["endpoints"].as_array().cloned();
+    let endpoints = endpoints.expect("endpoints");
+    let share = |one: &serde_json::Value| one["share"].as_u64().expect("a percentage");
+    endpoints.iter().map(share).collect()
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_drained_no_more_begins_with_a_small_share() {
+    let (a, b) = (named("a").await, named("b").await);
+    let yaml = yaml(&list(&[&a, &b]), "").replace("slow_start: 3000ms", "slow_start: 1h");
+    let portcullis = Portcullis::start(&yaml).await;
+    assert_eq!(shares(&portcullis).await, [100, 100]);
+    for what in ["drain", "undrain"] {
+        let asked = format!(
+            "POST /endpoints/{what}?pool=p&endpoint={} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            address(&b)
+        );
+        let answer = Raw::sent(portcullis.admin(), asked).await.response().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let shares = shares(&portcullis).await;
+    assert_eq!(shares[0], 100, "{shares:?}");
+    // A tenth to begin with, and no test takes half an hour.
+    assert!((1..50).contains(&shares[1]), "{shares:?}");
 }

@@ -1,6 +1,7 @@
 //! Where do requests go when endpoints fall ill, die and come back?
 
 use std::os::unix::process::ExitStatusExt;
+use std::time::Instant;
 
 use super::*;
 
@@ -42,6 +43,37 @@ async fn an_endpoint_that_is_ill_gets_no_requests_until_it_has_recovered() {
             );
             assert_eq!(portcullis.metric(&series).await, 1.0, "{to}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn when_all_are_ill_each_request_is_refused_at_once_and_told_when_to_come_again() {
+    both_carriers(async |carrier| {
+        let ill = [Patient::start("one").await, Patient::start("two").await];
+        ill.iter().for_each(|one| one.says(500, ""));
+        let yaml = checked(&ill.each_ref().map(Patient::address), FAST);
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        for one in &ill {
+            becomes(&portcullis, one.address(), false).await;
+        }
+        let served = || ill.iter().map(Patient::served).sum::<u64>();
+        let before = served();
+        at_once(async || {
+            let mut client = http1(portcullis.listener("http")).await;
+            let asked = Instant::now();
+            let answer = match carrier {
+                Carrier::Direct => client.get("/").await,
+                Carrier::Duplex => client.post("/", "body").await,
+            };
+            let took = asked.elapsed();
+            assert_eq!(answer.status, 503, "{answer:?}");
+            let seconds = answer.header("retry-after").expect("a time");
+            assert!(seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0));
+            took
+        })
+        .await;
+        assert_eq!(served(), before);
     })
     .await;
 }

@@ -169,6 +169,34 @@ async fn a_listed_status_is_asked_again_and_the_last_answer_is_the_endpoints_own
 }
 
 #[tokio::test]
+async fn a_post_is_not_asked_again_for_a_listed_status() {
+    both_carriers(async |carrier| {
+        let busy = [
+            always(RawAnswer::new().send(UNAVAILABLE)).await,
+            always(RawAnswer::new().send(UNAVAILABLE)).await,
+        ];
+        let rules = format!(", retries: {{limit: 3, on: [503], backoff: {{base: 0s}}, {RICH}}}");
+        let endpoints = busy.each_ref().map(RawOrigin::address);
+        let yaml = pool(&endpoints, &rules, "");
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let address = portcullis.listener("http");
+        for mut client in [http1(address).await, http2(address).await] {
+            let answer = client.post("/", "").await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.text().as_str()),
+                (503, "busy")
+            );
+        }
+        // The ledger: two requests, two attempts.
+        let attempts: u64 = busy.iter().map(RawOrigin::requests).sum();
+        assert_eq!(attempts, 2);
+        assert_eq!(counted(&portcullis, "method").await, 2.0);
+        assert_eq!(counted(&portcullis, "sent").await, 0.0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_is_repeated_after_a_part_of_an_answer() {
     both_carriers(async |carrier| {
         for part in [

@@ -39,6 +39,31 @@ async fn an_attempt_that_takes_too_long_is_made_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_post_that_takes_too_long_for_one_attempt_is_sent_once() {
+    both_carriers(async |carrier| {
+        let (silent, good) = (always(RawAnswer::new()).await, origin().await);
+        let endpoints = [silent.address(), good.address().expect("TCP")];
+        let rules = format!(", retries: {{on: [timeout], per_try_timeout: 600ms, {RICH}}}");
+        let portcullis = Portcullis::builder(&pool(&endpoints, &rules, ""))
+            .carrier(carrier)
+            .start()
+            .await;
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            let mut client = http1(portcullis.listener("http")).await;
+            statuses.push(client.post("/", "").await.status.as_u16());
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 200, 504, 504]);
+        // The ledger: four requests, four attempts.
+        assert_eq!((silent.requests(), good.journal().requests()), (2, 2));
+        assert_eq!(counted(&portcullis, "method").await, 2.0);
+        assert_eq!(counted(&portcullis, "sent").await, 0.0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_connection_that_does_not_open_in_time_is_tried_elsewhere() {
     both_carriers(async |carrier| {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -11,7 +11,7 @@
 //! - [`Ledger`]: clients of all kinds that write down what became of each request, while something happens.
 //! - [`Authority`]: certificates for made-up names.
 //! - [`Dns`]: a name server that says what the test wants.
-//! - [`eventually`]: waiting for a fact. [`both_carriers`]: the same test through both carriers.
+//! - [`eventually`]: waiting for a fact. [`at_once`]: that nothing is waited for. [`both_carriers`]: the same test through both carriers.
 
 mod callers;
 mod certificates;
@@ -38,5 +38,5 @@ pub use ports::free_port;
 pub use raw::{Raw, RawResponse};
 pub use site::{Carrier, arrived, both_carriers, origin, site};
 pub use tls::{client_config, tls, tls_over};
-pub use waiting::{PATIENCE, eventually, eventually_some, in_time};
+pub use waiting::{PATIENCE, at_once, eventually, eventually_some, in_time};
 pub use websocket::WebSocket;

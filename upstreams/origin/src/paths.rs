@@ -107,6 +107,7 @@ impl Service<Request<Incoming>> for Answers {
         let delay = self.shared.delay;
         if body.is_end_stream()
             && delay.is_zero()
+            && self.shared.turn.is_none()
             && let Some(answer) = asked.without_body()
         {
             return match answer {
@@ -117,6 +118,11 @@ impl Service<Request<Incoming>> for Answers {
             };
         }
         Answering::Later(Box::pin(async move {
+            // Until the answer begins.
+            let _turn = match &asked.shared.turn {
+                Some(turn) => Some(Arc::clone(turn).lock_owned().await),
+                None => None,
+            };
             if !delay.is_zero() {
                 sleep(delay).await;
             }

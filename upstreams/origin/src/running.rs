@@ -12,7 +12,7 @@ use http::HeaderValue;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::accepting::Accepting;
@@ -38,6 +38,7 @@ pub struct Builder {
     tls: Option<TlsSettings>,
     date: bool,
     delay: Duration,
+    serial: bool,
 }
 
 impl Builder {
@@ -83,6 +84,14 @@ impl Builder {
         self
     }
 
+    /// Answers one request after the other, in the order they came, over all connections: one that is answered late
+    /// keeps those behind it waiting. Default: all at once.
+    #[must_use]
+    pub fn serial(mut self) -> Self {
+        self.serial = true;
+        self
+    }
+
     /// Binds and starts to accept on the current tokio runtime.
     ///
     /// # Errors
@@ -108,6 +117,7 @@ impl Builder {
             journal: Journal::default(),
             flaky_requests: AtomicU64::new(0),
             delay: self.delay,
+            turn: self.serial.then(Arc::default),
             released: watch::Sender::default(),
             http,
             tls,
@@ -142,6 +152,7 @@ impl Origin {
             tls: None,
             date: true,
             delay: Duration::ZERO,
+            serial: false,
         }
     }
 
@@ -192,6 +203,8 @@ pub(crate) struct Shared {
     pub(crate) flaky_requests: AtomicU64,
     /// How much later every answer begins.
     pub(crate) delay: Duration,
+    /// Held by the request that is answered, if there is only one at a time.
+    pub(crate) turn: Option<Arc<Mutex<()>>>,
     /// What of `/held` is answered.
     released: watch::Sender<Let>,
     http: auto::Builder<TokioExecutor>,

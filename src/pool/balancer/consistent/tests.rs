@@ -112,6 +112,47 @@ fn a_removed_endpoint_gives_its_keys_away_and_gets_exactly_these_back() {
 }
 
 #[test]
+fn on_average_an_endpoint_that_goes_moves_its_share_of_the_keys_and_few_more() {
+    const COUNT: u16 = 20;
+    // On a ring the mean is 1/N whatever its points, for nothing else moves; a single one has its share only to about
+    // 1/√points. In a table some places of others change hands as well, the fewer the larger it is: the mean is within
+    // a tenth with the 65,537 places that are the default, or more. A hundred places for each, enough for even shares,
+    // are not enough for that: there half as many again move.
+    let ring = Rule::RingHash {
+        points: 160,
+        max_load: None,
+    };
+    let table = |table_size| Rule::Maglev {
+        table_size,
+        max_load: None,
+    };
+    let rules = [
+        (ring, 1.001),
+        (table(65_537), 1.1),
+        (table(655_373), 1.1),
+        (table(2_003), 1.6),
+    ];
+    for (rule, most) in rules {
+        let keys = keys_for(&rule, 20_000);
+        let all = addresses(COUNT);
+        let before = homes_among(&rule, &endpoints_at(&all), &keys);
+        let mut moved = 0;
+        for removed in 0..all.len() {
+            let mut fewer = all.clone();
+            fewer.remove(removed);
+            let after = homes_among(&rule, &endpoints_at(&fewer), &keys);
+            moved += before.iter().zip(&after).filter(|(a, b)| a != b).count();
+        }
+        let mean = moved as f64 / (keys.len() * all.len()) as f64;
+        let times = mean * f64::from(COUNT);
+        assert!(
+            (0.9..most).contains(&times),
+            "{rule:?}: {times} of 1/{COUNT}"
+        );
+    }
+}
+
+#[test]
 fn the_keys_of_an_endpoint_that_is_not_available_go_to_others_and_all_others_stay() {
     for rule in kinds(None) {
         let keys = keys_for(&rule, 5_000);

@@ -51,6 +51,19 @@ async fn delays_come_before_the_header_or_before_the_body() {
 }
 
 #[tokio::test]
+async fn a_serial_origin_answers_one_request_after_the_other() {
+    let slow = origin::Origin::builder().delay(Duration::from_millis(60));
+    let slow = slow.serial().start().await.expect("an origin");
+    let address = slow.address().expect("TCP");
+    let started = Instant::now();
+    let ask = async |path| {
+        assert!(get(address, path).await.text().contains("origin"));
+    };
+    tokio::join!(ask("/"), ask("/echo"), ask("/a"), ask("/b"));
+    assert!(started.elapsed() >= Duration::from_millis(240));
+}
+
+#[tokio::test]
 async fn drip_and_events_come_one_by_one_and_end() {
     let (origin, address) = origin().await;
     let started = Instant::now();
