@@ -98,7 +98,7 @@ fn one(
         rules: Arc::new(rules(written, &name, sources, &mut reporter)),
         endpoints,
     };
-    let fail_open = fail_open(written, &name, sources, &mut reporter);
+    let fail_open = fail_open(written, &name, sources);
     let members = source.members(&state.names.known(), state);
     let pool = Arc::new(Pool {
         name: Arc::clone(&name),
@@ -203,21 +203,8 @@ fn rules(
 }
 
 /// When health is looked past, if ever.
-fn fail_open(
-    written: &Written,
-    pool: &Arc<str>,
-    sources: &Sources<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<FailOpen> {
-    let threshold = written.panic_threshold.value;
-    if threshold > 100 {
-        reporter.error(
-            "panic_threshold",
-            &written.panic_threshold,
-            format!("{threshold} is not a percentage from 0 to 100"),
-            Some("0 is for never"),
-        );
-    }
+fn fail_open(written: &Written, pool: &Arc<str>, sources: &Sources<'_>) -> Option<FailOpen> {
+    let threshold = written.panic_threshold.value.get();
     (threshold > 0).then(|| FailOpen {
         threshold,
         pool: Arc::clone(pool),

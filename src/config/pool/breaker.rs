@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
 /// A circuit breaker. It opens by at least one of `consecutive_failures`, `error_ratio` and `slow_ratio`; while it is open
@@ -20,11 +21,11 @@ pub struct Breaker {
     pub consecutive_failures: Option<Spanned<u32>>,
     /// It opens when this percentage of the requests in the window failed: 1 to 100. Default: no rule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_ratio: Option<Spanned<u8>>,
+    pub error_ratio: Option<Spanned<Percent>>,
     /// It opens when this percentage of the requests in the window took longer than `slow_after`: 1 to 100. Default: no
     /// rule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slow_ratio: Option<Spanned<u8>>,
+    pub slow_ratio: Option<Spanned<Percent>>,
     /// A request is slow when its response's header took longer, connecting included. Needed with `slow_ratio`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_after: Option<Spanned<Timespan>>,
