@@ -6,6 +6,7 @@ mod checks;
 mod ejection;
 mod health;
 mod hedging;
+mod idle;
 mod limits;
 pub(super) mod retries;
 mod sticky;
@@ -42,6 +43,11 @@ pub(super) fn compile(
     for written in &config.pools {
         let (pool, lookup) = one(written, sources, diagnostics);
         lookups.extend(lookup);
+        let mut reporter = Reporter {
+            name: &written.name.value,
+            diagnostics,
+        };
+        idle::warn(written, config, &mut reporter);
         pools.entry(written.name.value.clone()).or_insert(pool);
     }
     (pools, lookups)

@@ -41,7 +41,8 @@ pub struct Breaker {
     /// How many requests are let through at once after that time, and how many must succeed in a row to close it. One
     /// that fails opens it again. Default: 3.
     pub trials: Spanned<u32>,
-    /// What counts as a failure: `connect`, `timeout`, `reset`, status codes as `503` and ranges of them as `500-599`.
+    /// What counts as a failure: `connect`, `timeout`, `reset`, status codes from 400 on as `503` and ranges of them as
+    /// `500-599`.
     /// Default: connect, timeout, reset, 502, 503, 504.
     pub failures: Vec<Spanned<FailureKind>>,
 }
@@ -72,8 +73,8 @@ impl JsonSchema for FailureKind {
         json_schema!({
             "description": "`connect`, `timeout`, `reset`, a status code or a range of them.",
             "anyOf": [
-                { "type": "string", "pattern": "^(connect|timeout|reset|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$" },
-                { "type": "integer", "minimum": 100, "maximum": 599 },
+                { "type": "string", "pattern": "^(connect|timeout|reset|[45][0-9]{2}(-[45][0-9]{2})?)$" },
+                { "type": "integer", "minimum": 400, "maximum": 599 },
             ],
         })
     }

@@ -112,6 +112,12 @@ fn failures(value: &Written, written: &Spanned<Written>, reporter: &mut Reporter
             "timeout" => failures.timeout = true,
             "reset" => failures.reset = true,
             word => match codes(word) {
+                Some(range) if *range.start() < 400 => reporter.error(
+                    &format!("breaker.failures[{index}]"),
+                    kind,
+                    format!("`{word}` has answers below 400, which are no failures"),
+                    Some("give status codes from 400 to 599"),
+                ),
                 Some(range) => statuses.push(range),
                 None => reporter.error(
                     &format!("breaker.failures[{index}]"),
