@@ -166,6 +166,13 @@ const fn one() -> u16 {
     1
 }
 
+impl EndpointSettings {
+    /// The priority in force.
+    pub const fn priority(&self) -> u8 {
+        if self.backup { u8::MAX } else { self.priority }
+    }
+}
+
 impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Not derived as untagged: that would answer every mistake with "did not match any variant".

@@ -242,7 +242,8 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<Spot> {
                 );
             }
             let settings = endpoint.value.settings();
-            if settings.backup && settings.priority > 0 {
+            // Printed are both.
+            if settings.backup && ![0, settings.priority()].contains(&settings.priority) {
                 reporter.error(
                     &key,
                     endpoint,
@@ -253,11 +254,7 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<Spot> {
             spots.push(Spot {
                 address,
                 weight: settings.weight,
-                priority: if settings.backup {
-                    u8::MAX
-                } else {
-                    settings.priority
-                },
+                priority: settings.priority(),
                 max_requests: limits::of_endpoint(settings.max_requests, written),
             });
         }
