@@ -17,6 +17,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::tls::PoolTls;
+use super::units::Percent;
 use super::{Spanned, Timespan};
 pub use balancer::{Balancer, BalancerKind, Choose};
 pub use breaker::{Breaker, BreakerScope, FailureKind};
@@ -85,7 +86,7 @@ pub struct Pool {
     /// When of no priority this percentage of the endpoints is healthy, drained ones left out, health and ejections are
     /// looked past: 0 (never) to 100. Default: 0.
     #[serde(default = "never")]
-    pub panic_threshold: Spanned<u8>,
+    pub panic_threshold: Spanned<Percent>,
     /// When an endpoint is given a rest because its requests keep failing. Default: never.
     #[serde(
         default,
@@ -121,8 +122,8 @@ const fn at_once() -> Timespan {
     Timespan::secs(0)
 }
 
-const fn never() -> Spanned<u8> {
-    Spanned::new(0)
+const fn never() -> Spanned<Percent> {
+    Spanned::new(Percent::new(0))
 }
 
 const fn resolve_every() -> Spanned<Timespan> {
@@ -163,6 +164,13 @@ pub struct EndpointSettings {
 
 const fn one() -> u16 {
     1
+}
+
+impl EndpointSettings {
+    /// The priority in force.
+    pub const fn priority(&self) -> u8 {
+        if self.backup { u8::MAX } else { self.priority }
+    }
 }
 
 impl<'de> Deserialize<'de> for Endpoint {

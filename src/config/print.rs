@@ -109,7 +109,9 @@ impl Printed for Resolver {
 impl Printed for Pool {
     fn fill_in(&mut self) {
         for endpoint in &mut self.endpoints {
-            endpoint.value = Endpoint::Full(endpoint.value.settings());
+            let mut settings = endpoint.value.settings();
+            settings.priority = settings.priority();
+            endpoint.value = Endpoint::Full(settings);
         }
         self.balancer.value.fill_in();
         if let Some(health) = &mut self.health {

@@ -6,6 +6,7 @@ mod checks;
 mod ejection;
 mod health;
 mod hedging;
+mod idle;
 mod limits;
 pub(super) mod retries;
 mod sticky;
@@ -42,6 +43,11 @@ pub(super) fn compile(
     for written in &config.pools {
         let (pool, lookup) = one(written, sources, diagnostics);
         lookups.extend(lookup);
+        let mut reporter = Reporter {
+            name: &written.name.value,
+            diagnostics,
+        };
+        idle::warn(written, config, &mut reporter);
         pools.entry(written.name.value.clone()).or_insert(pool);
     }
     (pools, lookups)
@@ -98,7 +104,7 @@ fn one(
         rules: Arc::new(rules(written, &name, sources, &mut reporter)),
         endpoints,
     };
-    let fail_open = fail_open(written, &name, sources, &mut reporter);
+    let fail_open = fail_open(written, &name, sources);
     let members = source.members(&state.names.known(), state);
     let pool = Arc::new(Pool {
         name: Arc::clone(&name),
@@ -204,21 +210,8 @@ fn rules(
 }
 
 /// When health is looked past, if ever.
-fn fail_open(
-    written: &Written,
-    pool: &Arc<str>,
-    sources: &Sources<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<FailOpen> {
-    let threshold = written.panic_threshold.value;
-    if threshold > 100 {
-        reporter.error(
-            "panic_threshold",
-            &written.panic_threshold,
-            format!("{threshold} is not a percentage from 0 to 100"),
-            Some("0 is for never"),
-        );
-    }
+fn fail_open(written: &Written, pool: &Arc<str>, sources: &Sources<'_>) -> Option<FailOpen> {
+    let threshold = written.panic_threshold.value.get();
     (threshold > 0).then(|| FailOpen {
         threshold,
         pool: Arc::clone(pool),
@@ -250,7 +243,8 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<Spot> {
                 );
             }
             let settings = endpoint.value.settings();
-            if settings.backup && settings.priority > 0 {
+            // Printed are both.
+            if settings.backup && ![0, settings.priority()].contains(&settings.priority) {
                 reporter.error(
                     &key,
                     endpoint,
@@ -261,11 +255,7 @@ fn endpoints(written: &Written, reporter: &mut Reporter<'_>) -> Vec<Spot> {
             spots.push(Spot {
                 address,
                 weight: settings.weight,
-                priority: if settings.backup {
-                    u8::MAX
-                } else {
-                    settings.priority
-                },
+                priority: settings.priority(),
                 max_requests: limits::of_endpoint(settings.max_requests, written),
             });
         }

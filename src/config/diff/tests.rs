@@ -194,6 +194,20 @@ fn the_same_can_be_read_as_json() {
 }
 
 #[test]
+fn an_endpoint_that_becomes_a_backup_changes_its_priority() {
+    let endpoint = |more: &str| {
+        read(&format!(
+            "pools: [{{ name: app, endpoints: [{{ address: 'a:1', {more} }}] }}]"
+        ))
+    };
+    let told = lines(&diff(&endpoint("weight: 1"), &endpoint("backup: true")));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("priority of a:1 0 -> 255"), "{told:?}");
+    let printed = endpoint("backup: true, priority: 255");
+    assert!(diff(&endpoint("backup: true"), &printed).is_empty());
+}
+
+#[test]
 fn a_secret_is_told_of_without_its_value() {
     let headers = |value: &str| {
         format!("pool: app, request_headers: {{ set: {{ Authorization: {value} }} }}")

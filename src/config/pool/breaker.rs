@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
 /// A circuit breaker. It opens by at least one of `consecutive_failures`, `error_ratio` and `slow_ratio`; while it is open
@@ -20,11 +21,11 @@ pub struct Breaker {
     pub consecutive_failures: Option<Spanned<u32>>,
     /// It opens when this percentage of the requests in the window failed: 1 to 100. Default: no rule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_ratio: Option<Spanned<u8>>,
+    pub error_ratio: Option<Spanned<Percent>>,
     /// It opens when this percentage of the requests in the window took longer than `slow_after`: 1 to 100. Default: no
     /// rule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slow_ratio: Option<Spanned<u8>>,
+    pub slow_ratio: Option<Spanned<Percent>>,
     /// A request is slow when its response's header took longer, connecting included. Needed with `slow_ratio`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_after: Option<Spanned<Timespan>>,
@@ -40,7 +41,8 @@ pub struct Breaker {
     /// How many requests are let through at once after that time, and how many must succeed in a row to close it. One
     /// that fails opens it again. Default: 3.
     pub trials: Spanned<u32>,
-    /// What counts as a failure: `connect`, `timeout`, `reset`, status codes as `503` and ranges of them as `500-599`.
+    /// What counts as a failure: `connect`, `timeout`, `reset`, status codes from 400 on as `503` and ranges of them as
+    /// `500-599`.
     /// Default: connect, timeout, reset, 502, 503, 504.
     pub failures: Vec<Spanned<FailureKind>>,
 }
@@ -71,8 +73,8 @@ impl JsonSchema for FailureKind {
         json_schema!({
             "description": "`connect`, `timeout`, `reset`, a status code or a range of them.",
             "anyOf": [
-                { "type": "string", "pattern": "^(connect|timeout|reset|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$" },
-                { "type": "integer", "minimum": 100, "maximum": 599 },
+                { "type": "string", "pattern": "^(connect|timeout|reset|[45][0-9]{2}(-[45][0-9]{2})?)$" },
+                { "type": "integer", "minimum": 400, "maximum": 599 },
             ],
         })
     }

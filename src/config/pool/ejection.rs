@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
 /// Passive ejection: an endpoint whose requests fail (refused, broken off, late, or answered with 502, 503 or 504) is left
@@ -14,7 +15,7 @@ pub struct Ejection {
     pub consecutive_failures: Spanned<u32>,
     /// This percentage of failures in the window ejects it: 1 to 100. Default: no rule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_ratio: Option<Spanned<u8>>,
+    pub error_ratio: Option<Spanned<Percent>>,
     /// How far back the ratio looks. Default: 30s.
     pub window: Spanned<Timespan>,
     /// The ratio counts from so many requests in the window on. Default: 20.
@@ -26,7 +27,7 @@ pub struct Ejection {
     pub max_time: Spanned<Timespan>,
     /// The largest percentage of the pool's endpoints that is ejected at once: 1 to 100. One may always be ejected if
     /// there is another one, and never all. Default: 50.
-    pub max_ejected: Spanned<u8>,
+    pub max_ejected: Spanned<Percent>,
 }
 
 impl Default for Ejection {
@@ -38,7 +39,7 @@ impl Default for Ejection {
             min_requests: Spanned::new(20),
             time: Spanned::new(Timespan::secs(30)),
             max_time: Spanned::new(Timespan::minutes(5)),
-            max_ejected: Spanned::new(50),
+            max_ejected: Spanned::new(Percent::new(50)),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::units::StatusRange;
+use crate::config::units::{Percent, StatusRange};
 use crate::config::{Spanned, Timespan};
 
 /// Active health checks: each endpoint is asked again and again, by one background task and on connections of their own.
@@ -56,7 +56,7 @@ pub struct Health {
     pub interval_down: Option<Spanned<Timespan>>,
     /// By how many percent an interval is shorter or longer by chance, so that checks do not come together: 0 to 100.
     /// Default: 10.
-    pub jitter: Spanned<u8>,
+    pub jitter: Spanned<Percent>,
     /// How long a whole check may take: connecting, TLS and the answer. The next begins after it. Default: 2s, or
     /// `interval` if that is shorter.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ impl Default for Health {
             address: None,
             interval: Spanned::new(Timespan::secs(5)),
             interval_down: None,
-            jitter: Spanned::new(10),
+            jitter: Spanned::new(Percent::new(10)),
             timeout: None,
             rise: Spanned::new(2),
             fall: Spanned::new(3),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
 /// When a second endpoint is asked while the first has not answered yet. The first answer is taken, and the other
@@ -18,14 +19,14 @@ pub struct Hedging {
     /// once there were a hundred. Or a time. Default: p95.
     pub after: Spanned<HedgeAfter>,
     /// How many of the requests of the last ten seconds may be asked twice, in percent: 1 to 100. Default: 5.
-    pub budget: Spanned<u32>,
+    pub budget: Spanned<Percent>,
 }
 
 impl Default for Hedging {
     fn default() -> Self {
         Self {
             after: Spanned::new(HedgeAfter::P95),
-            budget: Spanned::new(5),
+            budget: Spanned::new(Percent::new(5)),
         }
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
 /// When an attempt that failed is made again. Only idempotent methods are repeated (RFC 9110 §9.2.2), unless the route
@@ -100,7 +101,7 @@ impl Default for Backoff {
 #[serde(default, deny_unknown_fields)]
 pub struct RetryBudget {
     /// Their share of the requests of the last ten seconds, in percent: 0 to 100. Default: 20.
-    pub percent: u32,
+    pub percent: Percent,
     /// So many in each second however few requests there are. Default: 10.
     pub min_per_second: u32,
 }
@@ -108,7 +109,7 @@ pub struct RetryBudget {
 impl Default for RetryBudget {
     fn default() -> Self {
         Self {
-            percent: 20,
+            percent: Percent::new(20),
             min_per_second: 10,
         }
     }

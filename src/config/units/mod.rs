@@ -1,9 +1,11 @@
 //! How are times, sizes and rates written in a configuration?
 //!
 //! Each has one unit at least, so that nobody has to remember what a bare number means: `30s`, `16MiB`, `100/s`. A
-//! value is shown, and written, in the shortest form that reads back as the same value.
+//! value is shown, and written, in the shortest form that reads back as the same value. Only percentages and status codes
+//! are bare numbers, whole ones.
 
 mod byte_size;
+mod percent;
 mod rate;
 mod status;
 mod timespan;
@@ -15,6 +17,7 @@ use std::str::FromStr;
 use serde::de::{self, Deserializer, Visitor};
 
 pub use byte_size::ByteSize;
+pub use percent::Percent;
 pub use rate::{Per, Rate};
 pub use status::StatusRange;
 pub use timespan::Timespan;

@@ -50,7 +50,8 @@ impl Balancer for Maglev {
             place = (place + step) % size;
             Some(here)
         });
-        self.consistent.choose(endpoints, ask, key, places)
+        let at = |hash: u64| self.table[(hash % size) as usize];
+        self.consistent.choose(endpoints, ask, key, places, at)
     }
 
     fn most(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> u32 {

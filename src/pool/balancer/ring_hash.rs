@@ -73,7 +73,8 @@ impl Balancer for RingHash {
         let hash = key as u32;
         let (before, after) = self.ring.split_at(self.first_from(hash));
         let places = after.iter().chain(before).map(|point| point.index);
-        self.consistent.choose(endpoints, ask, key, places)
+        let at = |hash: u64| self.ring[self.first_from(hash as u32) % self.ring.len()].index;
+        self.consistent.choose(endpoints, ask, key, places, at)
     }
 
     fn most(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> u32 {

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::Reporter;
-use super::checks::{at_least_one, no_longer_than, percent, some_time};
+use super::checks::{at_least_one, no_longer_than, not_zero, some_time};
 use crate::config::Spanned;
 use crate::config::pool::{Breaker as Written, BreakerScope, FailureKind};
 use crate::pool::breaker::{Failures, Params, Scope, Watchful};
@@ -25,7 +25,7 @@ pub(super) fn breaker(
         ("breaker.slow_ratio", &value.slow_ratio),
     ] {
         if let Some(ratio) = ratio {
-            percent(key, ratio, reporter);
+            not_zero(key, ratio, reporter);
         }
     }
     if let Some(after) = &value.slow_after {
@@ -52,8 +52,8 @@ pub(super) fn breaker(
         slow_after: value.slow_after.as_ref().map(|after| after.as_duration()),
         params: Params {
             consecutive_failures: value.consecutive_failures.as_ref().map(|most| most.value),
-            error_ratio: value.error_ratio.as_ref().map(|ratio| ratio.value),
-            slow_ratio: value.slow_ratio.as_ref().map(|ratio| ratio.value),
+            error_ratio: value.error_ratio.as_ref().map(|ratio| ratio.value.get()),
+            slow_ratio: value.slow_ratio.as_ref().map(|ratio| ratio.value.get()),
             window: value.window.as_duration(),
             min_requests: value.min_requests.value,
             open_for: value.open_for.as_duration(),
@@ -112,6 +112,12 @@ fn failures(value: &Written, written: &Spanned<Written>, reporter: &mut Reporter
             "timeout" => failures.timeout = true,
             "reset" => failures.reset = true,
             word => match codes(word) {
+                Some(range) if *range.start() < 400 => reporter.error(
+                    &format!("breaker.failures[{index}]"),
+                    kind,
+                    format!("`{word}` has answers below 400, which are no failures"),
+                    Some("give status codes from 400 to 599"),
+                ),
                 Some(range) => statuses.push(range),
                 None => reporter.error(
                     &format!("breaker.failures[{index}]"),

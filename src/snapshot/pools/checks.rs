@@ -1,6 +1,7 @@
 //! Which numbers make no sense, whatever they are for?
 
 use super::Reporter;
+use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
 /// Reports a count of 0.
@@ -10,12 +11,15 @@ pub(super) fn at_least_one(key: &str, count: &Spanned<u32>, reporter: &mut Repor
     }
 }
 
-/// Reports what is no percentage from 1 to 100.
-pub(super) fn percent(key: &str, percent: &Spanned<u8>, reporter: &mut Reporter<'_>) {
-    if !(1..=100).contains(&percent.value) {
-        let message = format!("{} is not a percentage from 1 to 100", percent.value);
-        let hint = (percent.value == 0).then_some("leave the key out if it is to have no effect");
-        reporter.error(key, percent, message, hint);
+/// Reports a percentage of 0.
+pub(super) fn not_zero(key: &str, percent: &Spanned<Percent>, reporter: &mut Reporter<'_>) {
+    if percent.value.get() == 0 {
+        reporter.error(
+            key,
+            percent,
+            "0 is not a percentage from 1 to 100",
+            Some("leave the key out if it is to have no effect"),
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Reporter;
-use super::checks::{at_least_one, no_longer_than, percent, some_time};
+use super::checks::{at_least_one, no_longer_than, not_zero, some_time};
 use crate::config::pool::Ejection as Written;
 use crate::pool::health::ejection::Params;
 
@@ -20,7 +20,7 @@ pub(super) fn ejection(
         reporter,
     );
     if let Some(ratio) = &written.error_ratio {
-        percent("ejection.error_ratio", ratio, reporter);
+        not_zero("ejection.error_ratio", ratio, reporter);
     }
     some_time("ejection.window", &written.window, reporter);
     at_least_one("ejection.min_requests", &written.min_requests, reporter);
@@ -32,16 +32,16 @@ pub(super) fn ejection(
         &written.max_time,
         reporter,
     );
-    percent("ejection.max_ejected", &written.max_ejected, reporter);
+    not_zero("ejection.max_ejected", &written.max_ejected, reporter);
     Params {
         checked,
         pool: Arc::clone(pool),
         consecutive_failures: written.consecutive_failures.value,
-        error_ratio: written.error_ratio.as_ref().map(|ratio| ratio.value),
+        error_ratio: written.error_ratio.as_ref().map(|ratio| ratio.value.get()),
         window: written.window.as_duration(),
         min_requests: written.min_requests.value,
         time: written.time.as_duration(),
         max_time: written.max_time.as_duration(),
-        max_ejected: written.max_ejected.value,
+        max_ejected: written.max_ejected.value.get(),
     }
 }

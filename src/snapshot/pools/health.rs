@@ -242,17 +242,13 @@ fn times(written: &Written, reporter: &mut Reporter<'_>) -> (Rhythm, Duration) {
             );
         }
     }
-    if written.jitter.value > 100 {
-        let hint = Some("it is a percentage: 0 to 100");
-        reporter.error("health.jitter", &written.jitter, "it is over 100", hint);
-    }
     let rhythm = Rhythm {
         interval: interval.as_duration().clamp(SHORTEST, LONGEST),
         interval_down: down
             .unwrap_or(interval)
             .as_duration()
             .clamp(SHORTEST, LONGEST),
-        jitter: written.jitter.value.min(100),
+        jitter: written.jitter.value.get(),
     };
     (rhythm, written.timeout().as_duration())
 }

@@ -38,18 +38,18 @@ pub(super) fn compile(
             After::Fixed(time.as_duration())
         }
     };
-    if !(1..=100).contains(&hedging.budget.value) {
+    if hedging.budget.value.get() == 0 {
         reporter.error(
             "hedging.budget",
             &hedging.budget,
-            format!("{} % is no budget from 1 to 100 %", hedging.budget.value),
+            "0 % is no budget from 1 to 100 %",
             Some("5 is usual; to ask nobody twice, take `hedging` away"),
         );
     }
     Some(Hedging {
         after,
         budget: Share {
-            percent: hedging.budget.value,
+            percent: hedging.budget.value.get().into(),
             min_per_second: 0,
         },
     })

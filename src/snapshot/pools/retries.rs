@@ -63,15 +63,8 @@ pub(super) fn compile(
             Some("give `base` and a `max` that is not shorter"),
         ));
     }
-    if budget.value.percent > 100 {
-        report(Mistake::at(
-            "retries.budget.percent",
-            budget,
-            "the budget is over 100 %",
-            Some("20 is one retry for five requests"),
-        ));
-    } else if retries.limit.value > 0
-        && (budget.value.percent, budget.value.min_per_second) == (0, 0)
+    if retries.limit.value > 0
+        && (budget.value.percent.get(), budget.value.min_per_second) == (0, 0)
     {
         report(Mistake::at(
             "retries.budget",
@@ -89,7 +82,7 @@ pub(super) fn compile(
             max: backoff.max.as_duration(),
         },
         budget: Share {
-            percent: budget.value.percent,
+            percent: budget.value.percent.get().into(),
             min_per_second: budget.value.min_per_second,
         },
         non_idempotent: false,

@@ -42,6 +42,17 @@ fn print_shows_every_default() {
 }
 
 #[test]
+fn print_shows_the_priority_of_a_backup() {
+    let config = printed("idle-settings.yaml");
+    let endpoints = &config["pools"][4]["endpoints"];
+    assert_eq!(
+        (&endpoints[0]["priority"], &endpoints[1]["priority"]),
+        (&0.into(), &255.into()),
+        "{config:#}"
+    );
+}
+
+#[test]
 fn print_fills_the_environment_in_and_masks_secrets() {
     let config = printed("environment.yaml");
     let addresses = config["listeners"]

@@ -1,10 +1,13 @@
 //! What must hold for every consistent balancer?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::Consistent;
 use crate::config::load::load_str;
 use crate::config::{Config, Diagnostics};
 use crate::pool::balancer::tests::{endpoints, endpoints_at};
@@ -335,6 +338,33 @@ fn where_some_are_ill_the_bound_is_that_of_the_others() {
             leases.push(new);
         }
     }
+}
+
+#[test]
+fn one_hot_key_finds_room_among_thousands_without_going_through_all() {
+    fastrand::seed(7);
+    let (count, in_flight, key) = (5_000_u16, 500, 12345);
+    let addresses = (0..count).map(|n| (format!("10.0.{}.{}:80", n >> 8, n & 255), 1));
+    let endpoints = endpoints_at(&addresses.collect::<Vec<_>>());
+    let consistent = Consistent::new(MaxLoad::new(1.25), &endpoints);
+    let at = |hash: u64| (hash % u64::from(count)) as u32;
+    let tried = Tried::default();
+    let mut used = HashSet::new();
+    for _ in 0..10 {
+        let mut leases = Vec::new();
+        for _ in 0..in_flight {
+            let ask = ask(Some(key), &tried);
+            let places = (0..).map(|step: u64| at(xxh3_64_with_seed(&step.to_le_bytes(), key)));
+            let near = consistent.near(&endpoints, &ask, key, places, at);
+            let endpoint = &endpoints[near.expect("there is room near by")];
+            let most = consistent.most(endpoint, &ask);
+            assert_eq!(most, 1, "the bound");
+            used.insert(Arc::clone(&endpoint.name));
+            leases.push(Lease::take(endpoint, most, ask.now).expect("it has room"));
+        }
+    }
+    // Ten times anywhere would have been at two of three.
+    assert!(used.len() < 2_000, "{} of {count} were used", used.len());
 }
 
 #[test]
