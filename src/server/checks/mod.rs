@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 
 use crate::pool::endpoint::EndpointKey;
@@ -29,12 +29,14 @@ pub use order::{Checked, Refused};
 /// it can be checked every 5 s before anyone has to wait.
 const AT_ONCE: usize = 256;
 
-/// Orders that wait at once.
-const WAITING: usize = 64;
+/// Orders that may be under way at once.
+const MOST_ORDERS: usize = 64;
 
 /// The health checks of a process.
 pub struct Checks {
     orders: mpsc::Sender<Order>,
+    /// Room for one more.
+    room: Semaphore,
     /// For who carries them out.
     waiting: Mutex<Option<mpsc::Receiver<Order>>>,
     /// Whether the first round has been made, of those that are not in use before it.
@@ -43,9 +45,10 @@ pub struct Checks {
 
 impl Default for Checks {
     fn default() -> Self {
-        let (orders, waiting) = mpsc::channel(WAITING);
+        let (orders, waiting) = mpsc::channel(MOST_ORDERS);
         Self {
             orders,
+            room: Semaphore::new(MOST_ORDERS),
             waiting: Mutex::new(Some(waiting)),
             settled: watch::Sender::new(false),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Checks;
+use super::{Checks, MOST_ORDERS};
 
 /// How long is waited for results. A check may take longer if its own time-out allows it to.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -36,6 +36,9 @@ pub enum Refused {
     /// The pool has no health checks.
     #[error("the pool has no health checks")]
     NotChecked,
+    /// Others have asked, and wait for their results.
+    #[error("{MOST_ORDERS} orders are under way; ask again when one of them is answered")]
+    Busy,
     /// The process ends.
     #[error("the process is stopping")]
     Stopping,
@@ -74,6 +77,8 @@ impl Checks {
     ///
     /// [`Refused`]: nothing is checked.
     pub async fn now(&self, pool: &str, endpoint: Option<&str>) -> Result<Vec<Checked>, Refused> {
+        // Given back when whoever asked is answered, or has gone.
+        let _room = self.room.try_acquire().map_err(|_| Refused::Busy)?;
         let (answer, accepted) = oneshot::channel();
         let order = Order {
             pool: pool.to_owned(),
