@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 
+use crate::admin::NotFound;
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::health::check::Failure;
 use crate::pool::health::schedule::{Id, Schedule};
@@ -225,12 +226,13 @@ impl Checker {
         // Who has just reloaded means what is in force now.
         let now = Instant::now();
         self.follow(now);
-        let pools = &self.process.snapshot.load().pools;
-        let Some(pool) = pools.iter().find(|pool| *pool.name == *order.pool) else {
-            return order.refuse(Refused::UnknownPool);
+        let snapshot = self.process.snapshot.load();
+        let Some(pool) = snapshot.pools.iter().find(|pool| *pool.name == *order.pool) else {
+            let why = NotFound::pool(&order.pool, &snapshot);
+            return order.refuse(why);
         };
         if pool.check.is_none() {
-            return order.refuse(Refused::NotChecked);
+            return order.refuse(Refused::NotChecked(Arc::clone(&pool.name)));
         }
         let of_pool = self.ids.iter().filter(|(key, _)| key.pool == pool.name);
         let mut ids: Vec<Id> = of_pool
@@ -240,8 +242,11 @@ impl Checker {
             })
             .map(|(_, id)| *id)
             .collect();
-        if ids.is_empty() && order.endpoint.is_some() {
-            return order.refuse(Refused::UnknownEndpoint);
+        if ids.is_empty()
+            && let Some(endpoint) = &order.endpoint
+        {
+            let why = NotFound::endpoint(&pool.name, endpoint, &pool.members());
+            return order.refuse(why);
         }
         ids.sort_unstable();
         let results = order.accept(ids.len());
