@@ -283,7 +283,7 @@ impl View {
         let endpoint = parameter(uri, "endpoint");
         match self.process.checks.now(&pool, endpoint.as_deref()).await {
             Ok(checks) => json(StatusCode::OK, &CheckReport { pool, checks }),
-            Err(why @ Refused::Stopping) => {
+            Err(why @ (Refused::Stopping | Refused::Busy)) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
             }
             Err(why) => text(StatusCode::NOT_FOUND, format!("{why}\n")),

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::pool::Members;
 use crate::snapshot::Snapshot;
 
 /// Which endpoint is meant.
@@ -24,6 +25,20 @@ pub enum NotFound {
     Endpoint(String, String, String),
 }
 
+impl NotFound {
+    /// No pool of a generation has this name.
+    pub fn pool(name: &str, snapshot: &Snapshot) -> Self {
+        let known = snapshot.pools.iter().map(|pool| &*pool.name);
+        Self::Pool(name.to_owned(), listed(known))
+    }
+
+    /// No member of a pool has this address.
+    pub fn endpoint(pool: &str, endpoint: &str, members: &Members) -> Self {
+        let known = members.endpoints.iter().map(|endpoint| &*endpoint.name);
+        Self::Endpoint(pool.to_owned(), endpoint.to_owned(), listed(known))
+    }
+}
+
 /// How many names are told to who asks for another.
 const SHOWN: usize = 50;
 
@@ -40,8 +55,7 @@ pub fn drain(
 ) -> Result<bool, NotFound> {
     let found = snapshot.pools.iter().find(|pool| *pool.name == *which.pool);
     let Some(pool) = found else {
-        let known = snapshot.pools.iter().map(|pool| &*pool.name);
-        return Err(NotFound::Pool(which.pool.clone(), listed(known)));
+        return Err(NotFound::pool(&which.pool, snapshot));
     };
     let members = pool.members();
     let found = members
@@ -49,9 +63,7 @@ pub fn drain(
         .iter()
         .find(|endpoint| *endpoint.name == *which.endpoint);
     let Some(endpoint) = found else {
-        let known = members.endpoints.iter().map(|endpoint| &*endpoint.name);
-        let Which { pool, endpoint } = which.clone();
-        return Err(NotFound::Endpoint(pool, endpoint, listed(known)));
+        return Err(NotFound::endpoint(&which.pool, &which.endpoint, &members));
     };
     if !drained && endpoint.state.is_drained() {
         // First, so that no request finds its full share in between.

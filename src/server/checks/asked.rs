@@ -76,6 +76,7 @@ impl Asked {
     /// Begins a check.
     pub(super) fn begin(&mut self) -> Arc<Probe> {
         self.listening.append(&mut self.waiting);
+        self.listening.retain(|results| !results.is_closed());
         Arc::clone(&self.probe)
     }
 
@@ -95,6 +96,8 @@ impl Asked {
 
     /// Sends the result of the next check that begins.
     pub(super) fn tell(&mut self, results: mpsc::UnboundedSender<Checked>) {
+        // Who has gone does not come back: a check that takes long must not gather them.
+        self.waiting.retain(|results| !results.is_closed());
         self.waiting.push(results);
     }
 
@@ -142,5 +145,40 @@ impl Asked {
                     .is_healthy(params.initial == Initial::Healthy),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::checks::tests::process;
+
+    #[test]
+    fn orders_of_who_has_gone_are_forgotten() {
+        let process = process(
+            "listeners: [{ name: web, address: '127.0.0.1:0' }]\n\
+             routes: [{ name: all, pool: p }]\n\
+             pools: [{ name: p, endpoints: ['127.0.0.1:1'], health: { path: / } }]\n",
+        );
+        let snapshot = process.snapshot.load();
+        let pool = &snapshot.pools[0];
+        let endpoint = &pool.members().endpoints[0];
+        let probe = Probe::new(pool.check.as_ref().expect("a check"), endpoint);
+        let metrics = process.state.metrics.check(&pool.name, &endpoint.name);
+        let mut asked = Asked::new(&pool.name, endpoint, probe, metrics);
+        let (sender, mut stays) = mpsc::unbounded_channel();
+        asked.tell(sender);
+        for _ in 0..1_000 {
+            asked.tell(mpsc::unbounded_channel().0);
+            assert!(asked.waiting.len() <= 2);
+        }
+        for _ in 0..1_000 {
+            // A check that comes to no end, such as one for another generation's question.
+            asked.tell(mpsc::unbounded_channel().0);
+            asked.begin();
+            assert_eq!((asked.waiting.len(), asked.listening.len()), (0, 1));
+        }
+        asked.learn(&Ok(()), Instant::now());
+        assert!(stays.try_recv().expect("a result").passed);
     }
 }

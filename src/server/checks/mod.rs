@@ -12,9 +12,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 
+use crate::admin::NotFound;
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::health::check::Failure;
 use crate::pool::health::schedule::{Id, Schedule};
@@ -29,12 +30,14 @@ pub use order::{Checked, Refused};
 /// it can be checked every 5 s before anyone has to wait.
 const AT_ONCE: usize = 256;
 
-/// Orders that wait at once.
-const WAITING: usize = 64;
+/// Orders that may be under way at once.
+const MOST_ORDERS: usize = 64;
 
 /// The health checks of a process.
 pub struct Checks {
     orders: mpsc::Sender<Order>,
+    /// Room for one more.
+    room: Semaphore,
     /// For who carries them out.
     waiting: Mutex<Option<mpsc::Receiver<Order>>>,
     /// Whether the first round has been made, of those that are not in use before it.
@@ -43,9 +46,10 @@ pub struct Checks {
 
 impl Default for Checks {
     fn default() -> Self {
-        let (orders, waiting) = mpsc::channel(WAITING);
+        let (orders, waiting) = mpsc::channel(MOST_ORDERS);
         Self {
             orders,
+            room: Semaphore::new(MOST_ORDERS),
             waiting: Mutex::new(Some(waiting)),
             settled: watch::Sender::new(false),
         }
@@ -222,12 +226,13 @@ impl Checker {
         // Who has just reloaded means what is in force now.
         let now = Instant::now();
         self.follow(now);
-        let pools = &self.process.snapshot.load().pools;
-        let Some(pool) = pools.iter().find(|pool| *pool.name == *order.pool) else {
-            return order.refuse(Refused::UnknownPool);
+        let snapshot = self.process.snapshot.load();
+        let Some(pool) = snapshot.pools.iter().find(|pool| *pool.name == *order.pool) else {
+            let why = NotFound::pool(&order.pool, &snapshot);
+            return order.refuse(why);
         };
         if pool.check.is_none() {
-            return order.refuse(Refused::NotChecked);
+            return order.refuse(Refused::NotChecked(Arc::clone(&pool.name)));
         }
         let of_pool = self.ids.iter().filter(|(key, _)| key.pool == pool.name);
         let mut ids: Vec<Id> = of_pool
@@ -237,8 +242,11 @@ impl Checker {
             })
             .map(|(_, id)| *id)
             .collect();
-        if ids.is_empty() && order.endpoint.is_some() {
-            return order.refuse(Refused::UnknownEndpoint);
+        if ids.is_empty()
+            && let Some(endpoint) = &order.endpoint
+        {
+            let why = NotFound::endpoint(&pool.name, endpoint, &pool.members());
+            return order.refuse(why);
         }
         ids.sort_unstable();
         let results = order.accept(ids.len());

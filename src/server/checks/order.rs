@@ -1,11 +1,13 @@
 //! How does someone have endpoints checked now, and hear what came of it?
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Checks;
+use super::{Checks, MOST_ORDERS};
+use crate::admin::NotFound;
 
 /// How long is waited for results. A check may take longer if its own time-out allows it to.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -25,17 +27,17 @@ pub struct Checked {
 }
 
 /// Why nothing is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// There is no such pool.
-    #[error("there is no such pool")]
-    UnknownPool,
-    /// The pool has no such endpoint.
-    #[error("the pool has no such endpoint")]
-    UnknownEndpoint,
+    /// There is no such pool, or no such endpoint in it.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
     /// The pool has no health checks.
-    #[error("the pool has no health checks")]
-    NotChecked,
+    #[error("pool {0} has no health checks: give it `health`")]
+    NotChecked(Arc<str>),
+    /// Others have asked, and wait for their results.
+    #[error("{MOST_ORDERS} orders are under way; ask again when one of them is answered")]
+    Busy,
     /// The process ends.
     #[error("the process is stopping")]
     Stopping,
@@ -53,9 +55,9 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn refuse(self, why: Refused) {
+    pub(super) fn refuse(self, why: impl Into<Refused>) {
         // Who asked may not have waited.
-        let _ = self.answer.send(Err(why));
+        let _ = self.answer.send(Err(why.into()));
     }
 
     /// Where the results of so many checks go.
@@ -74,6 +76,8 @@ impl Checks {
     ///
     /// [`Refused`]: nothing is checked.
     pub async fn now(&self, pool: &str, endpoint: Option<&str>) -> Result<Vec<Checked>, Refused> {
+        // Given back when whoever asked is answered, or has gone.
+        let _room = self.room.try_acquire().map_err(|_| Refused::Busy)?;
         let (answer, accepted) = oneshot::channel();
         let order = Order {
             pool: pool.to_owned(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use origin::Origin;
 
-use super::Checks;
+use super::{Checks, MOST_ORDERS, Refused};
 use crate::config::{Diagnostics, load};
 use crate::pool::discovery::Resolved;
 use crate::server::door::doors::Doors;
@@ -25,7 +25,7 @@ async fn eventually(what: &str, mut look: impl FnMut() -> bool) {
     }
 }
 
-fn process(yaml: &str) -> Arc<Process> {
+pub(super) fn process(yaml: &str) -> Arc<Process> {
     let mut diagnostics = Diagnostics::default();
     let loaded = load::load_str("test", yaml, &|_| None, &mut diagnostics);
     let state = Arc::new(new_state().expect("every metric is registered once"));
@@ -84,4 +84,28 @@ async fn addresses_that_a_host_name_gets_or_loses_are_checked_at_once_or_not_any
         eventually("the other is gone", || !metrics(&process).contains(&other)).await;
     }
     assert_eq!(origin.journal().requests(), 3);
+}
+
+#[tokio::test]
+async fn orders_under_way_are_limited_and_who_has_gone_leaves_room() {
+    // It takes the connection and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let process = process(&format!(
+        "listeners: [{{ name: web, address: '127.0.0.1:0' }}]\n\
+         routes: [{{ name: all, pool: p }}]\n\
+         pools: [{{ name: p, endpoints: ['{address}'], health: {{ path: /, interval: 1h, timeout: 1h }} }}]\n"
+    ));
+    Checks::start(&process);
+    for _ in 0..3 {
+        let mut orders: Vec<_> = (0..MOST_ORDERS)
+            .map(|_| Box::pin(process.checks.now("p", None)))
+            .collect();
+        for order in &mut orders {
+            assert!(futures_util::poll!(order).is_pending());
+        }
+        assert_eq!(process.checks.now("p", None).await, Err(Refused::Busy));
+    }
+    let order = process.checks.now("p", None);
+    assert!(futures_util::poll!(std::pin::pin!(order)).is_pending());
 }

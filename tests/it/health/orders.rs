@@ -117,12 +117,23 @@ async fn what_can_t_be_checked_is_told() {
     let portcullis = Portcullis::start(&yaml).await;
     for (query, status, said) in [
         ("", 400, "say which pool"),
-        ("?pool=q", 404, "there is no such pool"),
-        ("?pool=unchecked", 404, "the pool has no health checks"),
+        (
+            "?pool=q",
+            404,
+            "there is no pool `q`; there are: unchecked, p",
+        ),
+        (
+            "?pool=unchecked",
+            404,
+            "pool unchecked has no health checks",
+        ),
         (
             "?pool=p&endpoint=127.0.0.1:1",
             404,
-            "the pool has no such endpoint",
+            &format!(
+                "pool p has no endpoint `127.0.0.1:1`; it has: {}",
+                patient.address()
+            ),
         ),
     ] {
         let (found, text) = ask(&portcullis, query).await;

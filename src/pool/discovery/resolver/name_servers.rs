@@ -15,11 +15,8 @@ use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
-use super::records::{Chased, Records, chase};
+use super::records::{Chased, Records, Sought, chase};
 use super::{Settings, Trouble};
-
-/// How many times one name may stand for another.
-const LONGEST_CHAIN: usize = 8;
 
 /// Name servers, and what is put behind names.
 pub(super) struct NameServers {
@@ -97,17 +94,18 @@ impl NameServers {
     ///
     /// [`Trouble::NoRecords`] if a name server says that there are none, else what kept them all from answering.
     pub(super) async fn ask(&self, name: &Name, kind: RecordType) -> Result<Records, Trouble> {
-        let mut name = name.clone();
-        let mut ttl = u32::MAX;
-        for _ in 0..LONGEST_CHAIN {
-            let response = self.one_answer(&name, kind).await?;
-            match chase(&response, name, kind, ttl) {
+        let mut sought = Sought::from(name.clone());
+        loop {
+            let response = self.one_answer(&sought.name, kind).await?;
+            match chase(&response, sought, kind) {
                 Chased::Records(records) => return Ok(records),
                 Chased::Nothing => return Err(Trouble::NoRecords),
-                Chased::Alias(alias, so_far) => (name, ttl) = (alias, so_far),
+                Chased::Alias(alias) => sought = alias,
+                Chased::TooManyAliases => {
+                    return Err(Trouble::Failed("too many aliases".to_owned()));
+                }
             }
         }
-        Err(Trouble::Failed("too many aliases".to_owned()))
     }
 
     async fn one_answer(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, Trouble> {

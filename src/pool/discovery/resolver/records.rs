@@ -8,6 +8,29 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 use super::{Answer, bounded};
 
+/// How many times one name may stand for another, over all answers of a look-up.
+const MOST_ALIASES: usize = 16;
+
+/// What is looked for.
+pub(super) struct Sought {
+    /// The name that is asked about, at the end of the aliases so far.
+    pub(super) name: Name,
+    /// The shortest TTL of the aliases.
+    ttl: u32,
+    /// How many there were.
+    aliases: usize,
+}
+
+impl From<Name> for Sought {
+    fn from(name: Name) -> Self {
+        Self {
+            name,
+            ttl: u32::MAX,
+            aliases: 0,
+        }
+    }
+}
+
 /// Records of one type.
 pub(super) struct Records {
     /// What they say.
@@ -24,16 +47,21 @@ pub(super) enum Chased {
     Records(Records),
     /// There are none.
     Nothing,
-    /// It is another name, about which the answer says no more; the name and the TTL so far.
-    Alias(Name, u32),
+    /// It is another name, about which the answer says no more.
+    Alias(Sought),
+    /// It is an alias of an alias of … without an end in sight.
+    TooManyAliases,
 }
 
-/// Looks for records of a type, along the aliases in the answer. `ttl` is that of the aliases which led to `name`.
-pub(super) fn chase(response: &DnsResponse, mut name: Name, kind: RecordType, ttl: u32) -> Chased {
-    let mut ttl = ttl;
-    // Each step uses a record up, so that aliases in a circle end.
-    let mut aliases: Vec<&Record> = response.answers.iter().collect();
-    let mut moved = false;
+/// Looks for records of a type, along the aliases in the answer. Each alias is a walk through the whole answer, which
+/// may have thousands: their number is limited, and so aliases in a circle end as well.
+pub(super) fn chase(response: &DnsResponse, sought: Sought, kind: RecordType) -> Chased {
+    let Sought {
+        mut name,
+        mut ttl,
+        mut aliases,
+    } = sought;
+    let before = aliases;
     loop {
         let mut found = Vec::new();
         for record in &response.answers {
@@ -49,16 +77,20 @@ pub(super) fn chase(response: &DnsResponse, mut name: Name, kind: RecordType, tt
                 additional: response.additionals.clone(),
             });
         }
-        let alias = aliases
+        let alias = response
+            .answers
             .iter()
-            .position(|record| record.name == name && matches!(record.data, RData::CNAME(_)));
-        let Some(place) = alias else { break };
-        let record = aliases.swap_remove(place);
-        if let RData::CNAME(other) = &record.data {
-            ttl = ttl.min(record.ttl);
-            name = other.0.clone();
-            moved = true;
+            .find_map(|record| match &record.data {
+                RData::CNAME(other) if record.name == name => Some((other, record.ttl)),
+                _ => None,
+            });
+        let Some((other, its_ttl)) = alias else { break };
+        if aliases == MOST_ALIASES {
+            return Chased::TooManyAliases;
         }
+        aliases += 1;
+        ttl = ttl.min(its_ttl);
+        name = other.0.clone();
     }
     // Who says so with an SOA record (RFC 2308) has looked to the end of the chain.
     let is_final = response.response_code == ResponseCode::NXDomain
@@ -66,8 +98,8 @@ pub(super) fn chase(response: &DnsResponse, mut name: Name, kind: RecordType, tt
             .authorities
             .iter()
             .any(|record| record.record_type() == RecordType::SOA);
-    if moved && !is_final {
-        Chased::Alias(name, ttl)
+    if aliases > before && !is_final {
+        Chased::Alias(Sought { name, ttl, aliases })
     } else {
         Chased::Nothing
     }
@@ -152,7 +184,7 @@ mod tests {
     }
 
     fn asked(response: &DnsResponse, kind: RecordType) -> Chased {
-        chase(response, name("app.test."), kind, u32::MAX)
+        chase(response, name("app.test.").into(), kind)
     }
 
     #[test]
@@ -176,10 +208,57 @@ mod tests {
     #[test]
     fn an_alias_that_leads_out_of_the_answer_is_to_be_asked_for() {
         let response = response(vec![alias("app.test.", 20, "b.test.")], Vec::new());
-        let Chased::Alias(other, ttl) = asked(&response, RecordType::A) else {
+        let Chased::Alias(other) = asked(&response, RecordType::A) else {
             panic!("no alias");
         };
-        assert_eq!((other, ttl), (name("b.test."), 20));
+        assert_eq!(
+            (other.name, other.ttl, other.aliases),
+            (name("b.test."), 20, 1)
+        );
+    }
+
+    /// `1.test.`, `2.test.` and so on.
+    fn numbered(number: usize) -> String {
+        format!("{number}.test.")
+    }
+
+    /// What is said about `0.test.` in answers with so many aliases each, by a name server that never ends a chain. The
+    /// number of answers that were asked for.
+    fn endless(aliases_in_each: usize) -> (Chased, usize) {
+        let mut sought = Sought::from(name("0.test."));
+        for answer in 0.. {
+            let numbers = answer * aliases_in_each..(answer + 1) * aliases_in_each;
+            let aliases = numbers.map(|number| alias(&numbered(number), 20, &numbered(number + 1)));
+            match chase(
+                &response(aliases.collect(), Vec::new()),
+                sought,
+                RecordType::A,
+            ) {
+                Chased::Alias(next) => sought = next,
+                chased => return (chased, answer + 1),
+            }
+        }
+        unreachable!("it has no end")
+    }
+
+    #[test]
+    fn aliases_are_counted_over_all_answers() {
+        for (aliases_in_each, answers) in [(1, 17), (5, 4), (16, 2), (17, 1), (2_000, 1)] {
+            let (chased, asked) = endless(aliases_in_each);
+            assert!(matches!(chased, Chased::TooManyAliases));
+            assert_eq!(asked, answers, "with {aliases_in_each} in each");
+        }
+    }
+
+    #[test]
+    fn as_many_aliases_as_are_allowed_lead_to_the_address() {
+        let mut answers: Vec<Record> = (0..MOST_ALIASES)
+            .map(|number| alias(&numbered(number), 20, &numbered(number + 1)))
+            .collect();
+        answers.push(address(&numbered(MOST_ALIASES), 30, "10.0.0.2"));
+        let response = response(answers, Vec::new());
+        let chased = chase(&response, name("0.test.").into(), RecordType::A);
+        assert!(matches!(chased, Chased::Records(records) if records.found.len() == 1));
     }
 
     #[test]
@@ -189,7 +268,7 @@ mod tests {
             alias("b.test.", 20, "app.test."),
         ];
         let chased = asked(&response(circle, Vec::new()), RecordType::A);
-        assert!(matches!(chased, Chased::Alias(..)));
+        assert!(matches!(chased, Chased::TooManyAliases));
     }
 
     #[test]
