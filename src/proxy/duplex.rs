@@ -18,7 +18,6 @@ use super::direct::while_client_stays;
 use super::fail::{self, Stage};
 use super::{again, attempt};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::Ending;
 use crate::upstream::patient;
 
 /// How much later a request is dropped whose time is over, so that it can be answered first.
@@ -143,6 +142,9 @@ pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::
     if end {
         ctx.body_done = true;
     }
+    if let Some(lease) = &mut ctx.lease {
+        lease.asked_at(Instant::now(), ctx.connect.unwrap_or_default());
+    }
     expect_body(end, ctx);
     match ctx.max_body {
         Some(most) if ctx.received > most && !ctx.upgrade => Err(refuse(
@@ -237,14 +239,10 @@ fn understand(error: &Error, stage: Stage, ctx: &RequestCtx) -> Failed {
         Stage::BeforeHeader => Phase::Request,
         Stage::InBody => Phase::Body,
     };
-    // An answer can't be expected before the whole question was there.
-    let ending = match reason {
-        Reason::UpstreamFirstByteTimeout if !ctx.body_done => Ending::Untold,
-        reason => Ending::Failed(reason),
-    };
+    let error = ProxyError::new(reason, phase);
     Failed {
-        error: ProxyError::new(reason, phase),
-        ending,
+        error,
+        ending: attempt::ending(error),
         unprocessed,
     }
 }
