@@ -158,9 +158,11 @@ pub struct Tried {
 }
 
 impl Tried {
-    /// Remembers one.
+    /// Remembers one, if it is not there yet.
     pub fn insert(&mut self, endpoint: &Arc<Endpoint>) {
-        self.endpoints.push(Arc::clone(endpoint));
+        if !self.contains(endpoint) {
+            self.endpoints.push(Arc::clone(endpoint));
+        }
     }
 
     /// Whether it was tried.
