@@ -18,6 +18,7 @@ use super::direct::while_client_stays;
 use super::fail::{self, Stage};
 use super::{again, attempt};
 use crate::error::{Phase, ProxyError, Reason};
+use crate::pool::Ending;
 use crate::upstream::patient;
 
 /// How much later a request is dropped whose time is over, so that it can be answered first.
@@ -297,7 +298,10 @@ fn retry_or_fail(session: &Session, ctx: &mut RequestCtx, error: &mut Error, sta
     // What was refused here before is no failure of the endpoint's.
     if ctx.failure.is_none() && stage != Stage::InBody {
         let failed = understand(error, stage, ctx);
-        ctx.repeats.next = again::after(session, ctx, failed);
+        // Where the client was late, no other endpoint is faster, and the budget is for those that are not at fault.
+        if failed.ending != Ending::Untold {
+            ctx.repeats.next = again::after(session, ctx, failed);
+        }
     }
     let again = ctx.repeats.next.is_some();
     if !again {
