@@ -13,6 +13,8 @@ pub struct Lease {
     endpoint: Arc<Endpoint>,
     permit: Permit,
     taken: Instant,
+    /// From when on its answer was waited for, as far as the endpoint could give one.
+    asked: Instant,
     outcome: Option<Outcome>,
     /// Whether the client belongs to another endpoint, which only had no room for it now.
     pub(super) strays: bool,
@@ -74,6 +76,7 @@ impl Lease {
             endpoint: Arc::clone(endpoint),
             permit,
             taken: now,
+            asked: now,
             outcome: None,
             waited: None,
             strays: false,
@@ -100,15 +103,22 @@ impl Lease {
         self.taken
     }
 
+    /// Says that a piece of the request has come from the client only now. What came before was no waiting for the
+    /// endpoint, but for `worked`, which is what connecting to it took.
+    pub fn asked_at(&mut self, now: Instant, worked: Duration) {
+        let asked = now.checked_sub(worked);
+        self.asked = asked.map_or(self.asked, |asked| asked.max(self.asked));
+    }
+
     /// Says what the attempt taught; the first word counts. Called at the response's header, before the body: a client
-    /// that reads slowly must not make the endpoint look slow.
+    /// that reads slowly must not make the endpoint look slow, and one that sends slowly must not either.
     pub fn settle(&mut self, ending: Ending, now: Instant) {
         if self.outcome.is_none() {
             let outcome = ending.outcome();
             self.outcome = Some(outcome);
             let lesson = Lesson {
                 ending,
-                took: now.saturating_duration_since(self.taken),
+                took: now.saturating_duration_since(self.asked),
             };
             let endpoint = &self.endpoint;
             // The breaker first: a rule of health that panics must not keep its permit.
@@ -148,9 +158,11 @@ pub struct Tried {
 }
 
 impl Tried {
-    /// Remembers one.
+    /// Remembers one, if it is not there yet.
     pub fn insert(&mut self, endpoint: &Arc<Endpoint>) {
-        self.endpoints.push(Arc::clone(endpoint));
+        if !self.contains(endpoint) {
+            self.endpoints.push(Arc::clone(endpoint));
+        }
     }
 
     /// Whether it was tried.

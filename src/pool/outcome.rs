@@ -31,7 +31,7 @@ impl Ending {
 pub struct Lesson {
     /// How the attempt ended.
     pub ending: Ending,
-    /// How long that took, connecting included.
+    /// How long that took, connecting included, without the time the client took to send its request.
     pub took: Duration,
 }
 

@@ -267,6 +267,15 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     }
 }
 
+/// What a failure teaches about the endpoint. An answer can't be expected before the whole question is there, so whoever
+/// has no time left while the client still sends it has learnt nothing.
+pub const fn ending(error: ProxyError) -> Ending {
+    match (error.reason, error.phase) {
+        (Reason::UpstreamFirstByteTimeout | Reason::TotalTimeout, Phase::Request) => Ending::Untold,
+        (reason, _) => Ending::Failed(reason),
+    }
+}
+
 /// Makes the endpoint's response into the one the client gets. The body's framing stays as it is.
 pub fn response(header: &mut ResponseHeader, ctx: &RequestCtx) {
     let (status, version) = (header.status, header.version);

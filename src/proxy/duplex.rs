@@ -143,6 +143,9 @@ pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::
     if end {
         ctx.body_done = true;
     }
+    if let Some(lease) = &mut ctx.lease {
+        lease.asked_at(Instant::now(), ctx.connect.unwrap_or_default());
+    }
     expect_body(end, ctx);
     match ctx.max_body {
         Some(most) if ctx.received > most && !ctx.upgrade => Err(refuse(
@@ -237,14 +240,10 @@ fn understand(error: &Error, stage: Stage, ctx: &RequestCtx) -> Failed {
         Stage::BeforeHeader => Phase::Request,
         Stage::InBody => Phase::Body,
     };
-    // An answer can't be expected before the whole question was there.
-    let ending = match reason {
-        Reason::UpstreamFirstByteTimeout if !ctx.body_done => Ending::Untold,
-        reason => Ending::Failed(reason),
-    };
+    let error = ProxyError::new(reason, phase);
     Failed {
-        error: ProxyError::new(reason, phase),
-        ending,
+        error,
+        ending: attempt::ending(error),
         unprocessed,
     }
 }
@@ -299,7 +298,10 @@ fn retry_or_fail(session: &Session, ctx: &mut RequestCtx, error: &mut Error, sta
     // What was refused here before is no failure of the endpoint's.
     if ctx.failure.is_none() && stage != Stage::InBody {
         let failed = understand(error, stage, ctx);
-        ctx.repeats.next = again::after(session, ctx, failed);
+        // Where the client was late, no other endpoint is faster, and the budget is for those that are not at fault.
+        if failed.ending != Ending::Untold {
+            ctx.repeats.next = again::after(session, ctx, failed);
+        }
     }
     let again = ctx.repeats.next.is_some();
     if !again {

@@ -7,11 +7,10 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use super::About;
 use super::ctx::RequestCtx;
 use super::watchdog::Watchdog;
+use super::{About, attempt};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::Ending;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::Peer;
@@ -96,7 +95,7 @@ pub fn dropped(ctx: &mut RequestCtx) {
     };
     let failure = ctx.failed(failure);
     if let Some(mut lease) = ctx.lease.take() {
-        lease.settle(Ending::Failed(failure.reason), now);
+        lease.settle(attempt::ending(failure), now);
     }
     let ended = Ended {
         method: &asked.method,

@@ -26,7 +26,8 @@ pub struct Breaker {
     /// rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_ratio: Option<Spanned<Percent>>,
-    /// A request is slow when its response's header took longer, connecting included. Needed with `slow_ratio`.
+    /// A request is slow when its response's header took longer, connecting included, the time its client took to send
+    /// it not. Needed with `slow_ratio`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_after: Option<Spanned<Timespan>>,
     /// How far back the ratios look. Default: 10s.

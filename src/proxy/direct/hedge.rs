@@ -266,6 +266,14 @@ impl Side {
             None => Ending::Untold,
         };
         lease.settle(ending, now);
+        // Should the request be made again, not there; the other one is remembered when its lease is given back.
+        if self
+            .answered
+            .as_ref()
+            .is_some_and(|answered| !is_good(answered))
+        {
+            ctx.tried.insert(lease.endpoint());
+        }
         // Else what is slow would be counted only where it was waited for, and the twentieth would become ever shorter.
         if let (None, Some((pool, _)), Some(sent)) = (&self.answered, ctx.pool(), self.course.sent)
             && let Some(hedging) = &pool.hedging

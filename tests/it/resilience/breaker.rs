@@ -346,3 +346,70 @@ async fn what_counts_as_a_failure_and_what_is_slow_is_as_the_pool_says() {
     );
     portcullis.says("3 of 3 requests were slow").await;
 }
+
+/// A client that says it uploads so many bytes and sends the first few one by one, each half a second after the other.
+async fn trickles(address: SocketAddr, length: usize, sent: usize) -> Raw {
+    let head = format!("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    let mut raw = Raw::sent(address, head).await;
+    for _ in 0..sent {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        raw.send("a").await;
+    }
+    raw
+}
+
+#[tokio::test]
+async fn a_client_that_uploads_slowly_does_not_make_its_endpoint_look_slow() {
+    let origin = origin().await;
+    let endpoint = origin.address().expect("TCP");
+    for protocol in ["http1", "http2"] {
+        let portcullis = Portcullis::start(&guarded(
+            &[endpoint],
+            &format!(
+                "protocol: {protocol}, breaker: {{slow_ratio: 50, slow_after: 1s, min_requests: 3, \
+                 open_for: 1h, max_open_for: 1h}}"
+            ),
+        ))
+        .await;
+        let address = portcullis.listener("http");
+        let uploads = async || trickles(address, 4, 4).await.response().await.status;
+        assert_eq!(
+            tokio::join!(uploads(), uploads(), uploads()),
+            (200, 200, 200)
+        );
+        assert_eq!(http1(address).await.get("/").await.status, 200);
+    }
+}
+
+async fn an_upload_takes_all_the_time_there_is(endpoint: SocketAddr, protocol: &str) {
+    let portcullis = Portcullis::start(&guarded(
+        &[endpoint],
+        &format!(
+            "protocol: {protocol}, timeouts: {{total: 2s}}, \
+             breaker: {{consecutive_failures: 3, open_for: 1h, max_open_for: 1h}}"
+        ),
+    ))
+    .await;
+    let address = portcullis.listener("http");
+    // Who is silent at the end is answered, and who is not is dropped a little later.
+    let silent = async || trickles(address, 100, 1).await.response().await.status;
+    let busy = async || trickles(address, 100, 3).await.rest().await;
+    let (one, two, three, ..) = tokio::join!(silent(), silent(), silent(), busy(), busy(), busy());
+    assert_eq!((one, two, three), (504, 504, 504));
+    eventually("all six have failed", async || {
+        let failed = "portcullis_failures_total{reason=\"total_timeout\"}";
+        portcullis.metric(failed).await == 6.0
+    })
+    .await;
+    assert_eq!(http1(address).await.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_whose_upload_takes_all_the_time_there_is_does_not_make_its_endpoint_look_ill() {
+    let origin = origin().await;
+    let endpoint = origin.address().expect("TCP");
+    tokio::join!(
+        an_upload_takes_all_the_time_there_is(endpoint, "http1"),
+        an_upload_takes_all_the_time_there_is(endpoint, "http2"),
+    );
+}

@@ -178,3 +178,25 @@ async fn a_stream_that_was_refused_is_repeated_with_any_method_and_a_broken_one_
         assert_eq!(statuses, post, "{reason}");
     }
 }
+
+#[tokio::test]
+async fn an_upload_for_which_the_client_takes_too_long_is_not_sent_to_another_endpoint() {
+    let (one, two) = (origin().await, origin().await);
+    let endpoints = [&one, &two].map(|one| one.address().expect("TCP"));
+    for settings in [
+        "protocol: http1, retries: {limit: 2, on: [timeout], per_try_timeout: 300ms",
+        "protocol: http2, timeouts: {first_byte: 300ms, read: 300ms}, retries: {limit: 2, on: [timeout]",
+    ] {
+        let protocol = &settings[..15];
+        let settings = format!(", {settings}, {RICH}}}");
+        let portcullis = Portcullis::start(&pool(&endpoints, &settings, "")).await;
+        let address = portcullis.listener("http");
+        let put = "PUT /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\na";
+        assert_eq!(Raw::sent(address, put).await.response().await.status, 504);
+        assert_eq!(counted(&portcullis, "sent").await, 0.0, "{protocol}");
+        // One that is there is, when its answer does not come.
+        let put = "PUT /hang HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na";
+        assert_eq!(Raw::sent(address, put).await.response().await.status, 504);
+        assert_eq!(counted(&portcullis, "sent").await, 2.0, "{protocol}");
+    }
+}

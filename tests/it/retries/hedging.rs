@@ -175,3 +175,29 @@ async fn what_may_not_be_repeated_is_asked_once_and_a_client_that_leaves_ends_bo
         assert!(cancelled.await, "{:?}", origin.journal());
     }
 }
+
+#[tokio::test]
+async fn where_both_endpoints_have_failed_the_retry_goes_to_neither() {
+    let resets = || RawAnswer::new().pause(Duration::from_millis(60)).reset();
+    let answers = RawAnswer::new().pause(Duration::from_millis(120)).send(OK);
+    let origins = [
+        always(resets()).await,
+        always(resets()).await,
+        always(answers).await,
+    ];
+    let endpoints: Vec<SocketAddr> = origins.iter().map(RawOrigin::address).collect();
+    let settings = format!(
+        ", balancer: random, hedging: {{after: 20ms, budget: 100}}, \
+         retries: {{limit: 1, on: [reset], {RICH}}}"
+    );
+    let portcullis = Portcullis::start(&pool(&endpoints, &settings, "")).await;
+    let address = portcullis.listener("http");
+    let asked: Vec<_> = (0..60)
+        .map(|_| tokio::spawn(async move { http1(address).await.get("/").await.status.as_u16() }))
+        .collect();
+    for one in asked {
+        assert_eq!(one.await.expect("no panic"), 200);
+    }
+    // Some began at both that fail.
+    assert!(counted(&portcullis, "sent").await > 0.0);
+}
