@@ -24,6 +24,7 @@ pub mod exit;
 mod pid_file;
 pub mod process;
 pub mod reload;
+mod removed;
 pub mod run;
 mod service;
 pub mod signals;

@@ -23,6 +23,7 @@ use crate::server::process::Process;
 use crate::server::reload::retired;
 use crate::server::reload::watcher::watch;
 use crate::server::reload::{Lookups, RESOLVE_LIMIT, Reloader, Reloads, Requests};
+use crate::server::removed;
 use crate::server::supervisor::Supervisor;
 use crate::server::upgrade::{Predecessor, Upgrades};
 use crate::server::worker::{Task, Worker};
@@ -232,6 +233,7 @@ impl Edge {
             tokio::spawn(reloader.serve(requests));
         }
         tokio::spawn(watch(Arc::clone(&process), self.reloads.clone()));
+        tokio::spawn(removed::forget(Arc::clone(&process)));
         let alive = process.state.metrics.generations.clone();
         alive.set(1);
         tokio::spawn(retired::keep(retiring, alive, move || {

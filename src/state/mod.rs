@@ -38,6 +38,8 @@ pub struct State {
     pub pems: Pems,
     /// Told when there is another generation, or a pool has other members.
     pub members_changed: Arc<Notify>,
+    /// Told when a look-up has given a pool other members.
+    pub addresses_changed: Notify,
 }
 
 impl State {
@@ -53,6 +55,7 @@ impl State {
             names: Names::default(),
             pems: Pems::default(),
             members_changed: Arc::default(),
+            addresses_changed: Notify::new(),
         }
     }
 

@@ -80,6 +80,7 @@ impl Lookup {
     fn refresh(&self, known: &Resolved, state: &State) {
         if self.source.differs(known, &self.pool.members()) {
             self.pool.replace_members(self.source.members(known, state));
+            state.addresses_changed.notify_one();
         }
     }
 }

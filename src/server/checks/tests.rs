@@ -25,7 +25,7 @@ async fn eventually(what: &str, mut look: impl FnMut() -> bool) {
     }
 }
 
-pub(super) fn process(yaml: &str) -> Arc<Process> {
+pub(in crate::server) fn process(yaml: &str) -> Arc<Process> {
     let mut diagnostics = Diagnostics::default();
     let loaded = load::load_str("test", yaml, &|_| None, &mut diagnostics);
     let state = Arc::new(new_state().expect("every metric is registered once"));
