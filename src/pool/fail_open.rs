@@ -82,9 +82,7 @@ impl FailOpen {
         let (pool, threshold) = (&self.pool, self.threshold);
         match (was_open, open) {
             (false, true) => {
-                log::warn!(
-                    "pool {pool}: {count}, of no priority {threshold} %: health is looked past"
-                )
+                log::warn!("pool {pool}: {count}, less than {threshold} %: health is looked past")
             }
             (true, false) => log::info!("pool {pool}: {count}: health counts again"),
             _ => {}
