@@ -28,9 +28,18 @@ async fn a_backup_serves_while_the_others_have_no_room_and_gives_back() {
                 answers(&mut client, "/held").await
             })
         };
+        // An answer is with its client a moment before its slot is free again.
+        let serves_nobody = async |endpoint: &Origin| {
+            let endpoint = address(endpoint);
+            let labels = format!("{{endpoint=\"{endpoint}\",pool=\"p\"}}");
+            let gauge = format!("portcullis_upstream_in_flight{labels}");
+            eventually("the slot is free", async || portcullis.metric(&gauge).await == 0.0).await;
+        };
+        serves_nobody(&primary).await;
         let first = hold();
         arrived(&primary, 1).await;
         assert_eq!(answers(&mut client, "/").await, "second");
+        serves_nobody(&second).await;
         let other = hold();
         arrived(&second, 1).await;
         for _ in 0..5 {
