@@ -7,7 +7,7 @@
 //! | [`server`] | how does the process start, accept and stop? | everything |
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
 //! | [`route`] | which route does it match? | nothing of ours |
-//! | [`policy`] | what is done to it on its route? | `config`, `route`, `proxy::forward` |
+//! | [`policy`] | what is done to it on its route? | `config`, `route`, `pool::Priority`, `proxy::forward` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error` |

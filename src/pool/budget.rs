@@ -1,8 +1,8 @@
 //! May one more request be sent a second time, or would that be a storm?
 //!
 //! What a pool was asked and what it was asked again is counted by seconds, and the last ten of them are looked at: the
-//! window of Finagle's `RetryBudget`. A request costs one addition, on a line of memory that its lease has written
-//! anyway; only who wants a retry looks at all of them.
+//! window of Finagle's `RetryBudget`. A request costs one addition, on memory that all threads share; only who wants
+//! a retry looks at all of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

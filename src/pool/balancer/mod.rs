@@ -1,6 +1,7 @@
 //! Which of the available endpoints is next?
 //!
-//! One file an algorithm and one row in [`build`]; the row enrols it in the contract test below.
+//! One file an algorithm, one row in [`build`] and one kind in the configuration; every kind that a configuration may name
+//! goes through the contract test below.
 
 mod alias;
 mod bound;
