@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::answer::View;
 use crate::server::door::Queue;
-use crate::server::door::listen::{Acceptor, ListeningSocket};
+use crate::server::door::listen::{Accepted, Acceptor, ListeningSocket};
 use crate::server::door::live::{Alive, Live};
 
 /// Connections at once: scrapers and probes are few, and nobody else belongs here.
@@ -80,7 +80,7 @@ pub async fn serve(
         }
     };
     if queue == Ok(Queue::Take) {
-        acceptor.close(|(stream, ..)| {
+        let take = |(stream, ..): Accepted| {
             let (view, places) = (Arc::clone(&view), Arc::clone(&places));
             let alive = view.process.askers.one_more();
             tokio::spawn(async move {
@@ -88,7 +88,8 @@ pub async fn serve(
                     connection(stream, view, place, alive).await;
                 }
             });
-        });
+        };
+        acceptor.close(take).await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc};
 
 use crate::admin::{AdminDoor, ControlSocket, View};
 use crate::config::{AccessLogFormat, Config, ProcessLogFormat};
@@ -21,7 +21,7 @@ use crate::server::process::Process;
 use crate::server::reload::prepare::{Prepared, Source};
 use crate::server::reload::{Lookups, Reloader, Reloads};
 use crate::server::service::{Control, Edge, Opening, OwnPid};
-use crate::server::signals::Signals;
+use crate::server::signals::{Signals, Taken};
 use crate::server::supervisor::Supervisor;
 use crate::server::upgrade::{NewProcess, Predecessor, Upgrader, Upgrades};
 use crate::snapshot::Listener;
@@ -102,6 +102,8 @@ fn start(
         return Err(StartError::Config(diagnostics));
     };
     let log = Arc::new(start_process_log(&config)?);
+    // From here on there is something to tidy up, and below there are threads.
+    let taken = Taken::all().map_err(|error| StartError::Other(format!("signals: {error}")))?;
     for warning in diagnostics.iter() {
         let place = warning.position.as_ref();
         let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
@@ -211,6 +213,7 @@ fn start(
     server.bootstrap();
     server.add_service(edge);
     let signals = Signals {
+        taken: Mutex::new(taken),
         admin: Arc::clone(&admin),
         process: Arc::clone(&process),
         reloads,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::admin::AdminDoor;
 use crate::server::process::Process;
@@ -28,11 +28,8 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 ///
 /// The system gives no pipe for them.
 pub fn take_early() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
     // The system's handler stays when the receiver goes.
-    runtime.block_on(async {
+    alone(|| {
         for kind in [
             SignalKind::hangup(),
             SignalKind::user_defined1(),
@@ -44,8 +41,61 @@ pub fn take_early() -> io::Result<()> {
     })
 }
 
+/// Runs what takes signals so that none of them is lost. Between the moment when the system has the handler and the moment
+/// when the handler knows whom to tell, one that comes is swallowed; while the only thread blocks them, they wait.
+fn alone<T>(take: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let ours = SigSet::from_iter([
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ]);
+    let before = ours.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let taken = runtime.block_on(async { take() });
+    before.thread_set_mask()?;
+    taken
+}
+
+/// The signals of a process that is about to serve. One that comes before it does is remembered.
+pub struct Taken {
+    terminate: Signal,
+    quit: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    reopen: Signal,
+    upgrade: Signal,
+}
+
+impl Taken {
+    /// Takes them all. To be called while the process has one thread: another would be given what this one blocks.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no pipe for them.
+    pub fn all() -> io::Result<Self> {
+        alone(|| {
+            Ok(Self {
+                terminate: signal(SignalKind::terminate())?,
+                quit: signal(SignalKind::quit())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hangup: signal(SignalKind::hangup())?,
+                reopen: signal(SignalKind::user_defined1())?,
+                upgrade: signal(SignalKind::user_defined2())?,
+            })
+        })
+    }
+}
+
 /// Listens to signals for as long as the process runs.
 pub struct Signals {
+    /// Where they arrive; held for as long as they are listened to.
+    pub taken: Mutex<Taken>,
     /// The process they are about.
     pub process: Arc<Process>,
     /// Open until the end, unless a successor has it.
@@ -62,13 +112,16 @@ pub struct Signals {
 
 impl Signals {
     /// Resolves when the process is to end, and everything in it has.
-    async fn serve(&self) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut quit = signal(SignalKind::quit())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut reopen = signal(SignalKind::user_defined1())?;
-        let mut upgrade = signal(SignalKind::user_defined2())?;
+    async fn serve(&self) {
+        let mut taken = self.taken.lock().await;
+        let Taken {
+            terminate,
+            quit,
+            interrupt,
+            hangup,
+            reopen,
+            upgrade,
+        } = &mut *taken;
         self.listening.notify_one();
         let cause = loop {
             tokio::select! {
@@ -79,7 +132,7 @@ impl Signals {
                     self.supervisor.stopping();
                     self.process.stop();
                     close_doors(&self.process, &Cause::Asked);
-                    return Ok(());
+                    return;
                 }
                 successor = self.process.successor() => {
                     log::info!("process {} has taken over: stopping", successor.pid);
@@ -90,12 +143,7 @@ impl Signals {
                 _ = upgrade.recv() => self.upgrades.request("SIGUSR2"),
             }
         };
-        self.end(
-            cause,
-            [&mut terminate, &mut quit, &mut interrupt, &mut reopen],
-        )
-        .await;
-        Ok(())
+        self.end(cause, [terminate, quit, interrupt, reopen]).await;
     }
 
     /// Ends in good order, unless another signal comes. A process that only finishes what a successor left to it may still
@@ -138,9 +186,7 @@ impl Signals {
 impl ShutdownSignalWatch for Signals {
     /// Pingora's own graceful way always sleeps its full grace; by the time it is told, here, all is over.
     async fn recv(&self) -> ShutdownSignal {
-        if let Err(error) = self.serve().await {
-            log::error!("signals: {error}");
-        }
+        self.serve().await;
         // Nobody is left behind: a new process that was to take over goes as well, and who has asked gets an answer.
         let Process {
             starting, askers, ..

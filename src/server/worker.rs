@@ -125,7 +125,9 @@ impl Worker {
             }
         };
         if queue == Queue::Take {
-            acceptor.close(|accepted| self.take_in(door, accepted));
+            acceptor
+                .close(|accepted| self.take_in(door, accepted))
+                .await;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
@@ -17,6 +18,10 @@ use crate::server::connection::socket::Socket as Stream;
 
 /// The kernel's queue of connections that nobody has accepted yet; it takes no more than `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
+
+/// How long a socket that is to be closed waits for handshakes that have begun: the time to a client and back. Whoever
+/// is turned away meanwhile tries again a second later (RFC 6298 §2), so they wait no longer for it.
+const HANDSHAKES: Duration = Duration::from_millis(100);
 
 /// A listening socket.
 #[derive(Debug)]
@@ -303,8 +308,23 @@ impl Acceptor {
         }
     }
 
-    /// Closes it, and takes the connections that were waiting in the kernel's queue: a socket that is closed resets them.
-    pub fn close(self, mut take: impl FnMut(Accepted)) {
+    /// Closes it, and takes the connections that were waiting in the kernel's queue, and those whose handshake was under
+    /// way: a socket that is closed resets them.
+    pub async fn close(self, mut take: impl FnMut(Accepted)) {
+        if let Self::Tcp(listener) = &self {
+            match turn_away(listener) {
+                Ok(()) => {
+                    // Nobody new can begin, so they only become fewer.
+                    let _ = tokio::time::timeout(HANDSHAKES, async {
+                        while let Ok(accepted) = self.accept().await {
+                            take(accepted);
+                        }
+                    })
+                    .await;
+                }
+                Err(error) => log::debug!("a connection may be reset: {error}"),
+            }
+        }
         // The sockets don't block, so either loop ends with the queue, or with the last descriptor; the bound is there for
         // a queue that is filled as fast as it is emptied.
         match self {
@@ -312,9 +332,6 @@ impl Acceptor {
                 let Ok(listener) = listener.into_std() else {
                     return;
                 };
-                if let Err(error) = turn_away(&listener) {
-                    log::debug!("a connection may be reset: {error}");
-                }
                 for _ in 0..BACKLOG {
                     let Ok((stream, peer)) = listener.accept() else {
                         return;

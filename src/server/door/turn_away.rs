@@ -3,10 +3,11 @@
 //! The kernel completes handshakes by itself, and closing a socket resets those it has completed and nobody has accepted.
 //! Between the last look into that queue and the close there is always a moment. So before the last look the kernel is
 //! told to drop whatever would begin a connection: who comes in that moment tries again a second later and is refused,
-//! which tells a client that nothing of its request was heard. A reset does not.
+//! which tells a client that nothing of its request was heard. A reset does not. A handshake that had begun by then may
+//! still complete, so there is a while between the filter and the last look.
 
 use std::io;
-use std::net::TcpListener;
+use std::os::fd::AsFd;
 
 /// Makes the kernel drop packets that begin a connection. What has begun goes on.
 ///
@@ -14,7 +15,7 @@ use std::net::TcpListener;
 ///
 /// The system has no such filters, or does not let this process set one.
 #[cfg(target_os = "linux")]
-pub fn turn_away(listener: &TcpListener) -> io::Result<()> {
+pub fn turn_away(listener: &impl AsFd) -> io::Result<()> {
     use socket2::{SockFilter, SockRef};
 
     /// Where a TCP header has its flags (RFC 9293 §3.1).
@@ -50,14 +51,14 @@ pub fn turn_away(listener: &TcpListener) -> io::Result<()> {
 
 /// As on Linux; elsewhere there is no such filter.
 #[cfg(not(target_os = "linux"))]
-pub fn turn_away(_: &TcpListener) -> io::Result<()> {
+pub fn turn_away(_: &impl AsFd) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{SocketAddr, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::time::Duration;
 
     use super::*;

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::{PATIENCE, eventually};
 
@@ -63,7 +64,14 @@ fn call(address: SocketAddr, answers: &AtomicUsize) -> io::Result<()> {
         let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) else {
             return Ok(());
         };
-        let answer = Callers::ask(stream)?;
+        let connected = Instant::now();
+        let answer = match Callers::ask(stream) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let after = connected.elapsed();
+                return Err(io::Error::other(format!("after {after:?}: {error}")));
+            }
+        };
         if !answer.ends_with("hello") {
             return Err(io::Error::other(format!("no answer: {answer:?}")));
         }
