@@ -25,7 +25,9 @@ pub struct Params {
     pub open_for: Duration,
     /// How long it is open at most.
     pub max_open_for: Duration,
-    /// How many requests are let through at once to see whether it may close, and how many must succeed in a row.
+    /// How many requests are let through at once to see whether it may close, and how many must succeed in a row. When so
+    /// many wait for their answers, one more is let through whenever the last began `open_for` ago: those that wait
+    /// forever must not keep everyone else out.
     pub trials: u32,
 }
 
@@ -61,6 +63,8 @@ pub enum State {
         under_way: u32,
         /// Trials that succeeded, one after the other.
         succeeded: u32,
+        /// When the last one began.
+        last: u64,
     },
 }
 
@@ -146,24 +150,38 @@ impl Machine {
         self.state == State::Closed && self.failures == 0
     }
 
+    /// From when on a request is let through: 0 if it is at any time.
+    pub(super) fn due(&self, params: &Params) -> u64 {
+        match self.state {
+            State::Closed => 0,
+            State::Open { until } => until,
+            State::HalfOpen { under_way, .. } if under_way < params.trials => 0,
+            State::HalfOpen { last, .. } => last.saturating_add(millis(params.open_for)),
+        }
+    }
+
     /// A request wants to pass.
     pub fn acquire(&mut self, now: u64, params: &Params) -> (Option<Permit>, Option<Change>) {
+        if now < self.due(params) {
+            return (None, None);
+        }
         let mut change = None;
         match &mut self.state {
             State::Closed => {}
-            State::Open { until } if now < *until => return (None, None),
             State::Open { .. } => {
-                let (under_way, succeeded) = (1, 0);
                 self.enter(State::HalfOpen {
-                    under_way,
-                    succeeded,
+                    under_way: 1,
+                    succeeded: 0,
+                    last: now,
                 });
                 change = Some(Change::HalfOpened);
             }
-            State::HalfOpen { under_way, .. } if *under_way >= params.trials => {
-                return (None, None);
+            State::HalfOpen {
+                under_way, last, ..
+            } => {
+                *under_way = under_way.saturating_add(1);
+                *last = now;
             }
-            State::HalfOpen { under_way, .. } => *under_way += 1,
         }
         (Some(Permit { round: self.round }), change)
     }
@@ -194,6 +212,7 @@ impl Machine {
             State::HalfOpen {
                 under_way,
                 succeeded,
+                ..
             } => {
                 *under_way = under_way.saturating_sub(1);
                 match verdict.outcome {

@@ -22,30 +22,29 @@ pub struct Memory {
     machine: Mutex<Machine>,
 }
 
-/// The machine in 64 bits: two for the state, twenty for the round, and the rest for when an open one may be tried, or
-/// how many trials of a half-open one are under way.
+/// The machine in 64 bits: two for the state, twenty for the round, and the rest for when it lets the next one through.
+/// That is by the numbers of whoever wrote it last: more trials by a reload count from the next of them on.
 #[derive(Clone, Copy)]
 struct Word(u64);
 
 const STATE_BITS: u32 = 2;
-const VALUE_SHIFT: u32 = STATE_BITS + ROUND_BITS;
+const DUE_SHIFT: u32 = STATE_BITS + ROUND_BITS;
 
 const UNTROUBLED: u64 = 0;
 const CLOSED: u64 = 1;
-const HALF_OPEN: u64 = 2;
-const OPEN: u64 = 3;
+/// Open, or half-open.
+const TRIED: u64 = 2;
 
 impl Word {
-    fn of(machine: &Machine) -> Self {
-        let (state, value) = match machine.state() {
-            State::Closed if machine.is_untroubled() => (UNTROUBLED, 0),
-            State::Closed => (CLOSED, 0),
-            State::HalfOpen { under_way, .. } => (HALF_OPEN, u64::from(under_way)),
-            State::Open { until } => (OPEN, until),
+    fn of(machine: &Machine, params: &Params) -> Self {
+        let state = match machine.state() {
+            State::Closed if machine.is_untroubled() => UNTROUBLED,
+            State::Closed => CLOSED,
+            State::HalfOpen { .. } | State::Open { .. } => TRIED,
         };
         // 42 bits of milliseconds are 139 years.
-        let value = value.min(u64::MAX >> VALUE_SHIFT);
-        Self(value << VALUE_SHIFT | u64::from(machine.round()) << STATE_BITS | state)
+        let due = machine.due(params).min(u64::MAX >> DUE_SHIFT);
+        Self(due << DUE_SHIFT | u64::from(machine.round()) << STATE_BITS | state)
     }
 
     fn state(self) -> u64 {
@@ -59,8 +58,8 @@ impl Word {
         }
     }
 
-    fn value(self) -> u64 {
-        self.0 >> VALUE_SHIFT
+    fn due(self) -> u64 {
+        self.0 >> DUE_SHIFT
     }
 
     fn is_closed(self) -> bool {
@@ -75,22 +74,14 @@ impl Memory {
     }
 
     /// Whether a request would be let through now.
-    pub fn admits(&self, now: Instant, params: &Params) -> bool {
+    pub fn admits(&self, now: Instant) -> bool {
         let word = self.word();
-        match word.state() {
-            OPEN => clock::millis(now) >= word.value(),
-            HALF_OPEN => word.value() < u64::from(params.trials),
-            _ => true,
-        }
+        word.is_closed() || clock::millis(now) >= word.due()
     }
 
-    /// How long until a request may be let through, if it is known; none at all if that may be now.
+    /// How long until a request is let through at the latest; none at all if that may be now.
     pub fn due_in(&self, now: Instant) -> Duration {
-        let word = self.word();
-        match word.state() {
-            OPEN => Duration::from_millis(word.value().saturating_sub(clock::millis(now))),
-            _ => Duration::ZERO,
-        }
+        Duration::from_millis(self.word().due().saturating_sub(clock::millis(now)))
     }
 
     /// Lets a request through, or not. A change is told to `note` before anyone else can make the next one.
@@ -105,12 +96,12 @@ impl Memory {
             return (Some(word.permit()), None);
         }
         let now = clock::millis(now);
-        if word.state() == OPEN && now < word.value() {
+        if now < word.due() {
             return (None, None);
         }
         let mut machine = self.machine();
         let (permit, change) = machine.acquire(now, params);
-        self.publish(&machine, change.as_ref(), note);
+        self.publish(&machine, params, change.as_ref(), note);
         (permit, change)
     }
 
@@ -143,7 +134,7 @@ impl Memory {
         let spread = fastrand::i64(-SPREAD..=SPREAD);
         let mut machine = self.machine();
         let change = machine.record(permit, verdict, clock::millis(now), params, spread);
-        self.publish(&machine, change.as_ref(), note);
+        self.publish(&machine, params, change.as_ref(), note);
         change
     }
 
@@ -151,8 +142,15 @@ impl Memory {
         Word(self.word.load(Ordering::Relaxed))
     }
 
-    fn publish(&self, machine: &Machine, change: Option<&Change>, note: impl FnOnce(&Change)) {
-        self.word.store(Word::of(machine).0, Ordering::Relaxed);
+    fn publish(
+        &self,
+        machine: &Machine,
+        params: &Params,
+        change: Option<&Change>,
+        note: impl FnOnce(&Change),
+    ) {
+        self.word
+            .store(Word::of(machine, params).0, Ordering::Relaxed);
         if let Some(change) = change {
             note(change);
         }

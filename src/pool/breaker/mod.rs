@@ -32,7 +32,7 @@ pub trait Breaker: Send + Sync {
     /// Learns from a request that was let through.
     fn record(&self, endpoint: &Endpoint, permit: Permit, lesson: Lesson, now: Instant);
 
-    /// How long until a request may be let through.
+    /// How long until a request is let through at the latest.
     fn due_in(&self, endpoint: &Endpoint, now: Instant) -> Duration;
 
     /// Its state as it was last written down; `None` where there is no breaker.
@@ -114,7 +114,7 @@ impl Watchful {
 
 impl Breaker for Watchful {
     fn admits(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        self.memory(endpoint).admits(now, &self.params)
+        self.memory(endpoint).admits(now)
     }
 
     fn acquire(&self, endpoint: &Endpoint, now: Instant) -> Option<Permit> {

@@ -138,18 +138,20 @@ async fn ask(address: SocketAddr, carrier: Carrier) -> (Answer, Duration) {
 async fn a_reload_in_the_middle_of_the_trials_keeps_them() {
     let origin = origin().await;
     let endpoint = origin.address().expect("TCP");
-    let settings = |failures: u32| {
+    let settings = |failures: u32, open_for: &str| {
         let breaker = format!(
-            "{{consecutive_failures: {failures}, open_for: 200ms, max_open_for: 200ms, trials: 2}}"
+            "{{consecutive_failures: {failures}, open_for: {open_for}, max_open_for: {open_for}, trials: 2}}"
         );
         guarded(&[endpoint], &format!("breaker: {breaker}"))
     };
-    let portcullis = Portcullis::start(&settings(2)).await;
+    let portcullis = Portcullis::start(&settings(2, "200ms")).await;
     let address = portcullis.listener("http");
     let mut client = http1(address).await;
     for _ in 0..2 {
         assert_eq!(client.get("/status/503").await.status, 503);
     }
+    // It is open for as long as it was told then; now only the trials' own answers let more in.
+    portcullis.apply(&settings(2, "1h")).await;
     // Refused while it is open, and again when both trials are under way.
     let mut asked = Vec::new();
     eventually("both trials are under way", async || {
@@ -163,7 +165,7 @@ async fn a_reload_in_the_middle_of_the_trials_keeps_them() {
     assert_eq!(portcullis.metric(&state).await, STATE_HALF_OPEN);
 
     for failures in [3, 4, 5] {
-        portcullis.apply(&settings(failures)).await;
+        portcullis.apply(&settings(failures, "1h")).await;
         for _ in 0..10 {
             let answer = client.get("/held").await;
             assert_eq!(

@@ -202,8 +202,46 @@ fn a_trial_that_teaches_nothing_gives_its_permit_back_and_decides_nothing() {
     let half_open = State::HalfOpen {
         under_way: 0,
         succeeded: 0,
+        last: bench.now,
     };
     assert_eq!(bench.machine.state(), half_open);
+}
+
+#[test]
+fn trials_that_wait_for_their_answers_do_not_keep_everyone_else_out() {
+    let mut bench = Bench::new(params());
+    bench.opens();
+    bench.now += 1_000;
+    let waiting = [bench.acquire(), bench.acquire()];
+    for _ in 0..3 {
+        bench.now += 999;
+        assert_eq!(bench.acquire(), None);
+        bench.now += 1;
+        let one_more = bench.acquire().expect("its turn");
+        assert_eq!(bench.acquire(), None, "only one");
+        // It leaves as many as there were.
+        assert_eq!(bench.record(one_more, NEUTRAL), None);
+        assert_eq!(bench.acquire(), None);
+    }
+    bench.now += 1_000;
+    assert_eq!(bench.ends(SUCCESS), None);
+    bench.now += 1_000;
+    assert_eq!(bench.ends(SUCCESS), Some(Change::Closed { trials: 2 }));
+    for permit in waiting {
+        assert_eq!(bench.record(permit.expect("a trial"), FAILURE), None);
+    }
+}
+
+#[test]
+fn a_trial_that_waited_long_still_decides() {
+    let mut bench = Bench::new(params());
+    bench.opens();
+    bench.now += 1_000;
+    let (old, _) = (bench.acquire().expect("a trial"), bench.acquire());
+    bench.now += 1_000;
+    bench.acquire().expect("one more");
+    let change = bench.record(old, FAILURE);
+    assert!(matches!(change, Some(Change::Opened { .. })), "{change:?}");
 }
 
 #[test]
@@ -247,6 +285,7 @@ fn requests_that_were_let_through_before_it_opened_teach_nothing_after() {
     let half_open = State::HalfOpen {
         under_way: 1,
         succeeded: 0,
+        last: bench.now,
     };
     assert_eq!(bench.machine.state(), half_open);
     bench.record(trial, SUCCESS);
@@ -343,8 +382,9 @@ proptest! {
                     match before {
                         State::Closed => prop_assert!(permit.is_some()),
                         State::Open { until } => prop_assert_eq!(permit.is_some(), bench.now >= until),
-                        State::HalfOpen { under_way, .. } => {
-                            prop_assert_eq!(permit.is_some(), under_way < bench.params.trials);
+                        State::HalfOpen { under_way, last, .. } => {
+                            let room = under_way < bench.params.trials;
+                            prop_assert_eq!(permit.is_some(), room || bench.now >= last + 1_000);
                         }
                     }
                     under_way.extend(permit);
@@ -367,9 +407,11 @@ proptest! {
                 State::HalfOpen { under_way, .. } => {
                     // Exactly those that hold a permit: none is lost, none is counted twice.
                     prop_assert_eq!(under_way as usize, trials.count());
-                    prop_assert!(under_way <= most);
                     let (since, millis) = opened.expect("it was open");
                     prop_assert!(bench.now >= since + millis);
+                    // One more for each time in which it would have been open.
+                    let more = (bench.now - since - millis) / 1_000;
+                    prop_assert!(u64::from(under_way) <= u64::from(most) + more);
                 }
                 State::Open { until } => {
                     let (since, millis) = opened.expect("it was opened");
