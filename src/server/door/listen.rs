@@ -369,3 +369,51 @@ fn of_tcp(stream: TcpStream, peer: SocketAddr) -> Option<Accepted> {
     let local = stream.local_addr().ok()?;
     Some((Stream::from(stream), Some(peer), Some(local)))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write;
+
+    use socket2::SockFilter;
+
+    use super::*;
+
+    /// Lets the kernel see only the first packet of a handshake, so that it stays under way.
+    fn keeps_handshakes_open(listener: &TcpListener) {
+        let step = |code: u32, jump_true, jump_false, value| {
+            SockFilter::new(code as u16, jump_true, jump_false, value)
+        };
+        // The flags of a TCP header, and SYN among them.
+        let filter = [
+            step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, 13),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, 0x02),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        ];
+        SockRef::from(listener)
+            .attach_filter(&filter)
+            .expect("a filter");
+    }
+
+    #[tokio::test]
+    async fn who_has_begun_a_handshake_when_a_socket_closes_is_taken_in() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+        listener.set_nonblocking(true).expect("set");
+        let address = listener.local_addr().expect("an address");
+        keeps_handshakes_open(&listener);
+        // For the client it is complete.
+        let mut client = std::net::TcpStream::connect(address).expect("connected");
+        let acceptor = Acceptor::new(ListeningSocket::Tcp(listener)).expect("watched");
+        let taken = std::cell::Cell::new(0);
+        let mut closing = std::pin::pin!(acceptor.close(|_| taken.set(taken.get() + 1)));
+        // Now the other filter is there, which holds up those only who begin.
+        tokio::select! {
+            biased;
+            () = &mut closing => panic!("it should wait"),
+            () = std::future::ready(()) => {}
+        }
+        client.write_all(b"hello").expect("sent");
+        closing.await;
+        assert_eq!(taken.get(), 1);
+    }
+}
