@@ -89,7 +89,8 @@ pub async fn serve(
                 }
             });
         };
-        acceptor.close(take).await;
+        // Who looks at the process is near, and can ask again.
+        acceptor.close(Duration::ZERO, take).await;
     }
 }
 

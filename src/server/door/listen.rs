@@ -19,9 +19,10 @@ use crate::server::connection::socket::Socket as Stream;
 /// The kernel's queue of connections that nobody has accepted yet; it takes no more than `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
 
-/// How long a socket that is to be closed waits for handshakes that have begun: the time to a client and back. Whoever
-/// is turned away meanwhile tries again a second later (RFC 6298 §2), so they wait no longer for it.
-const HANDSHAKES: Duration = Duration::from_millis(100);
+/// How long a socket for clients waits for handshakes that have begun before it is closed: the time to most of them and
+/// back, and short enough for a stop that has nothing else to wait for. Whoever is turned away meanwhile tries again a
+/// second later (RFC 6298 §2) in any case.
+pub const HANDSHAKES: Duration = Duration::from_millis(50);
 
 /// A listening socket.
 #[derive(Debug)]
@@ -309,13 +310,13 @@ impl Acceptor {
     }
 
     /// Closes it, and takes the connections that were waiting in the kernel's queue, and those whose handshake was under
-    /// way: a socket that is closed resets them.
-    pub async fn close(self, mut take: impl FnMut(Accepted)) {
+    /// way and ends within this time: a socket that is closed resets them.
+    pub async fn close(self, handshakes: Duration, mut take: impl FnMut(Accepted)) {
         if let Self::Tcp(listener) = &self {
             match turn_away(listener) {
                 Ok(()) => {
                     // Nobody new can begin, so they only become fewer.
-                    let _ = tokio::time::timeout(HANDSHAKES, async {
+                    let _ = tokio::time::timeout(handshakes, async {
                         while let Ok(accepted) = self.accept().await {
                             take(accepted);
                         }
@@ -405,7 +406,8 @@ mod tests {
         let mut client = std::net::TcpStream::connect(address).expect("connected");
         let acceptor = Acceptor::new(ListeningSocket::Tcp(listener)).expect("watched");
         let taken = std::cell::Cell::new(0);
-        let mut closing = std::pin::pin!(acceptor.close(|_| taken.set(taken.get() + 1)));
+        let mut closing =
+            std::pin::pin!(acceptor.close(HANDSHAKES, |_| taken.set(taken.get() + 1)));
         // Now the other filter is there, which holds up those only who begin.
         tokio::select! {
             biased;
