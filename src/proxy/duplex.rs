@@ -14,8 +14,8 @@ use pingora::{Error, ErrorSource, ErrorType, RetryType};
 use super::again::Failed;
 use super::answer::{client, note_end, note_last};
 use super::ctx::RequestCtx;
-use super::direct::while_client_stays;
 use super::fail::{self, Stage};
+use super::presence::while_uploader_stays;
 use super::{again, attempt};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Ending;
@@ -77,18 +77,14 @@ async fn lease(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), ProxyE
     let left = watchdog
         .as_ref()
         .and_then(|watchdog| watchdog.pause_body(Instant::now()));
-    // Who still sends a body is heard when an attempt reads it.
-    let is_all_here = session.as_downstream_mut().is_body_done();
     let leased = match ctx.repeats.next.take() {
         None if ctx.repeats.stale => Ok(()),
-        None if is_all_here => while_client_stays(session, attempt::lease(ctx))
+        None => while_uploader_stays(session, attempt::lease(ctx))
             .await
             .and_then(|leased| leased),
-        None => attempt::lease(ctx).await,
-        Some(again) if is_all_here => while_client_stays(session, again::lease(ctx, again))
+        Some(again) => while_uploader_stays(session, again::lease(ctx, again))
             .await
             .and_then(|leased| leased),
-        Some(again) => again::lease(ctx, again).await,
     };
     if let Some(watchdog) = watchdog {
         watchdog.resume_body(left, Instant::now());

@@ -15,6 +15,7 @@ mod finish;
 pub mod forward;
 mod hooks;
 mod message;
+mod presence;
 mod retry;
 mod sticky;
 #[cfg(test)]

@@ -10,13 +10,14 @@ use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::{Broken, Limits, client_gone, failed, in_answer, while_client_stays, within};
+use super::{Broken, Limits, failed, in_answer, within};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::proxy::answer::{header_only, note_end, note_last};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
 use crate::proxy::forward::Fields;
+use crate::proxy::presence::{client_gone, while_client_stays};
 
 /// Passes the response on.
 ///

@@ -10,12 +10,13 @@ use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::{Limits, client_gone, hedge, keep, leased_endpoint, while_client_stays, within};
+use super::{Limits, hedge, keep, leased_endpoint, within};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Endpoint, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
+use crate::proxy::presence::{client_gone, while_client_stays};
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;

@@ -12,12 +12,13 @@ use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
+use super::Limits;
 use super::ask::{Course, Question, Unanswered, put};
-use super::{Limits, while_client_stays};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Endpoint, Lease, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
+use crate::proxy::presence::while_client_stays;
 use crate::telemetry::metrics::HedgeResult;
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;

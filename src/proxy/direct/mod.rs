@@ -8,7 +8,6 @@ mod answer;
 mod ask;
 mod hedge;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::ctx::RequestCtx;
+use super::presence::while_client_stays;
 use super::{again, attempt};
 use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
@@ -130,35 +130,12 @@ async fn keep(client: ClientSession, pool: &Pool, endpoint: &Endpoint, idle: &Id
     }
 }
 
-/// Runs `work`, unless the client goes away first. Polling the client also lets go what was written to it so far.
-///
-/// # Errors
-///
-/// It went away.
-pub async fn while_client_stays<T>(
-    session: &mut Session,
-    work: impl Future<Output = T>,
-) -> Result<T, ProxyError> {
-    tokio::select! {
-        biased;
-        done = work => Ok(done),
-        heard = session.as_downstream_mut().read_body_or_idle(true) => {
-            log::trace!("client: {heard:?}");
-            Err(client_gone(Phase::Response))
-        }
-    }
-}
-
 /// How long to wait at most for something that may take `limit` and must end by `deadline`.
 fn within(deadline: Option<Instant>, limit: Duration) -> Duration {
     match deadline {
         Some(deadline) => limit.min(deadline.saturating_duration_since(Instant::now())),
         None => limit,
     }
-}
-
-const fn client_gone(phase: Phase) -> ProxyError {
-    ProxyError::new(Reason::ClientGone, phase)
 }
 
 fn failed(ctx: &mut RequestCtx, error: ProxyError) -> Broken {

@@ -190,6 +190,11 @@ impl Connection {
         poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await
     }
 
+    /// Waits until the client has closed the connection, whatever it sent before that is not read yet.
+    pub async fn closes(&self) {
+        self.wire.socket().closes().await;
+    }
+
     /// Says that the answer on its way ends with the connection (HTTP/1.0). Unless it is then closed in good order, the
     /// close becomes a reset: an answer that broke off would otherwise look whole.
     pub fn answer_ends_with_it(&self) {

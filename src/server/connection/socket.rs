@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A stream socket, of a client or of an endpoint.
@@ -78,6 +78,27 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Waits until the other side has closed or reset its connection, whatever it sent before that is not read yet.
+    pub async fn closes(&self) {
+        let heard = match &self.stream {
+            Stream::Tcp(stream) => stream.ready(CLOSED).await,
+            Stream::Unix(stream) => stream.ready(CLOSED).await,
+        };
+        if heard.is_ok_and(|ready| !ready.is_read_closed() && !ready.is_error()) {
+            // Nothing that this asks for, and it would be said again and again.
+            std::future::pending().await
+        }
+    }
+}
+
+/// What the end of a connection makes ready, and bytes that can be read don't: of all interests but that in reading, this
+/// one is woken by a closed read side as well. Sockets are not registered for urgent bytes, so it is by nothing else.
+#[cfg(target_os = "linux")]
+const CLOSED: Interest = Interest::PRIORITY.add(Interest::ERROR);
+#[cfg(not(target_os = "linux"))]
+const CLOSED: Interest = Interest::ERROR;
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -133,5 +154,66 @@ impl AsyncWrite for Socket {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A client of TCP and its connection here, with some bytes that are not read.
+    async fn connected() -> (TcpStream, Socket) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        let (stream, _) = listener.accept().await.expect("accepted");
+        client.write_all(b"some bytes").await.expect("sent");
+        stream.readable().await.expect("they have come");
+        (client, stream.into())
+    }
+
+    async fn read(mut socket: Socket) -> Vec<u8> {
+        let mut read = Vec::new();
+        let ended = tokio::io::AsyncReadExt::read_to_end(&mut socket, &mut read).await;
+        ended.expect("no reset");
+        read
+    }
+
+    async fn stays(socket: &Socket) {
+        let short = Duration::from_millis(50);
+        let closes = tokio::time::timeout(short, socket.closes()).await;
+        assert!(closes.is_err(), "it is still there");
+    }
+
+    #[tokio::test]
+    async fn a_close_is_heard_past_bytes_that_are_not_read() {
+        let (client, socket) = connected().await;
+        stays(&socket).await;
+        drop(client);
+        socket.closes().await;
+        socket.closes().await;
+        assert_eq!(read(socket).await, b"some bytes");
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_heard_past_bytes_that_are_not_read() {
+        let (client, socket) = connected().await;
+        stays(&socket).await;
+        Socket::from(client).reset_on_close();
+        socket.closes().await;
+    }
+
+    #[tokio::test]
+    async fn a_close_is_heard_on_unix_sockets() {
+        let (mut client, stream) = UnixStream::pair().expect("a pair");
+        client.write_all(b"some bytes").await.expect("sent");
+        let socket = Socket::from(stream);
+        stays(&socket).await;
+        drop(client);
+        socket.closes().await;
+        assert_eq!(read(socket).await, b"some bytes");
     }
 }
