@@ -79,7 +79,7 @@ pub struct RequestCtx {
     pub repeats: Repeats,
     /// How long the last attempt took to connect.
     pub connect: Option<Duration>,
-    /// When the last attempt's request was on its way.
+    /// When the last attempt's request was on its way, as far as it has come from the client.
     pub sent: Option<Instant>,
     /// From there to the response's header.
     pub first_byte: Option<Duration>,

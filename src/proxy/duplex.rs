@@ -139,8 +139,11 @@ pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::
     if end {
         ctx.body_done = true;
     }
+    let now = Instant::now();
+    // The endpoint can't answer what it has not got: the time until then is the client's.
+    ctx.sent = ctx.sent.map(|_| now);
     if let Some(lease) = &mut ctx.lease {
-        lease.asked_at(Instant::now(), ctx.connect.unwrap_or_default());
+        lease.asked_at(now, ctx.connect.unwrap_or_default());
     }
     expect_body(end, ctx);
     match ctx.max_body {

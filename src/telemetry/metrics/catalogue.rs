@@ -105,7 +105,7 @@ impl Catalogue {
             )?,
             first_byte: self.histograms(
                 "portcullis_upstream_first_byte_duration_seconds",
-                "From the request sent to the first byte of the endpoint's response.",
+                "From the request sent, as far as it had come, to the first byte of the endpoint's response.",
                 &["pool"],
                 &ANSWER_BUCKETS,
             )?,

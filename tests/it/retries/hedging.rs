@@ -121,6 +121,42 @@ async fn the_time_it_takes_to_ask_twice_is_what_most_answers_take() {
 }
 
 #[tokio::test]
+async fn a_client_that_uploads_slowly_does_not_make_its_endpoint_s_answers_look_slow() {
+    // As many as it takes to say something about their twentieth.
+    const UPLOADS: usize = 110;
+    let origins = [origin().await, origin().await];
+    let endpoints = origins.each_ref().map(|one| one.address().expect("TCP"));
+    let portcullis = Portcullis::start(&hedging(&endpoints, "budget: 100")).await;
+    let address = portcullis.listener("http");
+    let uploads = (0..UPLOADS).map(async |_| {
+        let head = "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+        let mut raw = Raw::sent(address, head).await;
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            raw.send("a").await;
+        }
+        assert_eq!(raw.response().await.status, 200);
+    });
+    futures_util::future::join_all(uploads).await;
+    let answers = "portcullis_upstream_first_byte_duration_seconds";
+    let count = portcullis.metric(&format!("{answers}_count")).await;
+    assert_eq!(count, UPLOADS as f64);
+    let sum = portcullis.metric(&format!("{answers}_sum")).await;
+    assert!(sum < count, "{sum} seconds for {count} answers");
+    let line = portcullis.logged(|line| line["target"] == "/upload").await;
+    let (duration, first_byte) = (line["duration"].as_f64(), line["first_byte"].as_f64());
+    assert!(
+        duration.is_some_and(|seconds| seconds > 2.0)
+            && first_byte.is_some_and(|seconds| seconds < 2.0),
+        "{line}"
+    );
+    // Of those answers a twentieth took far less than this.
+    let answer = http1(address).await.get("/delay/2500").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(hedged(&portcullis, "sent").await, 1.0);
+}
+
+#[tokio::test]
 async fn a_failure_does_not_win_while_the_other_endpoint_is_at_work() {
     for failing in [RawAnswer::new().send(UNAVAILABLE), RawAnswer::new().close()] {
         let slow = always(RawAnswer::new().pause(Duration::from_millis(400)).send(OK)).await;
