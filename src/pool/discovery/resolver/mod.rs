@@ -205,13 +205,18 @@ impl Resolver {
     ) -> Result<Answer<Vec<Instance>>, Trouble> {
         let (mut instances, mut left_out) = named_by(records);
         let hosts: BTreeSet<&str> = instances.iter().map(|one| &*one.host).collect();
+        let known: BTreeMap<&str, &[IpAddr]> = known
+            .iter()
+            // Of records with the same host the first has all its addresses, should there be no room for all.
+            .rev()
+            .map(|one| (&*one.host, &*one.addresses))
+            .collect();
         let asked = hosts.into_iter().map(async |host| {
             let given = records.beside(host);
             if !given.found.is_empty() {
                 return (host.to_owned(), Ok(given));
             }
-            let before = known.iter().find(|one| one.host == host);
-            let before = before.map_or(&[][..], |one| &*one.addresses);
+            let before = known.get(host).copied().unwrap_or_default();
             // With the dot: it is a whole name, without search domains.
             let answer = self.host(&format!("{host}."), before).await;
             let answer = match answer {

@@ -1,5 +1,6 @@
 //! What is in a name server's answer?
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -37,8 +38,8 @@ pub(super) struct Records {
     pub(super) found: Vec<RData>,
     /// How long all of them, and the aliases on the way, are good.
     pub(super) ttl: Duration,
-    /// What was told beside them.
-    additional: Vec<Record>,
+    /// The addresses that were told beside them, with their TTL, by host. There may be thousands, and as many hosts ask.
+    beside: HashMap<String, Vec<(IpAddr, u32)>>,
 }
 
 /// What an answer says about a name.
@@ -74,7 +75,11 @@ pub(super) fn chase(response: &DnsResponse, sought: Sought, kind: RecordType) ->
             return Chased::Records(Records {
                 found,
                 ttl: seconds(ttl),
-                additional: response.additionals.clone(),
+                beside: match kind {
+                    RecordType::SRV => by_host(&response.additionals),
+                    // Nobody asks.
+                    _ => HashMap::new(),
+                },
             });
         }
         let alias = response
@@ -112,24 +117,28 @@ impl Records {
         Self {
             found,
             ttl,
-            additional: Vec::new(),
+            beside: HashMap::new(),
         }
     }
 
     /// The addresses of a host that were told beside the records.
     pub(super) fn beside(&self, host: &str) -> Answer<Vec<IpAddr>> {
-        let mut ttl = u32::MAX;
-        let mut addresses = Vec::new();
-        for record in &self.additional {
-            if let Some(address) = usable_address(&record.data)
-                && text(&record.name) == host
-            {
-                ttl = ttl.min(record.ttl);
-                addresses.push(address);
-            }
-        }
-        bounded(addresses, seconds(ttl), None)
+        let told = self.beside.get(host).map_or(&[][..], Vec::as_slice);
+        let ttl = told.iter().map(|(_, ttl)| *ttl).min();
+        let addresses = told.iter().map(|(address, _)| *address).collect();
+        bounded(addresses, seconds(ttl.unwrap_or(u32::MAX)), None)
     }
+}
+
+fn by_host(records: &[Record]) -> HashMap<String, Vec<(IpAddr, u32)>> {
+    let mut hosts: HashMap<String, Vec<(IpAddr, u32)>> = HashMap::new();
+    for record in records {
+        if let Some(address) = usable_address(&record.data) {
+            let told = hosts.entry(text(&record.name)).or_default();
+            told.push((address, record.ttl));
+        }
+    }
+    hosts
 }
 
 /// The address in an A or AAAA record, unless nothing can be there: a name server that blocks a name answers `0.0.0.0`,
@@ -294,5 +303,33 @@ mod tests {
         );
         assert_eq!(answer.ttl, Duration::from_secs(9));
         assert!(records.beside("three.test").found.is_empty());
+    }
+
+    #[test]
+    fn in_a_large_answer_each_host_has_its_own_addresses() {
+        let hosts = 2_000_u32;
+        let srv = (0..hosts).map(|host| {
+            let data = SRV::new(0, 1, 80, name(&format!("H{host}.test.")));
+            record("app.test.", 60, RData::SRV(data))
+        });
+        let ip =
+            |host: u32, family: u32| IpAddr::from((host << 1 | family | 10 << 24).to_be_bytes());
+        // All first ones, and then all others, as nobody would write them.
+        let beside = (0..2).flat_map(|family| {
+            (0..hosts).map(move |host| {
+                let address = ip(host, family).to_string();
+                self::address(&format!("h{host}.TEST."), host + family, &address)
+            })
+        });
+        let response = response(srv.collect(), beside.collect());
+        let Chased::Records(records) = asked(&response, RecordType::SRV) else {
+            panic!("no records");
+        };
+        assert_eq!(records.found.len(), hosts as usize);
+        for host in 0..hosts {
+            let answer = records.beside(&format!("h{host}.test"));
+            assert_eq!(answer.found, [ip(host, 0), ip(host, 1)]);
+            assert_eq!(answer.ttl, seconds(host));
+        }
     }
 }
