@@ -74,8 +74,12 @@ impl Members {
         })
     }
 
-    /// Why there is no endpoint for such a request. Endpoints are asked one after the other, which only a request does that fails.
-    /// `pool_full` says whether the pool itself may have had no slot.
+    /// Why there is no endpoint for such a request; `pool_full` says whether the pool itself may have had no slot.
+    ///
+    /// Endpoints are asked one after the other, up to the first without a fault but that it is full: at once where requests
+    /// only wait, and all of them where all are ill. That is some atomic loads for each, as in the balancer's search that
+    /// found none before: of 1,000 endpoints less than a tenth of a millisecond. Only a request pays it that fails, or has to
+    /// wait; a count of those that are well would have to be kept by everything that may change one, time among it.
     pub fn why_none(&self, ask: &Ask<'_>, pool_full: bool) -> NoEndpoint {
         if self.choices == 0 {
             return NoEndpoint::Empty;
