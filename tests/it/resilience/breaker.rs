@@ -349,6 +349,51 @@ async fn what_counts_as_a_failure_and_what_is_slow_is_as_the_pool_says() {
     portcullis.says("3 of 3 requests were slow").await;
 }
 
+#[tokio::test]
+async fn trials_that_wait_for_their_answers_do_not_keep_everyone_else_out() {
+    both_carriers(async |carrier| {
+        let origin = origin().await;
+        let endpoint = origin.address().expect("TCP");
+        let yaml = guarded(
+            &[endpoint],
+            "breaker: {consecutive_failures: 2, open_for: 300ms, max_open_for: 300ms, trials: 1}",
+        );
+        let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+        let address = portcullis.listener("http");
+        let state = of_endpoint("breaker_state", endpoint);
+        for _ in 0..2 {
+            let failed = http1(address).await.get("/status/503").await;
+            assert_eq!(failed.text(), "", "the origin's own");
+        }
+        // Refused until the time of the first trial, which is one that has no answer for long.
+        let held = eventually_some("the first trial", async || {
+            let mut held = holds(address);
+            let journal = origin.journal();
+            tokio::select! {
+                refused = &mut held => {
+                    assert_eq!(refused.expect("no panic"), 503);
+                    None
+                }
+                arrived = journal.becomes(PATIENCE, |journal| journal.in_flight() == 1) => {
+                    arrived.then_some(held)
+                }
+            }
+        })
+        .await;
+        assert_eq!(portcullis.metric(&state).await, STATE_HALF_OPEN);
+        eventually("another one is let through", async || {
+            http1(address).await.get("/").await.status == 200
+        })
+        .await;
+        assert_eq!(portcullis.metric(&state).await, STATE_CLOSED);
+        assert!(!held.is_finished() && origin.journal().in_flight() == 1);
+        origin.release();
+        assert_eq!(held.await.expect("no panic"), 200);
+        assert_eq!(portcullis.metric(&state).await, STATE_CLOSED);
+    })
+    .await;
+}
+
 /// A client that says it uploads so many bytes and sends the first few one by one, each half a second after the other.
 async fn trickles(address: SocketAddr, length: usize, sent: usize) -> Raw {
     let head = format!("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
