@@ -5,7 +5,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
@@ -142,24 +147,53 @@ async fn a_check_may_go_to_another_port_or_address_and_without_the_pool_s_tls() 
     assert!(patient.checks().is_empty());
 }
 
-/// Answers `grpc.health.v1.Health/Check` for the service `shop` with this status, and for others that they are unknown.
-async fn grpc(status: Arc<AtomicU8>) -> SocketAddr {
+/// Answers `grpc.health.v1.Health/Check` for the service `shop` with this status, and for others that they are unknown;
+/// over TLS if it has an identity.
+async fn grpc(status: Arc<AtomicU8>, identity: Option<&Identity>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
+    let tls = identity.map(|identity| TlsAcceptor::from(Arc::new(only_http2(identity))));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let status = Arc::clone(&status);
+            let (status, tls) = (Arc::clone(&status), tls.clone());
             tokio::spawn(async move {
-                let mut connection = h2::server::handshake(stream).await?;
-                while let Some(call) = connection.accept().await {
-                    let (request, respond) = call?;
-                    tokio::spawn(answer(request, respond, Arc::clone(&status)));
-                }
-                Ok::<_, h2::Error>(())
+                // The end of the check ends the connection, in whatever way.
+                let _ = match tls {
+                    None => calls(stream, status).await,
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => calls(stream, status).await,
+                        Err(_) => Ok(()),
+                    },
+                };
             });
         }
     });
     address
+}
+
+fn only_http2(identity: &Identity) -> ServerConfig {
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.der()], key)
+        .expect("they belong together");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config
+}
+
+async fn calls(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    status: Arc<AtomicU8>,
+) -> Result<(), h2::Error> {
+    let mut connection = h2::server::handshake(stream).await?;
+    while let Some(call) = connection.accept().await {
+        let (request, respond) = call?;
+        tokio::spawn(answer(request, respond, Arc::clone(&status)));
+    }
+    Ok(())
 }
 
 async fn answer(
@@ -199,16 +233,30 @@ async fn answer(
 
 #[tokio::test]
 async fn a_grpc_service_is_healthy_while_it_says_that_it_serves() {
-    let status = Arc::new(AtomicU8::new(1));
-    let address = grpc(Arc::clone(&status)).await;
+    let authority = Authority::new();
+    let identity = authority.issue(&["app.test"]);
+    for (identity, tls) in [
+        (None, ""),
+        (Some(&identity), "tls: {ca: ca.pem, name: app.test}, "),
+    ] {
+        let status = Arc::new(AtomicU8::new(1));
+        let address = grpc(Arc::clone(&status), identity).await;
+        grpc_is_checked(address, tls, &authority, &status).await;
+    }
+}
+
+async fn grpc_is_checked(address: SocketAddr, tls: &str, authority: &Authority, status: &AtomicU8) {
     let of = |service: &str| {
         let health = format!("type: grpc, service: {service}, initial: checking, {FAST}");
         with_pool(
             &[address],
-            &format!("protocol: http2, health: {{{health}}}"),
+            &format!("protocol: http2, {tls}health: {{{health}}}"),
         )
     };
-    let portcullis = Portcullis::start(&of("shop")).await;
+    let portcullis = Portcullis::builder(&of("shop"))
+        .file("ca.pem", authority.pem())
+        .start()
+        .await;
     becomes(&portcullis, address, true).await;
     status.store(2, Ordering::Relaxed);
     becomes(&portcullis, address, false).await;
