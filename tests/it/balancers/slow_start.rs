@@ -1,7 +1,8 @@
 //! Does an endpoint that joins, or comes back, get its share little by little?
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use origin::{RawAnswer, RawOrigin};
@@ -20,20 +21,18 @@ fn yaml(endpoints: &str, settings: &str) -> String {
     )
 }
 
-/// Of the answers within this part of the time after `start`, how many are from the new endpoint.
-fn share(answered: &[Answered], start: Instant, part: std::ops::Range<f64>) -> f64 {
-    let [from, to] = [part.start, part.end].map(|part| start + WINDOW.mul_f64(part));
-    let within = answered
-        .iter()
-        .filter(|one| (from..to).contains(&one.asked));
+/// Of the answers to what was asked within this time, how many are from the new endpoint.
+fn share(answered: &[Answered], asked: Range<Instant>) -> f64 {
+    let within = answered.iter().filter(|one| asked.contains(&one.asked));
     let all = within.clone().count();
     assert!(all > 50, "{all} answers are too few");
     within.filter(|one| one.by == "new").count() as f64 / all as f64
 }
 
 /// That the share of the endpoint `new` of three grows from the moment that `begins` returns, and ends as a third.
-async fn grows(proxy: SocketAddr, begins: impl AsyncFnOnce() -> Instant) {
-    let ended = AtomicBool::new(false);
+async fn grows(portcullis: &Portcullis, begins: impl AsyncFnOnce() -> Instant) {
+    let proxy = portcullis.listener("http");
+    let (count, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
     let clients = async {
         let clients = (0..4).map(async |_| {
             let mut client = http1(proxy).await;
@@ -47,6 +46,7 @@ async fn grows(proxy: SocketAddr, begins: impl AsyncFnOnce() -> Instant) {
                     asked,
                     answered: Instant::now(),
                 });
+                count.fetch_add(1, Ordering::Relaxed);
             }
             answered
         });
@@ -54,14 +54,25 @@ async fn grows(proxy: SocketAddr, begins: impl AsyncFnOnce() -> Instant) {
     };
     let grows = async {
         let began = begins().await;
-        tokio::time::sleep(WINDOW.mul_f64(1.3)).await;
+        eventually("it has its whole share", async || {
+            shares(portcullis).await == [100; 3]
+        })
+        .await;
+        let whole = Instant::now();
+        let before = count.load(Ordering::Relaxed);
+        eventually("its share shows", async || {
+            count.load(Ordering::Relaxed) > before + 300
+        })
+        .await;
         ended.store(true, Ordering::Relaxed);
-        began
+        (began, whole)
     };
-    let (answered, began) = tokio::join!(clients, grows);
+    let (answered, (began, whole)) = tokio::join!(clients, grows);
     let answered: Vec<Answered> = answered.into_iter().flatten().collect();
-    let [first, last, after] =
-        [0.0..0.2, 0.8..1.0, 1.05..1.3].map(|part| share(&answered, began, part));
+    let part = |part: f64| began + WINDOW.mul_f64(part);
+    let first = share(&answered, began..part(0.2));
+    let last = share(&answered, part(0.8)..part(1.0));
+    let after = share(&answered, whole..Instant::now());
     assert!(first > 0.0, "{first} {last} {after}");
     assert!(first * 1.5 < last, "{first} {last} {after}");
     assert!((after - 1.0 / 3.0).abs() < 0.03, "{first} {last} {after}");
@@ -84,7 +95,7 @@ async fn the_share_of_an_endpoint_that_joins_grows() {
     let proxy = portcullis.listener("http");
     // Those that were there from the beginning have their whole share.
     assert_eq!(of_a(proxy).await, 10);
-    grows(proxy, async || {
+    grows(&portcullis, async || {
         portcullis.apply(&yaml(&list(&[&a, &b, &new]), "")).await;
         Instant::now()
     })
@@ -128,7 +139,7 @@ async fn the_share_of_an_endpoint_that_its_checks_let_back_grows() {
     ill.store(true, Ordering::Relaxed);
     becomes(0.0).await;
     assert_eq!(of_a(proxy).await, 10, "the two that are well share alike");
-    grows(proxy, async || {
+    grows(&portcullis, async || {
         ill.store(false, Ordering::Relaxed);
         becomes(1.0).await;
         Instant::now()
