@@ -38,7 +38,8 @@ impl Stage {
         Self::of(&written, settings)
     }
 
-    fn of(endpoints: &[String], settings: &str) -> Self {
+    /// A pool of these endpoints, each in YAML's flow style.
+    pub fn of(endpoints: &[String], settings: &str) -> Self {
         let metrics = Metrics::new().expect("metrics that fit together");
         let state = State::new(Arc::new(metrics));
         let pool = compile(&state, endpoints, settings);
@@ -51,7 +52,12 @@ impl Stage {
 
     /// Puts other settings into force. The former pool is given back, as a request has it that is under way.
     pub fn reload(&mut self, endpoints: usize, settings: &str) -> Arc<Pool> {
-        let next = compile(&self.state, &plain(endpoints), settings);
+        self.reload_to(&plain(endpoints), settings)
+    }
+
+    /// The same, with these endpoints.
+    pub fn reload_to(&mut self, endpoints: &[String], settings: &str) -> Arc<Pool> {
+        let next = compile(&self.state, endpoints, settings);
         std::mem::replace(&mut self.pool, next)
     }
 

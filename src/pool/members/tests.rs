@@ -1,52 +1,25 @@
 //! Do backups wait until they are needed, and does an endpoint that comes later start slowly?
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::*;
-use crate::pool::balancer::Rule;
-use crate::pool::discovery::{Resolved, Rules, Source, Spot};
-use crate::pool::{Keepalive, Lease, PoolState, Protocol, Timeouts, Tried, address};
-use crate::state::State;
-use crate::telemetry::Metrics;
+use crate::pool::staged::Stage;
+use crate::pool::{Lease, Tried};
 
-fn state() -> State {
-    let metrics = Metrics::new().expect("every metric is registered once");
-    State::new(Arc::new(metrics))
+const SLOWLY: &str = "slow_start: 1s";
+
+/// Endpoints of these priorities, on ports from 1.
+fn written(priorities: &[u8]) -> Vec<String> {
+    let ports = priorities.iter().zip(1..);
+    ports
+        .map(|(priority, port)| {
+            format!("{{ address: '127.0.0.1:{port}', priority: {priority}, max_requests: 2 }}")
+        })
+        .collect()
 }
 
-/// A pool with endpoints of these priorities, on ports from 1.
-fn source(priorities: &[u8]) -> Source {
-    let second = Duration::from_secs(1);
-    let spot = |(port, priority): (u16, &u8)| Spot {
-        address: address::parse(&format!("127.0.0.1:{port}")).expect("an address"),
-        weight: 1,
-        priority: *priority,
-        max_requests: Some(2),
-    };
-    Source {
-        pool: Arc::from("p"),
-        balancer: Rule::RoundRobin,
-        protocol: Protocol::Http1,
-        tls: None,
-        tls_name: None,
-        timeouts: Timeouts {
-            connect: second,
-            first_byte: second,
-            read: second,
-            write: second,
-            total: None,
-        },
-        keepalive: Keepalive {
-            idle: None,
-            connections: 0,
-        },
-        memory: Arc::new(PoolState::default()),
-        rules: Arc::new(Rules {
-            slow_start: Some(second),
-            ..Rules::default()
-        }),
-        endpoints: (1..).zip(priorities).map(spot).collect(),
-    }
+fn members(priorities: &[u8]) -> Arc<Members> {
+    Stage::of(&written(priorities), SLOWLY).pool.members()
 }
 
 /// Which endpoints get some of a hundred requests.
@@ -74,7 +47,7 @@ fn asked(members: &Members) -> Vec<usize> {
 
 #[test]
 fn a_backup_is_asked_when_no_other_is_available_and_only_then() {
-    let members = source(&[0, 255, 0]).members(&Resolved::new(), &state());
+    let members = members(&[0, 255, 0]);
     let drained = |index: usize, drained| members.endpoints[index].state.set_drained(drained);
     assert_eq!(asked(&members), [0, 2]);
     drained(0, true);
@@ -94,7 +67,7 @@ fn a_backup_is_asked_when_no_other_is_available_and_only_then() {
 
 #[test]
 fn priorities_are_gone_through_from_the_lowest_number() {
-    let members = source(&[7, 3, 7, 200]).members(&Resolved::new(), &state());
+    let members = members(&[7, 3, 7, 200]);
     let mut left = Vec::new();
     for (gone, wanted) in [(1, vec![1]), (0, vec![0, 2]), (2, vec![2]), (3, vec![3])] {
         assert_eq!(asked(&members), wanted);
@@ -106,7 +79,7 @@ fn priorities_are_gone_through_from_the_lowest_number() {
 
 #[test]
 fn what_the_others_have_no_room_for_goes_to_the_backup() {
-    let members = source(&[0, 255]).members(&Resolved::new(), &state());
+    let members = members(&[0, 255]);
     let take = || {
         Lease::take(&members.endpoints[0], u32::MAX, Instant::now()).expect("nothing keeps it back")
     };
@@ -121,7 +94,7 @@ fn what_the_others_have_no_room_for_goes_to_the_backup() {
 
 #[test]
 fn a_tier_that_has_been_tried_makes_room_for_the_next() {
-    let members = source(&[0, 0, 1]).members(&Resolved::new(), &state());
+    let members = members(&[0, 0, 1]);
     let mut tried = Tried::default();
     for _ in 0..2 {
         let ask = Ask {
@@ -145,7 +118,7 @@ fn a_tier_that_has_been_tried_makes_room_for_the_next() {
 
 #[test]
 fn only_an_endpoint_that_joins_a_pool_in_use_starts_slowly() {
-    let (state, mut source) = (state(), source(&[0, 0]));
+    let mut stage = Stage::of(&written(&[0, 0]), SLOWLY);
     let rises = |members: &Members| -> Vec<bool> {
         let now = Instant::now();
         members
@@ -154,14 +127,12 @@ fn only_an_endpoint_that_joins_a_pool_in_use_starts_slowly() {
             .map(|one| one.state.risen_for(now).is_some())
             .collect()
     };
-    let first = source.members(&Resolved::new(), &state);
+    let first = stage.pool.members();
     assert_eq!(rises(&first), [false, false], "the first of a new pool");
 
     // As when a name is resolved a moment after the start.
-    source
-        .endpoints
-        .extend(self::source(&[0; 3]).endpoints.pop());
-    let resolved = source.members(&Resolved::new(), &state);
+    stage.reload_to(&written(&[0; 3]), SLOWLY);
+    let resolved = stage.pool.members();
     assert_eq!(
         rises(&resolved),
         [false; 3],
@@ -173,27 +144,23 @@ fn only_an_endpoint_that_joins_a_pool_in_use_starts_slowly() {
         u32::MAX,
         Instant::now(),
     ));
-    source
-        .endpoints
-        .extend(self::source(&[0; 4]).endpoints.pop());
-    source.endpoints[0].weight = 9;
-    let reloaded = source.members(&Resolved::new(), &state);
+    let mut four = written(&[0; 4]);
+    four[0] = four[0].replace("priority: 0", "weight: 9");
+    stage.reload_to(&four, SLOWLY);
+    let reloaded = stage.pool.members();
+    assert_eq!(reloaded.endpoints[0].weight, 9);
     assert_eq!(rises(&reloaded), [false, false, false, true]);
     let shares = reloaded
         .endpoints
         .iter()
         .map(|one| one.share(Instant::now()) < 1024);
     assert_eq!(shares.collect::<Vec<_>>(), [false, false, false, true]);
-    drop((first, resolved));
+    drop((first, resolved, reloaded));
 
     // One that left, and of which nothing is held any more, joins anew.
-    source.endpoints.remove(1);
-    let without = source.members(&Resolved::new(), &state);
-    drop(reloaded);
-    source
-        .endpoints
-        .insert(1, self::source(&[0, 0]).endpoints.remove(1));
-    let back = source.members(&Resolved::new(), &state);
-    assert_eq!(rises(&back), [false, true, false, true]);
-    drop(without);
+    let mut three = four.clone();
+    three.remove(1);
+    stage.reload_to(&three, SLOWLY);
+    stage.reload_to(&four, SLOWLY);
+    assert_eq!(rises(&stage.pool.members()), [false, true, false, true]);
 }

@@ -4,122 +4,47 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::config::pool as config;
-use crate::pool::address::{WrittenAddress, parse};
-use crate::pool::balancer::Rule;
-use crate::pool::budget::Share;
-use crate::pool::discovery::{Resolved, Source, Spot};
-use crate::pool::limits::Term;
-use crate::pool::retries::{Backoff, On, Retries};
-use crate::pool::{
-    HostRule, Keepalive, Lease, Limits, NoEndpoint, Pool, PoolState, Priority, Protocol, Timeouts,
-    Tried, Wanted,
-};
-use crate::state::State;
-use crate::telemetry::Metrics;
+use crate::pool::staged::Stage;
+use crate::pool::{Lease, Members, NoEndpoint, Pool, Priority, Tried, Wanted};
 
 /// How long a fact may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// So seldom that nobody looks by itself within a test.
 const NEVER: Duration = Duration::from_secs(3600);
+const OFTEN: Duration = Duration::from_millis(1);
 
-/// A queue for a test that is not about its length or time.
-const LIMITS: Limits = Limits {
-    requests: None,
-    queue: 1000,
-    queue_timeout: PATIENCE,
-    look_every: NEVER,
-};
-
-fn state() -> State {
-    State::new(Arc::new(
-        Metrics::new().expect("every metric is registered once"),
-    ))
+/// The settings of a pool with these limits, for a test that is not about the time they wait.
+fn limits(limits: &str) -> String {
+    format!("limits: {{ {limits}, queue_timeout: 15s }}")
 }
 
-/// What a pool is made of that has an endpoint for each of these limits.
-fn source(state: &State, endpoints: &[Option<u32>], limits: Limits) -> Source {
-    let second = Duration::from_secs(1);
-    let name: Arc<str> = Arc::from("p");
-    let memory = || PoolState::limited(limits.requests);
-    Source {
-        memory: state.pools.get_or_create(Arc::clone(&name), memory),
-        pool: name,
-        balancer: Rule::RoundRobin,
-        protocol: Protocol::Http1,
-        tls: None,
-        tls_name: None,
-        timeouts: Timeouts {
-            connect: second,
-            first_byte: second,
-            read: second,
-            write: second,
-            total: None,
-        },
-        keepalive: Keepalive {
-            idle: None,
-            connections: 0,
-        },
-        rules: Arc::default(),
-        endpoints: endpoints
-            .iter()
-            .zip(1..)
-            .map(|(max_requests, port)| Spot {
-                address: address(port),
-                weight: 1,
-                priority: 0,
-                max_requests: *max_requests,
-            })
-            .collect(),
-    }
-}
-
-/// A generation of the pool, which is put in force.
-fn pool(state: &State, endpoints: &[Option<u32>], limits: Limits) -> Arc<Pool> {
-    let source = source(state, endpoints, limits);
-    let pool = Arc::new(Pool {
-        name: Arc::clone(&source.pool),
-        protocol: source.protocol,
-        host: HostRule::Keep,
-        timeouts: source.timeouts,
-        keepalive: source.keepalive,
-        key: None,
-        limits: Some(limits),
-        balancer: config::Balancer::default(),
-        sticky: None,
-        fail_open: None,
-        retries: Retries {
-            limit: 0,
-            on: On::default(),
-            per_try: None,
-            backoff: Backoff {
-                base: Duration::ZERO,
-                max: Duration::ZERO,
-            },
-            budget: Share {
-                percent: 0,
-                min_per_second: 0,
-            },
-            non_idempotent: false,
-        },
-        hedging: None,
-        check: None,
-        members_changed: Arc::default(),
-        metrics: state.metrics.pool(&source.pool),
-        state: Arc::clone(&source.memory),
-        members: ArcSwap::from_pointee(source.members(&Resolved::new(), state)),
-        term: Term::default(),
+/// Endpoints with these limits, 0 for none.
+fn written(endpoints: &[u32]) -> Vec<String> {
+    let ports = endpoints.iter().zip(1..);
+    let written = ports.map(|(most, port): (&u32, u16)| {
+        format!("{{ address: '127.0.0.1:{port}', max_requests: {most} }}")
     });
-    pool.put_in_force();
-    pool
+    written.collect()
 }
 
-fn address(port: u16) -> WrittenAddress {
-    parse(&format!("127.0.0.1:{port}")).expect("an address")
+fn stage(endpoints: &[u32], settings: &str, look_every: Duration) -> Stage {
+    let mut stage = Stage::of(&written(endpoints), settings);
+    put_in_force(&mut stage, look_every);
+    stage
+}
+
+fn put_in_force(stage: &mut Stage, look_every: Duration) {
+    let pool = Arc::get_mut(&mut stage.pool).expect("nobody has it yet");
+    pool.limits.as_mut().expect("limits").look_every = look_every;
+    pool.put_in_force();
+}
+
+/// A pool in which nobody looks by itself.
+fn pool(endpoints: &[u32], settings: &str) -> Arc<Pool> {
+    stage(endpoints, settings, NEVER).pool
 }
 
 fn wanted(tried: &Tried, priority: Priority) -> Wanted<'_> {
@@ -173,12 +98,7 @@ async fn got(waiting: JoinHandle<Result<Lease, NoEndpoint>>) -> Result<Lease, No
 
 #[tokio::test]
 async fn slots_go_to_those_who_wait_by_priority_and_then_in_the_order_they_came() {
-    let state = state();
-    let limits = Limits {
-        requests: Some(1),
-        ..LIMITS
-    };
-    let pool = pool(&state, &[None], limits);
+    let pool = pool(&[0], &limits("requests: 1"));
     let first = lease(&pool).await.expect("a slot");
     assert_eq!(first.waited(), None);
     let (order, mut came) = mpsc::unbounded_channel();
@@ -214,8 +134,7 @@ async fn slots_go_to_those_who_wait_by_priority_and_then_in_the_order_they_came(
 
 #[tokio::test]
 async fn nobody_overtakes_those_who_wait() {
-    let state = state();
-    let pool = pool(&state, &[Some(1), None], LIMITS);
+    let pool = pool(&[1, 0], &limits("queue: 1000"));
     let endpoints = pool.members().endpoints.clone();
     endpoints[1].state.set_drained(true);
     let _first = lease(&pool).await.expect("a slot");
@@ -231,9 +150,7 @@ async fn nobody_overtakes_those_who_wait() {
 
 #[tokio::test]
 async fn a_full_queue_refuses_at_once_and_who_leaves_it_makes_room() {
-    let state = state();
-    let limits = Limits { queue: 1, ..LIMITS };
-    let pool = pool(&state, &[Some(1)], limits);
+    let pool = pool(&[1], &limits("queue: 1"));
     let first = lease(&pool).await.expect("a slot");
     let waiting = waits(&pool, Priority::Normal).await;
     assert_eq!(lease(&pool).await.err(), Some(NoEndpoint::QueueFull));
@@ -264,13 +181,7 @@ async fn waits_instead(
 
 #[tokio::test]
 async fn a_pool_without_a_queue_lets_nobody_wait() {
-    let state = state();
-    let limits = Limits {
-        requests: Some(1),
-        queue: 0,
-        ..LIMITS
-    };
-    let pool = pool(&state, &[None], limits);
+    let pool = pool(&[0], "limits: { requests: 1, queue: 0 }");
     let first = lease(&pool).await.expect("a slot");
     assert_eq!(lease(&pool).await.err(), Some(NoEndpoint::QueueFull));
     drop(first);
@@ -279,18 +190,14 @@ async fn a_pool_without_a_queue_lets_nobody_wait() {
 
 #[tokio::test]
 async fn the_queue_s_time_and_the_request_s_own_end_the_waiting() {
-    let state = state();
-    let limits = Limits {
-        queue_timeout: Duration::from_millis(20),
-        ..LIMITS
-    };
-    let short = pool(&state, &[Some(1)], limits);
+    let short = pool(&[1], "limits: { queue_timeout: 20ms }");
     let _first = lease(&short).await.expect("a slot");
     let started = Instant::now();
     assert_eq!(lease(&short).await.err(), Some(NoEndpoint::QueueTimeout));
-    assert!(started.elapsed() >= limits.queue_timeout);
+    assert!(started.elapsed() >= Duration::from_millis(20));
 
-    let long = pool(&state, &[Some(1)], LIMITS);
+    let long = pool(&[1], &limits("queue: 1000"));
+    let _other = lease(&long).await.expect("a slot");
     let tried = Tried::default();
     let wanted = Wanted {
         deadline: Some(Instant::now() + Duration::from_millis(20)),
@@ -305,12 +212,7 @@ async fn the_queue_s_time_and_the_request_s_own_end_the_waiting() {
 
 #[tokio::test]
 async fn what_nobody_calls_out_is_found_by_looking() {
-    let state = state();
-    let limits = Limits {
-        look_every: Duration::from_millis(1),
-        ..LIMITS
-    };
-    let pool = pool(&state, &[Some(1), Some(3)], limits);
+    let pool = stage(&[1, 3], &limits("queue: 1000"), OFTEN).pool;
     let endpoints = pool.members().endpoints.clone();
     endpoints[1].state.set_drained(true);
     let _first = lease(&pool).await.expect("a slot");
@@ -328,29 +230,24 @@ async fn what_nobody_calls_out_is_found_by_looking() {
 
 #[tokio::test]
 async fn who_waits_since_before_a_reload_goes_by_the_new_limits() {
-    let state = state();
-    let one = Limits {
-        requests: Some(1),
-        look_every: Duration::from_millis(1),
-        ..LIMITS
-    };
-    let old = pool(&state, &[None], one);
+    let one = limits("requests: 1");
+    let mut stage = stage(&[0], &one, OFTEN);
+    let old = Arc::clone(&stage.pool);
     let first = lease(&old).await.expect("a slot");
     let waiting = [
         waits(&old, Priority::Normal).await,
         waits(&old, Priority::Normal).await,
     ];
-    let three = Limits {
-        requests: Some(3),
-        ..one
-    };
-    let new = pool(&state, &[None], three);
+    stage.reload_to(&written(&[0]), &limits("requests: 3"));
+    put_in_force(&mut stage, OFTEN);
+    let new = Arc::clone(&stage.pool);
     let mut leases = vec![first];
     for one in waiting {
         leases.push(got(one).await.expect("there is room now"));
     }
     assert_eq!(try_lease(&new).err(), Some(NoEndpoint::Full));
-    let _lower = pool(&state, &[None], one);
+    stage.reload_to(&written(&[0]), &one);
+    put_in_force(&mut stage, OFTEN);
     for _ in 0..2 {
         leases.pop();
         assert_eq!(try_lease(&new).err(), Some(NoEndpoint::Full));
@@ -361,20 +258,28 @@ async fn who_waits_since_before_a_reload_goes_by_the_new_limits() {
 
 #[tokio::test]
 async fn an_endpoint_s_limit_changes_with_the_generation_in_force_only() {
-    let state = state();
-    let old = pool(&state, &[Some(1)], LIMITS);
+    let settings = limits("queue: 1000");
+    let mut stage = stage(&[1], &settings, NEVER);
+    let old = Arc::clone(&stage.pool);
     let _first = lease(&old).await.expect("a slot");
-    let _new = pool(&state, &[Some(2)], LIMITS);
+    stage.reload_to(&written(&[2]), &settings);
+    put_in_force(&mut stage, NEVER);
     let _second = lease(&old).await.expect("the new limit");
     // A former generation that learns of other addresses changes nothing any more.
-    old.replace_members(source(&state, &[Some(9)], LIMITS).members(&Resolved::new(), &state));
+    let _new = stage.reload_to(&written(&[9]), &settings);
+    old.replace_members(members(stage.pool));
     assert_eq!(try_lease(&old).err(), Some(NoEndpoint::Full));
+}
+
+/// The members of a pool that nobody else has.
+fn members(pool: Arc<Pool>) -> Members {
+    let pool = Arc::into_inner(pool).expect("nobody has it");
+    Arc::into_inner(pool.members.into_inner()).expect("nobody has them")
 }
 
 #[tokio::test]
 async fn a_turn_that_is_of_no_use_to_the_first_goes_to_the_next() {
-    let state = state();
-    let pool = pool(&state, &[Some(1), Some(1)], LIMITS);
+    let pool = pool(&[1, 1], &limits("queue: 1000"));
     let (one, other) = (
         lease(&pool).await.expect("a slot"),
         lease(&pool).await.expect("a slot"),
@@ -400,12 +305,7 @@ async fn a_turn_that_is_of_no_use_to_the_first_goes_to_the_next() {
 
 #[tokio::test]
 async fn who_can_not_be_served_hears_it_at_once_and_so_do_those_who_wait() {
-    let state = state();
-    let limits = Limits {
-        look_every: Duration::from_millis(1),
-        ..LIMITS
-    };
-    let pool = pool(&state, &[Some(1), Some(1)], limits);
+    let pool = stage(&[1, 1], &limits("queue: 1000"), OFTEN).pool;
     let endpoints = pool.members().endpoints.clone();
     endpoints[1].state.set_drained(true);
     let _first = lease(&pool).await.expect("a slot");
@@ -449,13 +349,7 @@ impl AtOnce {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_storm_of_requests_that_come_and_go_no_slot_is_lost_and_nobody_is_forgotten() {
-    let state = state();
-    let limits = Limits {
-        requests: Some(4),
-        queue: 60,
-        ..LIMITS
-    };
-    let pool = pool(&state, &[Some(1), Some(2), Some(2)], limits);
+    let pool = pool(&[1, 2, 2], &limits("requests: 4, queue: 60"));
     let all = Arc::new(AtOnce::default());
     let each: Arc<[AtOnce; 3]> = Arc::default();
     let (served, refused) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
@@ -538,8 +432,7 @@ async fn in_a_storm_of_requests_that_come_and_go_no_slot_is_lost_and_nobody_is_f
 
 #[tokio::test]
 async fn one_that_waits_for_an_endpoint_in_particular_keeps_nobody_from_the_others() {
-    let state = state();
-    let pool = pool(&state, &[Some(1), Some(1)], LIMITS);
+    let pool = pool(&[1, 1], &limits("queue: 1000"));
     let (one, _other) = (
         lease(&pool).await.expect("a slot"),
         lease(&pool).await.expect("a slot"),

@@ -7,92 +7,33 @@ use std::time::{Duration, Instant, SystemTime};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::cookie::SetCookie;
 use super::*;
-use crate::pool::address::{WrittenAddress, parse};
-use crate::pool::balancer::Rule;
-use crate::pool::discovery::{Resolved, Rules, Source, Spot};
-use crate::pool::{Keepalive, Lease, Protocol, Timeouts, Tried};
-use crate::state::State;
-use crate::telemetry::Metrics;
+use crate::pool::staged::Stage;
+use crate::pool::{Lease, Pool, Tried};
 
 const SECRET: &str = "a secret of more than thirty-two characters";
+const BY_HEADER: &str = "sticky: { header: X-Session }";
 
-fn own(secret: &str, former: Option<&str>, follow_drained: bool) -> Sticky {
-    let former = former.map(Secret::given);
-    Sticky::Own(Box::new(OwnCookie {
-        set: SetCookie {
-            name: "portcullis".to_owned(),
-            attributes: "; Path=/".to_owned(),
-            secure: crate::config::pool::Secure::Auto,
-        },
-        signer: Signer::new("p", &Secret::given(secret), former.as_ref()),
-        lifetime: Some(Duration::from_secs(3600)),
-        follow_drained,
-    }))
+/// A cookie of an hour that is signed with this secret, with more settings.
+fn own(secret: &str, more: &str) -> String {
+    format!("sticky: {{ cookie: {{ lifetime: 1h, secret: '{secret}', {more} }} }}")
 }
 
-fn by_header() -> Sticky {
-    Sticky::Header(HeaderName::from_static("x-session"))
+/// What clients are known by, and endpoints at these ports, with these weights and priorities.
+fn members(sticky: &str, spots: &[(u16, u16, u8)]) -> (Arc<Sticky>, Arc<Members>) {
+    known(&Stage::of(&written(spots), sticky).pool)
 }
 
-/// Endpoints at these ports, with these weights and priorities.
-fn members(sticky: Sticky, spots: &[(u16, u16, u8)]) -> (Arc<Sticky>, Members) {
-    members_in(&state(), sticky, spots, None)
+fn known(pool: &Pool) -> (Arc<Sticky>, Arc<Members>) {
+    let sticky = pool.sticky.clone().expect("a sticky pool");
+    (sticky, pool.members())
 }
 
-fn state() -> State {
-    State::new(Arc::new(
-        Metrics::new().expect("every metric is registered once"),
-    ))
-}
-
-fn members_in(
-    state: &State,
-    sticky: Sticky,
-    spots: &[(u16, u16, u8)],
-    max_requests: Option<u32>,
-) -> (Arc<Sticky>, Members) {
-    let second = Duration::from_secs(1);
-    let sticky = Arc::new(sticky);
-    let source = Source {
-        pool: Arc::from("p"),
-        balancer: Rule::RoundRobin,
-        protocol: Protocol::Http1,
-        tls: None,
-        tls_name: None,
-        timeouts: Timeouts {
-            connect: second,
-            first_byte: second,
-            read: second,
-            write: second,
-            total: None,
-        },
-        memory: Arc::default(),
-        rules: Arc::new(Rules {
-            sticky: Some(Arc::clone(&sticky)),
-            ..Rules::default()
-        }),
-        keepalive: Keepalive {
-            idle: None,
-            connections: 0,
-        },
-        endpoints: spots
-            .iter()
-            .map(|(port, weight, priority)| Spot {
-                address: address(*port),
-                weight: *weight,
-                priority: *priority,
-                max_requests,
-            })
-            .collect(),
-    };
-    let members = source.members(&Resolved::new(), state);
-    (sticky, members)
-}
-
-fn address(port: u16) -> WrittenAddress {
-    parse(&format!("127.0.0.1:{port}")).expect("an address")
+fn written(spots: &[(u16, u16, u8)]) -> Vec<String> {
+    let spots = spots.iter().map(|(port, weight, priority)| {
+        format!("{{ address: '127.0.0.1:{port}', weight: {weight}, priority: {priority} }}")
+    });
+    spots.collect()
 }
 
 fn even(ports: std::ops::RangeInclusive<u16>) -> Vec<(u16, u16, u8)> {
@@ -142,7 +83,7 @@ fn now() -> SystemTime {
 
 #[test]
 fn the_cookie_of_an_endpoint_leads_back_to_it_and_is_not_set_again() {
-    let (sticky, members) = members(own(SECRET, None, false), &even(1..=20));
+    let (sticky, members) = members(&own(SECRET, ""), &even(1..=20));
     let own = sticky.own().expect("a cookie");
     let none = Tried::default();
     for endpoint in &members.endpoints {
@@ -159,7 +100,7 @@ fn the_cookie_of_an_endpoint_leads_back_to_it_and_is_not_set_again() {
 
 #[test]
 fn a_cookie_is_renewed_when_half_of_its_life_is_over_or_its_clock_was_ahead() {
-    let (sticky, members) = members(own(SECRET, None, false), &even(1..=2));
+    let (sticky, members) = members(&own(SECRET, ""), &even(1..=2));
     let own = sticky.own().expect("a cookie");
     let endpoint = &members.endpoints[0];
     let set = own.renewed(endpoint, None, true, now()).expect("a cookie");
@@ -183,12 +124,15 @@ fn a_cookie_is_renewed_when_half_of_its_life_is_over_or_its_clock_was_ahead() {
 #[test]
 fn after_another_secret_the_former_cookie_leads_to_the_same_endpoint_and_is_renewed() {
     const NEW: &str = "another secret of more than 32 characters.";
-    let (before, old) = members(own(SECRET, None, false), &even(1..=9));
+    let (before, old) = members(&own(SECRET, ""), &even(1..=9));
     let set = before
         .own()
         .expect("a cookie")
         .renewed(at(&old, 7), None, true, now());
-    let (sticky, members) = members(own(NEW, Some(SECRET), false), &even(1..=9));
+    let (sticky, members) = members(
+        &own(NEW, &format!("previous_secret: '{SECRET}'")),
+        &even(1..=9),
+    );
     let fields = with_cookie(&set.expect("a cookie"));
     let wish = sticky.wish(&fields, now()).expect("it is read");
     assert_eq!(led(&sticky, &members, wish, &Tried::default()), Ok(7));
@@ -197,13 +141,13 @@ fn after_another_secret_the_former_cookie_leads_to_the_same_endpoint_and_is_rene
         own.renewed(at(&members, 7), Some(wish), true, now())
             .is_some()
     );
-    let (forgotten, _) = self::members(self::own(NEW, None, false), &even(1..=9));
+    let (forgotten, _) = self::members(&self::own(NEW, ""), &even(1..=9));
     assert_eq!(forgotten.wish(&fields, now()), None);
 }
 
 #[test]
 fn of_several_cookies_the_first_good_one_counts_and_only_some_are_looked_at() {
-    let (sticky, members) = members(own(SECRET, None, false), &even(1..=9));
+    let (sticky, members) = members(&own(SECRET, ""), &even(1..=9));
     let set = sticky
         .own()
         .expect("a cookie")
@@ -231,8 +175,10 @@ fn of_several_cookies_the_first_good_one_counts_and_only_some_are_looked_at() {
 
 #[test]
 fn a_client_goes_elsewhere_while_its_endpoint_can_t_be_used_and_full_is_told_apart() {
-    let state = state();
-    let (sticky, members) = members_in(&state, own(SECRET, None, false), &even(1..=3), Some(1));
+    const FOLLOWS: &str = "follow_drained: true";
+    let limited = |sticky: &str| format!("{sticky}, limits: {{ endpoint_requests: 1 }}");
+    let mut stage = Stage::of(&written(&even(1..=3)), &limited(&own(SECRET, "")));
+    let (sticky, members) = known(&stage.pool);
     let endpoint = at(&members, 2);
     let mark = endpoint.mark.expect("a mark").value;
     let wish = Wish::Endpoint { mark, renew: false };
@@ -248,7 +194,8 @@ fn a_client_goes_elsewhere_while_its_endpoint_can_t_be_used_and_full_is_told_apa
     endpoint.state.set_drained(true);
     assert_eq!(led(&sticky, &members, wish, &none), Err(false));
     // Those that may follow do; but not to a place without room.
-    let (sticky, members) = members_in(&state, own(SECRET, None, true), &even(1..=3), Some(1));
+    stage.reload_to(&written(&even(1..=3)), &limited(&own(SECRET, FOLLOWS)));
+    let (sticky, members) = known(&stage.pool);
     assert_eq!(led(&sticky, &members, wish, &none), Ok(2));
     let lease = Lease::take(at(&members, 2), u32::MAX, Instant::now()).expect("a lease");
     assert_eq!(led(&sticky, &members, wish, &none), Err(true));
@@ -258,12 +205,8 @@ fn a_client_goes_elsewhere_while_its_endpoint_can_t_be_used_and_full_is_told_apa
         renew: false,
     };
     assert_eq!(led(&sticky, &members, gone, &none), Err(false));
-    let (sticky, members) = members_in(
-        &state,
-        own(SECRET, None, true),
-        &[(1, 1, 0), (2, 0, 0)],
-        None,
-    );
+    stage.reload_to(&written(&[(1, 1, 0), (2, 0, 0)]), &own(SECRET, FOLLOWS));
+    let (sticky, members) = known(&stage.pool);
     assert_eq!(led(&sticky, &members, wish, &none), Err(false), "weight 0");
 }
 
@@ -297,7 +240,7 @@ fn values_are_spread_by_weight_and_never_to_weight_0_nor_to_a_later_priority() {
         (5, 0, 0),
         (6, 9, 1),
     ];
-    let (sticky, members) = members(by_header(), &spots);
+    let (sticky, members) = members(BY_HEADER, &spots);
     let counts = counted(&spread(&sticky, &members));
     assert_eq!(counts.len(), 4, "{counts:?}");
     for (port, weight, _) in &spots[..4] {
@@ -325,10 +268,10 @@ fn only_the_values_of_an_endpoint_that_is_gone_move_and_they_spread_over_the_oth
             .zip(weights)
             .map(|(port, weight)| (port, weight, 0))
             .collect();
-        let (sticky, all) = members(by_header(), &spots);
+        let (sticky, all) = members(BY_HEADER, &spots);
         let before = spread(&sticky, &all);
         // Out of the configuration, and drained.
-        let (_, fewer) = members(by_header(), &[&spots[..4], &spots[5..]].concat());
+        let (_, fewer) = members(BY_HEADER, &[&spots[..4], &spots[5..]].concat());
         let gone = spread(&sticky, &fewer);
         at(&all, 5).state.set_drained(true);
         assert_eq!(spread(&sticky, &all), gone);
@@ -355,17 +298,17 @@ fn only_the_values_of_an_endpoint_that_is_gone_move_and_they_spread_over_the_oth
 
 #[test]
 fn the_order_of_the_configuration_does_not_matter_for_a_value() {
-    let (sticky, members) = self::members(by_header(), &even(1..=9));
+    let (sticky, members) = self::members(BY_HEADER, &even(1..=9));
     let mut turned = even(1..=9);
     turned.reverse();
-    let (_, other) = self::members(by_header(), &turned);
+    let (_, other) = self::members(BY_HEADER, &turned);
     assert_eq!(spread(&sticky, &members), spread(&sticky, &other));
 }
 
 #[test]
 fn an_application_s_value_is_read_from_its_cookie_or_field_and_an_empty_one_says_nothing() {
     let app = Sticky::AppCookie("JSESSIONID".to_owned());
-    let header = by_header();
+    let header = Sticky::Header(HeaderName::from_static("x-session"));
     let expected = Some(Wish::Hash(xxh3_64(b"abc")));
     let x_session = HeaderName::from_static("x-session");
     assert_eq!(
