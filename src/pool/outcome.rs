@@ -87,3 +87,75 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pool::breaker::Failures;
+    use crate::pool::retries::Setback;
+
+    /// What the three who learn from a failed attempt make of its reason: the outcome, the words of a breaker's list
+    /// under which it is a failure, and the setback.
+    fn lessons(reason: Reason) -> (Outcome, Vec<&'static str>, Option<Setback>) {
+        let none = Failures::default();
+        let words = [
+            (
+                "connect",
+                Failures {
+                    connect: true,
+                    ..none.clone()
+                },
+            ),
+            (
+                "timeout",
+                Failures {
+                    timeout: true,
+                    ..none.clone()
+                },
+            ),
+            (
+                "reset",
+                Failures {
+                    reset: true,
+                    ..none
+                },
+            ),
+        ];
+        let lesson = Lesson {
+            ending: Ending::Failed(reason),
+            took: Duration::ZERO,
+        };
+        let failed = words.iter().filter(|(_, list)| {
+            let outcome = list.verdict(lesson, None).outcome;
+            assert_ne!(outcome, Outcome::Success, "{reason}");
+            outcome == Outcome::Failure
+        });
+        let words = failed.map(|(word, _)| *word).collect();
+        (lesson.ending.outcome(), words, Setback::of(reason))
+    }
+
+    #[test]
+    fn every_reason_teaches_outcome_breaker_and_retries_what_belongs_together() {
+        for reason in Reason::ALL {
+            let (words, setback) = match reason.as_str() {
+                "connect_refused" | "connect_failed" | "connect_timeout" | "upstream_tls" => {
+                    (vec!["connect"], Some(Setback::Connect))
+                }
+                "upstream_reset" => (vec!["reset"], Some(Setback::Reset)),
+                "upstream_bad_response" | "upstream_incomplete" => (vec!["reset"], None),
+                "upstream_first_byte_timeout" | "upstream_write_timeout" => {
+                    (vec!["timeout"], Some(Setback::Timeout))
+                }
+                "upstream_read_timeout" | "total_timeout" => (vec!["timeout"], None),
+                _ => (vec![], None),
+            };
+            let outcome = match words.is_empty() {
+                true => Outcome::Neutral,
+                false => Outcome::Failure,
+            };
+            assert_eq!(lessons(*reason), (outcome, words, setback), "{reason}");
+        }
+    }
+}
