@@ -48,7 +48,7 @@ pub use lease::{Lease, Tried};
 pub use limits::Limits;
 pub use members::Members;
 pub use memory::PoolState;
-pub use outcome::{Ending, Lesson, Outcome};
+pub use outcome::{Blame, Ending, Lesson, Outcome};
 pub use priority::Priority;
 pub use sticky::{Sticky, Wish};
 

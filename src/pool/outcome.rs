@@ -57,18 +57,42 @@ impl Outcome {
 
     /// What a failed attempt teaches.
     pub const fn of_reason(reason: Reason) -> Self {
+        match Blame::of(reason) {
+            Some(_) => Outcome::Failure,
+            None => Outcome::Neutral,
+        }
+    }
+}
+
+/// What an endpoint is to blame for when an attempt failed. Outcome, breaker and retries all go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// There was no connection, TLS included, so nothing of the request was sent.
+    Connect,
+    /// The connection was lost before the answer's header was there.
+    Reset,
+    /// The answer was no HTTP, or broke off.
+    Broken,
+    /// The request was not taken, or its answer did not begin, in time.
+    Late,
+    /// Time was over when another attempt could not help any more: the answer had begun, or it was the time of the
+    /// whole request.
+    TooLate,
+}
+
+impl Blame {
+    /// What the endpoint is to blame for if an attempt failed for this reason; `None` if it was not its fault.
+    pub const fn of(reason: Reason) -> Option<Self> {
         match reason {
             Reason::ConnectRefused
             | Reason::ConnectFailed
             | Reason::ConnectTimeout
-            | Reason::UpstreamTls
-            | Reason::UpstreamReset
-            | Reason::UpstreamBadResponse
-            | Reason::UpstreamIncomplete
-            | Reason::UpstreamFirstByteTimeout
-            | Reason::UpstreamReadTimeout
-            | Reason::UpstreamWriteTimeout
-            | Reason::TotalTimeout => Outcome::Failure,
+            | Reason::UpstreamTls => Some(Blame::Connect),
+            Reason::UpstreamReset => Some(Blame::Reset),
+            Reason::UpstreamBadResponse | Reason::UpstreamIncomplete => Some(Blame::Broken),
+            Reason::UpstreamFirstByteTimeout | Reason::UpstreamWriteTimeout => Some(Blame::Late),
+            Reason::UpstreamReadTimeout | Reason::TotalTimeout => Some(Blame::TooLate),
+            // All by name: a new reason is to be given its place here.
             Reason::BadRequest
             | Reason::AmbiguousPath
             | Reason::MethodNotAllowed
@@ -83,7 +107,7 @@ impl Outcome {
             | Reason::QueueFull
             | Reason::QueueTimeout
             | Reason::BreakerOpen
-            | Reason::Internal => Outcome::Neutral,
+            | Reason::Internal => None,
         }
     }
 }

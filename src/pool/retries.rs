@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Blame;
 use super::budget::Share;
 use crate::error::Reason;
 
@@ -56,16 +57,11 @@ pub enum Setback {
 impl Setback {
     /// What retries see in a reason; `None` if it is nothing that another attempt could help.
     pub const fn of(reason: Reason) -> Option<Self> {
-        match reason {
-            Reason::ConnectRefused
-            | Reason::ConnectFailed
-            | Reason::ConnectTimeout
-            | Reason::UpstreamTls => Some(Setback::Connect),
-            Reason::UpstreamReset => Some(Setback::Reset),
-            Reason::UpstreamFirstByteTimeout | Reason::UpstreamWriteTimeout => {
-                Some(Setback::Timeout)
-            }
-            _ => None,
+        match Blame::of(reason) {
+            Some(Blame::Connect) => Some(Setback::Connect),
+            Some(Blame::Reset) => Some(Setback::Reset),
+            Some(Blame::Late) => Some(Setback::Timeout),
+            Some(Blame::Broken | Blame::TooLate) | None => None,
         }
     }
 }
@@ -154,29 +150,5 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4, 40].map(most), [25, 50, 100, 200, 250, 250]);
         assert_eq!(backoff.before(3, 0.0), Duration::ZERO);
         assert_eq!(backoff.before(3, 0.5), Duration::from_millis(100));
-    }
-
-    #[test]
-    fn every_reason_of_an_endpoint_is_a_setback_or_none() {
-        let of = |wanted: Option<Setback>| -> Vec<&str> {
-            let reasons = Reason::ALL.iter();
-            let found = reasons.filter(|reason| Setback::of(**reason) == wanted);
-            found.map(|reason| reason.as_str()).collect()
-        };
-        assert_eq!(
-            of(Some(Setback::Connect)),
-            [
-                "connect_refused",
-                "connect_failed",
-                "connect_timeout",
-                "upstream_tls"
-            ]
-        );
-        assert_eq!(of(Some(Setback::Reset)), ["upstream_reset"]);
-        assert_eq!(
-            of(Some(Setback::Timeout)),
-            ["upstream_first_byte_timeout", "upstream_write_timeout"]
-        );
-        assert!(of(None).contains(&"total_timeout") && of(None).contains(&"client_gone"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::machine::Verdict;
 use crate::error::Reason;
-use crate::pool::{Ending, Lesson, Outcome};
+use crate::pool::{Blame, Ending, Lesson, Outcome};
 
 /// What counts as a failure. What is not in it and has no answer either says nothing: it can't speak for the endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,20 +41,16 @@ impl Failures {
     }
 
     fn of_reason(&self, reason: Reason) -> Outcome {
-        let counts = match reason {
-            Reason::ConnectRefused
-            | Reason::ConnectFailed
-            | Reason::ConnectTimeout
-            | Reason::UpstreamTls => self.connect,
-            Reason::UpstreamFirstByteTimeout
-            | Reason::UpstreamReadTimeout
-            | Reason::UpstreamWriteTimeout
-            | Reason::TotalTimeout => self.timeout,
-            _ => self.reset,
+        let counts = match Blame::of(reason) {
+            Some(Blame::Connect) => self.connect,
+            Some(Blame::Late | Blame::TooLate) => self.timeout,
+            Some(Blame::Reset | Blame::Broken) => self.reset,
+            None => false,
         };
-        match Outcome::of_reason(reason) {
-            Outcome::Failure if !counts => Outcome::Neutral,
-            outcome => outcome,
+        if counts {
+            Outcome::Failure
+        } else {
+            Outcome::Neutral
         }
     }
 }
@@ -90,32 +86,6 @@ mod tests {
             (Ending::Untold, Outcome::Neutral),
         ] {
             assert_eq!(outcome(&failures, ending), want, "{ending:?}");
-        }
-    }
-
-    #[test]
-    fn every_failure_belongs_to_one_word_and_a_client_s_fault_to_none() {
-        let words = [
-            Failures {
-                connect: true,
-                ..Failures::default()
-            },
-            Failures {
-                timeout: true,
-                ..Failures::default()
-            },
-            Failures {
-                reset: true,
-                ..Failures::default()
-            },
-        ];
-        for reason in Reason::ALL {
-            let failed = words
-                .iter()
-                .filter(|words| outcome(words, Ending::Failed(*reason)) == Outcome::Failure)
-                .count();
-            let fault = Outcome::of_reason(*reason) == Outcome::Failure;
-            assert_eq!(failed, usize::from(fault), "{reason}");
         }
     }
 
