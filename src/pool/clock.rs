@@ -11,6 +11,10 @@ static BEGINNING: LazyLock<Instant> = LazyLock::new(|| {
 
 /// Milliseconds of the monotonic clock.
 pub fn millis(now: Instant) -> u64 {
-    let since = now.saturating_duration_since(*BEGINNING);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    length(now.saturating_duration_since(*BEGINNING))
+}
+
+/// A length of time in milliseconds: the most there are if it has more.
+pub fn length(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

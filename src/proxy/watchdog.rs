@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::unwind;
+use crate::pool::clock;
 use crate::snapshot::Snapshot;
 
 tokio::task_local! {
@@ -93,8 +94,7 @@ impl Watchdog {
 
     fn millis(&self, at: Option<Instant>) -> u64 {
         at.map_or(0, |at| {
-            let millis = at.saturating_duration_since(self.start).as_millis();
-            u64::try_from(millis).unwrap_or(u64::MAX).max(1)
+            clock::length(at.saturating_duration_since(self.start)).max(1)
         })
     }
 

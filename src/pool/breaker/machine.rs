@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::window::{Counts, Window};
-use crate::pool::Outcome;
+use super::{Cause, Window};
+use crate::pool::{Outcome, clock};
 
 /// The numbers of a breaker; they belong to the generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,19 +79,6 @@ impl State {
     }
 }
 
-/// Why a breaker opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// So many failures in a row.
-    InARow(u32),
-    /// Too many in the window failed.
-    Failed(Counts),
-    /// Too many in the window were slow.
-    Slow(Counts),
-    /// A trial failed or was slow.
-    Trial,
-}
-
 /// A change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -156,7 +143,7 @@ impl Machine {
             State::Closed => 0,
             State::Open { until } => until,
             State::HalfOpen { under_way, .. } if under_way < params.trials => 0,
-            State::HalfOpen { last, .. } => last.saturating_add(millis(params.open_for)),
+            State::HalfOpen { last, .. } => last.saturating_add(clock::length(params.open_for)),
         }
     }
 
@@ -266,7 +253,10 @@ impl Machine {
     }
 
     fn open(&mut self, now: u64, params: &Params, spread: i64, cause: Cause) -> Change {
-        let (first, most) = (millis(params.open_for), millis(params.max_open_for));
+        let (first, most) = (
+            clock::length(params.open_for),
+            clock::length(params.max_open_for),
+        );
         let doubled = 1_u64.checked_shl(self.openings).unwrap_or(u64::MAX);
         let whole = first.saturating_mul(doubled).min(most);
         let spread = u64::try_from(1_000 + spread).unwrap_or_default();
@@ -289,10 +279,6 @@ impl Machine {
         self.failures = 0;
         self.window.clear();
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Is an endpoint given a rest because its requests keep failing?
 
+mod cause;
 mod failures;
 mod machine;
 mod memory;
@@ -7,14 +8,14 @@ mod memory;
 mod tests;
 mod window;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Endpoint, Lesson};
 use crate::telemetry::metrics::BreakerMetrics;
+pub use cause::Cause;
 pub use failures::Failures;
-pub use machine::{Cause, Change, Machine, Params, Permit, State, Verdict};
+pub use machine::{Change, Machine, Params, Permit, State, Verdict};
 pub use memory::Memory;
 pub use window::{Counts, Window};
 
@@ -167,19 +168,4 @@ pub fn show(memory: &Memory, metrics: &BreakerMetrics) {
         State::HalfOpen { .. } => 1,
         State::Open { .. } => 2,
     });
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cause::InARow(failures) => write!(f, "{failures} failures in a row"),
-            Cause::Failed(counts) => {
-                write!(f, "{} of {} requests failed", counts.failed, counts.total)
-            }
-            Cause::Slow(counts) => {
-                write!(f, "{} of {} requests were slow", counts.slow, counts.total)
-            }
-            Cause::Trial => f.write_str("a trial failed"),
-        }
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::pool::clock;
+
 /// How many pieces a window slides in. What is forgotten at once is a tenth of it.
 const BUCKETS: usize = 10;
 
@@ -55,8 +57,7 @@ impl Window {
     /// Counts a request that ended `now`, in milliseconds, and gives what is in a window of this length with it. With
     /// another length than before, it begins anew: the buckets can't be divided otherwise.
     pub fn add(&mut self, failed: bool, slow: bool, now: u64, length: Duration) -> Counts {
-        let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        let span = (length / BUCKETS as u64).max(1);
+        let span = (clock::length(length) / BUCKETS as u64).max(1);
         if span != self.span {
             *self = Self {
                 span,

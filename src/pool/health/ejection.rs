@@ -4,12 +4,11 @@
 //! each time it is needed again. It comes back by itself: the first request that asks after that time finds it usable. So
 //! that a fault of something behind all of them does not empty the pool, only a part of its endpoints is ejected at once.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::pool::breaker::{Counts, Window};
+use crate::pool::breaker::{Cause, Window};
 use crate::pool::{Endpoint, EndpointState, Lesson, Outcome, clock};
 
 /// The rule of a pool that ejects endpoints.
@@ -64,12 +63,6 @@ pub struct Ejected(Mutex<Vec<(u64, Weak<EndpointState>)>>);
 
 /// How often it is told that an endpoint is not ejected because too many are, in milliseconds.
 const TELL_EVERY: u64 = 60_000;
-
-/// Why an endpoint is ejected.
-enum Cause {
-    InARow(u32),
-    Failed(Counts),
-}
 
 impl Memory {
     /// When it comes back; `None` if it is not ejected.
@@ -194,12 +187,12 @@ impl Watched {
     /// How long it is ejected now, and how often that makes it. For each such time that it has behaved since it came back,
     /// one of the earlier ejections is forgiven.
     fn next(&self, params: &Params, now: u64) -> (u64, u32) {
-        let first = millis(params.time).max(1);
+        let first = clock::length(params.time).max(1);
         let forgiven = now.saturating_sub(self.back) / first;
         let earlier = u64::from(self.ejections).saturating_sub(forgiven);
         let ejections = u32::try_from(earlier + 1).unwrap_or(u32::MAX);
         let time = first.saturating_mul(ejections.into());
-        (time.min(millis(params.max_time)), ejections)
+        (time.min(clock::length(params.max_time)), ejections)
     }
 }
 
@@ -249,21 +242,6 @@ fn most(endpoints: u32, percent: u8) -> usize {
     let share = u64::from(endpoints) * u64::from(percent) / 100;
     let others = u64::from(endpoints.saturating_sub(1));
     usize::try_from(share.max(1).min(others)).unwrap_or(usize::MAX)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cause::InARow(failures) => write!(f, "{failures} failures in a row"),
-            Cause::Failed(counts) => {
-                write!(f, "{} of {} requests failed", counts.failed, counts.total)
-            }
-        }
-    }
 }
 
 #[cfg(test)]

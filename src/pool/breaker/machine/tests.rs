@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::pool::breaker::Counts;
 
 const SUCCESS: Verdict = Verdict {
     outcome: Outcome::Success,
