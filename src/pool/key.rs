@@ -51,7 +51,7 @@ enum Word {
     Host,
     /// The first line of that field.
     Header(HeaderName),
-    /// The first cookie of that name.
+    /// The first cookie of that name, as it stands there.
     Cookie(Box<str>),
     /// The first query parameter of that name, decoded.
     Query(Box<str>),

@@ -3,10 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
-use http::HeaderMap;
-use http::header::COOKIE;
-
 use super::Word;
+use crate::pool::sticky::cookie;
 use crate::route::{Request, query_value};
 
 /// What `take` makes of the word's value; `None` if the request has none, or an empty one.
@@ -21,28 +19,13 @@ pub(super) fn value<T>(
         Word::Path => request.path.as_bytes(),
         Word::Host => request.host.as_bytes(),
         Word::Header(name) => request.headers.get(name)?.as_bytes(),
-        Word::Cookie(name) => cookie(request.headers, name)?,
+        Word::Cookie(name) => cookie::values(request.headers, name).next()?,
         Word::Query(name) => {
             let value = query_value(request.query?, name)?;
             return (!value.is_empty()).then(|| take(&value));
         }
     };
     (!value.is_empty()).then(|| take(value))
-}
-
-/// The value of the first cookie of that name (RFC 6265 §5.4), without the quotation marks it may stand in. HTTP/2 may
-/// bring each cookie in a line of its own (RFC 9113 §8.2.3).
-fn cookie<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    let lines = fields.get_all(COOKIE).iter();
-    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.find_map(|pair| {
-        let equals = memchr::memchr(b'=', pair)?;
-        let (key, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
-        let unquoted = value
-            .strip_prefix(b"\"")
-            .and_then(|v| v.strip_suffix(b"\""));
-        (key == name.as_bytes()).then(|| unquoted.unwrap_or(value))
-    })
 }
 
 /// An IP address as text, without an allocation.

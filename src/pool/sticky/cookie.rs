@@ -30,7 +30,9 @@ impl SetCookie {
     }
 }
 
-/// The values of every cookie of this name, in the order in which they came.
+/// The values of every cookie of this name, in the order in which they came; HTTP/2 may bring each in a line of its own
+/// (RFC 9113 §8.2.3). Quotation marks are a part of the value (RFC 6265 §4.1.1): browsers send back what was set, marks and
+/// all (§5.4), and nginx keeps them as well, whose choice a ring is to make.
 pub fn values<'f>(fields: &'f HeaderMap, name: &'f str) -> impl Iterator<Item = &'f [u8]> {
     let lines = fields.get_all(COOKIE).iter();
     let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
@@ -77,6 +79,15 @@ mod tests {
         assert_eq!(all(&fields, "b"), [&b"2"[..], b"4", b"5", b"=8"]);
         assert_eq!(all(&fields, "a"), [b"1"]);
         assert!(all(&fields, "c").is_empty());
+    }
+
+    #[test]
+    fn rfc6265_4_1_1_quotation_marks_are_a_part_of_the_value() {
+        let fields = fields(&["a=\"x y\"; b=\"\";c= \"x ;d=x\""]);
+        assert_eq!(all(&fields, "a"), [b"\"x y\""]);
+        assert_eq!(all(&fields, "b"), [b"\"\""]);
+        assert_eq!(all(&fields, "c"), [b"\"x"]);
+        assert_eq!(all(&fields, "d"), [b"x\""]);
     }
 
     #[test]
