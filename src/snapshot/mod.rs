@@ -11,6 +11,7 @@ mod names;
 mod overlaps;
 mod pool_tls;
 mod pools;
+mod reporter;
 mod resolver;
 mod routes;
 

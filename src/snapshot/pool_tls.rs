@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 
 use super::files::Sources;
 use super::listeners::beside;
-use super::pools::Reporter;
+use super::reporter::Reporter;
 use crate::config::Spanned;
 use crate::pool::Protocol;
 use crate::tls::{

@@ -20,10 +20,11 @@ use indexmap::IndexMap;
 
 use super::files::Sources;
 use super::pool_tls::pool_tls;
+use super::reporter::Reporter;
 use crate::config::pool::{
     Endpoint as WrittenEndpoint, Pool as Written, Protocol as WrittenProtocol,
 };
-use crate::config::{Config, Diagnostic, Diagnostics, Spanned, Timespan};
+use crate::config::{Config, Diagnostics, Spanned, Timespan};
 use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::{Lookup, Rules, Source, Spot};
 use crate::pool::limits::Term;
@@ -43,11 +44,7 @@ pub(super) fn compile(
     for written in &config.pools {
         let (pool, lookup) = one(written, sources, diagnostics);
         lookups.extend(lookup);
-        let mut reporter = Reporter {
-            name: &written.name.value,
-            diagnostics,
-        };
-        idle::warn(written, config, &mut reporter);
+        idle::warn(written, config, &mut reporter(written, diagnostics));
         pools.entry(written.name.value.clone()).or_insert(pool);
     }
     (pools, lookups)
@@ -60,10 +57,7 @@ fn one(
 ) -> (Arc<Pool>, Option<Lookup>) {
     let state = sources.state;
     let name: Arc<str> = Arc::from(written.name.value.as_str());
-    let mut reporter = Reporter {
-        name: &written.name.value,
-        diagnostics,
-    };
+    let mut reporter = reporter(written, diagnostics);
     let protocol = match written.protocol {
         WrittenProtocol::Http1 => Protocol::Http1,
         WrittenProtocol::Http2 => Protocol::Http2,
@@ -134,51 +128,8 @@ fn one(
     (pool, lookup)
 }
 
-/// Reports what is wrong with one pool.
-pub(super) struct Reporter<'a> {
-    name: &'a str,
-    diagnostics: &'a mut Diagnostics,
-}
-
-impl Reporter<'_> {
-    pub(super) fn error<T>(
-        &mut self,
-        key: &str,
-        at: &Spanned<T>,
-        message: impl Into<String>,
-        hint: Option<&str>,
-    ) {
-        self.diagnostics.push(
-            Diagnostic::error(format!("pools[{}].{key}", self.name), message)
-                .at(at.position.clone())
-                .hint(hint.map(str::to_owned)),
-        );
-    }
-
-    pub(super) fn warning<T>(
-        &mut self,
-        key: &str,
-        at: &Spanned<T>,
-        message: impl Into<String>,
-        hint: Option<&str>,
-    ) {
-        self.diagnostics.push(
-            Diagnostic::warning(format!("pools[{}].{key}", self.name), message)
-                .at(at.position.clone())
-                .hint(hint.map(str::to_owned)),
-        );
-    }
-
-    fn mistake(&mut self, mistake: retries::Mistake<'_>) {
-        self.diagnostics.push(
-            Diagnostic::error(
-                format!("pools[{}].{}", self.name, mistake.key),
-                mistake.message,
-            )
-            .at(mistake.position.cloned())
-            .hint(mistake.hint.map(str::to_owned)),
-        );
-    }
+fn reporter<'a>(written: &Written, diagnostics: &'a mut Diagnostics) -> Reporter<'a> {
+    Reporter::new("pools", &written.name, diagnostics)
 }
 
 /// What holds for each endpoint of the pool.

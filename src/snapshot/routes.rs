@@ -9,6 +9,7 @@ use http::{HeaderName, Method};
 use super::listeners::WithRoutes;
 use super::names::Unread;
 use super::pools::{Pools, retries, unlimited_if_zero};
+use super::reporter::Reporter;
 use super::{End, Route, Routes};
 use crate::config::diagnostics::suggestion;
 use crate::config::route::{FieldMatch, PathMatch, Route as Written};
@@ -61,8 +62,7 @@ pub(super) fn compile(
         }
         let mut one = One {
             written,
-            diagnostics,
-            valid: true,
+            reporter: Reporter::new("routes", &written.name, diagnostics),
         };
         let matcher = one.matcher();
         let end = one.end(&known);
@@ -83,8 +83,7 @@ pub(super) fn compile(
                 one.error("response_headers", position, message);
             });
         one.unused_policies();
-        let valid = one.valid;
-        if let (true, Some(end)) = (valid, end) {
+        if let (false, Some(end)) = (one.reporter.failed(), end) {
             let route = Route {
                 name: Arc::from(written.name.value.as_str()),
                 https_redirect: written.https_redirect,
@@ -130,32 +129,12 @@ struct Known<'a> {
 /// The compilation of one route.
 struct One<'a> {
     written: &'a Written,
-    diagnostics: &'a mut Diagnostics,
-    valid: bool,
+    reporter: Reporter<'a>,
 }
 
 impl One<'_> {
     fn error(&mut self, key: &str, position: Option<Position>, message: impl Into<String>) {
-        self.error_with(key, position, message, None);
-    }
-
-    fn error_with(
-        &mut self,
-        key: &str,
-        position: Option<Position>,
-        message: impl Into<String>,
-        hint: Option<String>,
-    ) {
-        self.valid = false;
-        let position = position.or_else(|| self.written.name.position.clone());
-        self.diagnostics.push(
-            Diagnostic::error(
-                format!("routes[{}].{key}", self.written.name.value),
-                message,
-            )
-            .at(position)
-            .hint(hint),
-        );
+        self.reporter.error_at(key, position, message, None);
     }
 
     fn matcher(&mut self) -> Matcher {
@@ -194,14 +173,12 @@ impl One<'_> {
                 Some(method) => matcher.methods.push(method),
                 None => {
                     let upper = method.value.to_ascii_uppercase();
-                    self.error_with(
+                    let upper = upper.escape_debug();
+                    self.reporter.error(
                         &format!("match.methods[{index}]"),
-                        method.position.clone(),
+                        method,
                         format!("`{}` is not a method", method.value.escape_debug()),
-                        Some(format!(
-                            "methods are written in capitals, as `{}`",
-                            upper.escape_debug()
-                        )),
+                        Some(&format!("methods are written in capitals, as `{upper}`")),
                     );
                 }
             }
@@ -276,11 +253,11 @@ impl One<'_> {
                 compiled.map(End::Respond)
             }
             (None, None, None) => {
-                self.error_with(
+                self.reporter.error_at(
                     "pool",
                     None,
                     "the route ends nowhere",
-                    Some("give one of `pool`, `redirect` and `respond`".to_owned()),
+                    Some("give one of `pool`, `redirect` and `respond`"),
                 );
                 None
             }
@@ -299,7 +276,7 @@ impl One<'_> {
         let Some(found) = known.pools.get(&pool.value) else {
             if known.unread.has_pool(&pool.value) {
                 // Its own errors are reported where it stands.
-                self.valid = false;
+                self.reporter.told_elsewhere();
                 return None;
             }
             let name = pool.value.escape_debug();
@@ -307,7 +284,7 @@ impl One<'_> {
             let some: Vec<&str> = known.pools.keys().take(10).map(String::as_str).collect();
             let hint = (!some.is_empty()).then(|| format!("pools: {}", some.join(", ")));
             let message = format!("the pool `{name}` does not exist{meant}");
-            self.error_with("pool", pool.position.clone(), message, hint);
+            self.reporter.error("pool", pool, message, hint.as_deref());
             return None;
         };
         let own = &self.written.timeouts;
@@ -347,16 +324,13 @@ impl One<'_> {
         if let Some(End::Pool(pool, _)) = end
             && pool.limits.is_none_or(|limits| limits.queue == 0)
         {
-            let key = format!("routes[{}].priority", self.written.name.value);
             let message = format!(
                 "in the pool `{}` nobody waits, so nobody goes first",
                 pool.name
             );
-            self.diagnostics.push(
-                Diagnostic::warning(key, message)
-                    .at(written.position.clone())
-                    .hint("requests wait where the pool has `limits` and a queue".to_owned()),
-            );
+            let hint = "requests wait where the pool has `limits` and a queue";
+            self.reporter
+                .warning("priority", written, message, Some(hint));
         }
         let compiled = PriorityRule::compile(&written.value, |message| {
             self.error("priority", written.position.clone(), message);
@@ -373,14 +347,7 @@ impl One<'_> {
             &self.written.retries,
             pool,
             timeouts.total,
-            &mut |mistake| {
-                self.error_with(
-                    &mistake.key,
-                    mistake.position.cloned(),
-                    mistake.message,
-                    mistake.hint.map(str::to_owned),
-                );
-            },
+            &mut self.reporter,
         )
     }
 
@@ -388,7 +355,7 @@ impl One<'_> {
         for (index, listener) in self.written.listeners.iter().enumerate() {
             let name = listener.value.as_str();
             if known.unread.has_listener(name) {
-                self.valid = false;
+                self.reporter.told_elsewhere();
             } else if !known.listeners.contains(&name) {
                 let meant = suggestion(name, known.listeners.iter().copied());
                 self.error(

@@ -74,7 +74,7 @@ impl JsonSchema for FailureKind {
         json_schema!({
             "description": "`connect`, `timeout`, `reset`, a status code or a range of them.",
             "anyOf": [
-                { "type": "string", "pattern": "^(connect|timeout|reset|[45][0-9]{2}(-[45][0-9]{2})?)$" },
+                { "type": "string", "pattern": "^(connect|timeout|reset|[45][0-9]{2}( *- *[45][0-9]{2})?)$" },
                 { "type": "integer", "minimum": 400, "maximum": 599 },
             ],
         })

@@ -67,8 +67,9 @@ impl<'de> Deserialize<'de> for RetryOn {
             }
 
             fn visit_u64<E: de::Error>(self, status: u64) -> Result<RetryOn, E> {
-                // What is too large is no status code either way.
-                Ok(RetryOn::Status(u16::try_from(status).unwrap_or(u16::MAX)))
+                // What is too large is no status code, and is told as it is written.
+                let too_large = |_| RetryOn::Word(status.to_string());
+                Ok(u16::try_from(status).map_or_else(too_large, RetryOn::Status))
             }
         }
 
@@ -138,5 +139,18 @@ impl RouteRetries {
     /// Whether the pool's hold.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_status_code_and_one_that_is_too_large_stays_as_it_is_written() {
+        let read = |text| serde_json::from_str::<RetryOn>(text).expect("a word or a number");
+        assert_eq!(read("503"), RetryOn::Status(503));
+        assert_eq!(read("70000"), RetryOn::Word("70000".to_owned()));
+        assert_eq!(read("\"502-504\""), RetryOn::Word("502-504".to_owned()));
     }
 }

@@ -88,7 +88,20 @@ mod tests {
     #[test]
     fn what_is_no_status_is_refused_with_a_hint() {
         for text in [
-            "", "2xx", "99", "600", "200-", "-299", "299-200", "+20", "0200",
+            "",
+            "-",
+            "5",
+            "2xx",
+            "99",
+            "600",
+            "200-",
+            "-299",
+            "299-200",
+            "500-600",
+            "200-201-202",
+            "+20",
+            "+503",
+            "0200",
         ] {
             let error = text.parse::<StatusRange>().expect_err(text);
             assert!(error.hint.is_some(), "{text}");

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::Reporter;
 use crate::config::pool::balancer::{
     DEFAULT_DECAY, DEFAULT_KEY, DEFAULT_MAX_LOAD, DEFAULT_POINTS, DEFAULT_TABLE_SIZE,
 };
@@ -12,6 +11,7 @@ use crate::pool::KeyRule;
 use crate::pool::balancer::maglev::{LARGEST_TABLE, is_prime, next_prime};
 use crate::pool::balancer::{MaxLoad, Rule};
 use crate::pool::key::Digest;
+use crate::snapshot::reporter::Reporter;
 
 /// Compiles it; what is wrong is reported.
 pub(super) fn balancer(written: &Written, reporter: &mut Reporter<'_>) -> (Rule, Option<KeyRule>) {

@@ -1,13 +1,13 @@
 //! How does a written breaker become one that watches?
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::Reporter;
-use super::checks::{at_least_one, no_longer_than, not_zero, some_time};
+use super::checks::{WITHOUT, at_least_one, failing, no_longer_than, not_zero, some_time};
 use crate::config::Spanned;
 use crate::config::pool::{Breaker as Written, BreakerScope, FailureKind};
+use crate::config::units::StatusRange;
 use crate::pool::breaker::{Failures, Params, Scope, Watchful};
+use crate::snapshot::reporter::Reporter;
 
 /// The breaker, if everything about it makes sense or as if it did.
 pub(super) fn breaker(
@@ -25,7 +25,7 @@ pub(super) fn breaker(
         ("breaker.slow_ratio", &value.slow_ratio),
     ] {
         if let Some(ratio) = ratio {
-            not_zero(key, ratio, reporter);
+            not_zero(key, ratio, WITHOUT, reporter);
         }
     }
     if let Some(after) = &value.slow_after {
@@ -111,65 +111,17 @@ fn failures(value: &Written, written: &Spanned<Written>, reporter: &mut Reporter
             "connect" => failures.connect = true,
             "timeout" => failures.timeout = true,
             "reset" => failures.reset = true,
-            word => match codes(word) {
-                Some(range) if *range.start() < 400 => reporter.error(
-                    &format!("breaker.failures[{index}]"),
-                    kind,
-                    format!("`{word}` has answers below 400, which are no failures"),
-                    Some("give status codes from 400 to 599"),
-                ),
-                Some(range) => statuses.push(range),
-                None => reporter.error(
-                    &format!("breaker.failures[{index}]"),
-                    kind,
-                    format!("`{}` is no kind of failure", word.escape_debug()),
-                    Some("write `connect`, `timeout`, `reset`, a status code as `503` or a range as `500-599`"),
-                ),
-            },
+            word => {
+                let key = format!("breaker.failures[{index}]");
+                let strange = (
+                    "is no kind of failure",
+                    "write `connect`, `timeout`, `reset`, a status code as `503` or a range as `500-599`",
+                );
+                let range = failing(&key, kind, word, strange, reporter);
+                statuses.extend(range.map(StatusRange::codes));
+            }
         }
     }
     failures.statuses = statuses.into_boxed_slice();
     failures
-}
-
-/// A status code, or a range of them that is not empty.
-fn codes(word: &str) -> Option<RangeInclusive<u16>> {
-    let code = |text: &str| {
-        let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let code = text.parse().ok().filter(|_| digits)?;
-        (100..=599).contains(&code).then_some(code)
-    };
-    let (first, last) = word.split_once('-').unwrap_or((word, word));
-    let range = code(first)?..=code(last)?;
-    (!range.is_empty()).then_some(range)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_has_three_digits_and_a_range_goes_up() {
-        assert_eq!(codes("503"), Some(503..=503));
-        assert_eq!(codes("500-599"), Some(500..=599));
-        assert_eq!(codes("500-500"), Some(500..=500));
-        for word in [
-            "",
-            "-",
-            "5",
-            "99",
-            "600",
-            "5xx",
-            "500-",
-            "-500",
-            "599-500",
-            "+503",
-            "0503",
-            "500-600",
-            "500-501-502",
-            "500 - 599",
-        ] {
-            assert_eq!(codes(word), None, "{word}");
-        }
-    }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Reporter;
-use super::checks::{at_least_one, no_longer_than, not_zero, some_time};
+use super::checks::{WITHOUT, at_least_one, no_longer_than, not_zero, some_time};
 use crate::config::pool::Ejection as Written;
 use crate::pool::health::ejection::Params;
+use crate::snapshot::reporter::Reporter;
 
 /// The rule, if everything about it makes sense or as if it did.
 pub(super) fn ejection(
@@ -20,7 +20,7 @@ pub(super) fn ejection(
         reporter,
     );
     if let Some(ratio) = &written.error_ratio {
-        not_zero("ejection.error_ratio", ratio, reporter);
+        not_zero("ejection.error_ratio", ratio, WITHOUT, reporter);
     }
     some_time("ejection.window", &written.window, reporter);
     at_least_one("ejection.min_requests", &written.min_requests, reporter);
@@ -32,7 +32,12 @@ pub(super) fn ejection(
         &written.max_time,
         reporter,
     );
-    not_zero("ejection.max_ejected", &written.max_ejected, reporter);
+    not_zero(
+        "ejection.max_ejected",
+        &written.max_ejected,
+        "50 is usual; to eject nobody, take `ejection` away",
+        reporter,
+    );
     Params {
         checked,
         pool: Arc::clone(pool),

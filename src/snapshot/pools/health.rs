@@ -6,7 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Reporter, host_rule};
+use super::checks::at_least_one;
+use super::host_rule;
 use crate::config::Spanned;
 use crate::config::pool::health::{CheckType, Health as Written, Initial as WrittenInitial};
 use crate::config::pool::{Pool as WrittenPool, Protocol};
@@ -15,6 +16,7 @@ use crate::pool::address::{self, Address, WrittenAddress};
 use crate::pool::health::check::{Check, Place, Question, Rhythm};
 use crate::pool::health::verdict::{Initial, Params};
 use crate::pool::health::{Health, Measured, Unchecked, ejection};
+use crate::snapshot::reporter::Reporter;
 
 /// The shortest interval: below it the checks would be the load.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -254,16 +256,8 @@ fn times(written: &Written, reporter: &mut Reporter<'_>) -> (Rhythm, Duration) {
 }
 
 fn params(written: &Written, reporter: &mut Reporter<'_>) -> Params {
-    for (key, count) in [("rise", &written.rise), ("fall", &written.fall)] {
-        if count.value == 0 {
-            reporter.error(
-                &format!("health.{key}"),
-                count,
-                "it takes one check at least to know something",
-                Some("give 1 or more"),
-            );
-        }
-    }
+    at_least_one("health.rise", &written.rise, reporter);
+    at_least_one("health.fall", &written.fall, reporter);
     Params {
         rise: written.rise.value,
         fall: written.fall.value,

@@ -1,11 +1,12 @@
 //! When is a second endpoint asked while the first has not answered: are the written rules sensible?
 
-use super::Reporter;
+use super::checks::not_zero;
 use crate::config::pool::Pool as Written;
 use crate::config::pool::hedging::HedgeAfter;
 use crate::pool::budget::Share;
 use crate::pool::hedging::{After, Hedging};
 use crate::pool::{PoolState, Protocol};
+use crate::snapshot::reporter::Reporter;
 
 /// The rules of a pool; `None` if its requests are never asked twice.
 pub(super) fn compile(
@@ -38,14 +39,12 @@ pub(super) fn compile(
             After::Fixed(time.as_duration())
         }
     };
-    if hedging.budget.value.get() == 0 {
-        reporter.error(
-            "hedging.budget",
-            &hedging.budget,
-            "0 % is no budget from 1 to 100 %",
-            Some("5 is usual; to ask nobody twice, take `hedging` away"),
-        );
-    }
+    not_zero(
+        "hedging.budget",
+        &hedging.budget,
+        "5 is usual; to ask nobody twice, take `hedging` away",
+        reporter,
+    );
     Some(Hedging {
         after,
         budget: Share {

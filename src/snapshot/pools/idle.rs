@@ -1,8 +1,8 @@
 //! Which settings of a pool do nothing, or not what they seem to?
 
-use super::Reporter;
 use crate::config::Config;
 use crate::config::pool::{Pool as Written, Retries};
+use crate::snapshot::reporter::Reporter;
 
 /// Warns of settings that are sensible by themselves, but not together.
 pub(super) fn warn(written: &Written, config: &Config, reporter: &mut Reporter<'_>) {

@@ -1,12 +1,12 @@
 //! How do written limits become those of a pool, and which of them make no sense?
 
-use super::Reporter;
 use crate::config::Spanned;
 use crate::config::pool::Pool as Written;
 use crate::config::pool::limits::Limits as WrittenLimits;
 use crate::pool::Limits;
 use crate::pool::discovery::Spot;
 use crate::pool::limits::LOOK_EVERY;
+use crate::snapshot::reporter::Reporter;
 
 /// The limits of a pool with these endpoints; `None` if there is none.
 pub(super) fn limits(

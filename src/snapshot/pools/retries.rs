@@ -1,38 +1,18 @@
 //! When is an attempt that failed made again: are the written rules sensible, and what do they come to?
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Reporter, unlimited_if_zero};
+use super::checks::failing;
+use super::unlimited_if_zero;
 use crate::config::pool::Pool as Written;
 use crate::config::pool::retries::{RetryOn, RouteRetries};
-use crate::config::{Position, Spanned, Timespan};
+use crate::config::units::StatusRange;
+use crate::config::{Spanned, Timespan};
 use crate::pool::budget::Share;
-use crate::pool::retries::{Backoff, On, Retries, Statuses};
+use crate::pool::retries::{Backoff, On, Retries};
 use crate::pool::{Pool, Protocol};
-
-/// What is wrong: where under the pool or route, at which place, what, and what to write instead.
-pub(in crate::snapshot) struct Mistake<'a> {
-    pub key: String,
-    pub position: Option<&'a Position>,
-    pub message: String,
-    pub hint: Option<&'static str>,
-}
-
-impl<'a> Mistake<'a> {
-    fn at<T>(
-        key: impl Into<String>,
-        at: &'a Spanned<T>,
-        message: impl Into<String>,
-        hint: Option<&'static str>,
-    ) -> Self {
-        Self {
-            key: key.into(),
-            position: at.position.as_ref(),
-            message: message.into(),
-            hint,
-        }
-    }
-}
+use crate::snapshot::reporter::Reporter;
 
 /// The rules of a pool.
 pub(super) fn compile(
@@ -42,36 +22,35 @@ pub(super) fn compile(
     reporter: &mut Reporter<'_>,
 ) -> Retries {
     let retries = &written.retries;
-    let mut report = |mistake: Mistake<'_>| reporter.mistake(mistake);
-    limit(&retries.limit, &mut report);
-    let on = on(&retries.on, &mut report);
+    limit(&retries.limit, reporter);
+    let on = on(&retries.on, reporter);
     if retries.limit.value > 0 && retries.on.is_empty() {
-        report(Mistake::at(
+        reporter.error(
             "retries.on",
             &written.name,
             "nothing is retried",
             Some("write `limit: 0` to turn retries off"),
-        ));
+        );
     }
-    let per_try = per_try(&retries.per_try_timeout, &on, protocol, total, &mut report);
+    let per_try = per_try(&retries.per_try_timeout, &on, protocol, total, reporter);
     let (backoff, budget) = (&retries.backoff, &retries.budget);
     if backoff.base > backoff.max.value {
-        report(Mistake::at(
+        reporter.error(
             "retries.backoff.max",
             &backoff.max,
             "the longest time is shorter than the first",
             Some("give `base` and a `max` that is not shorter"),
-        ));
+        );
     }
     if retries.limit.value > 0
         && (budget.value.percent.get(), budget.value.min_per_second) == (0, 0)
     {
-        report(Mistake::at(
+        reporter.error(
             "retries.budget",
             budget,
             "the budget permits no retry at all",
             Some("write `limit: 0` to turn retries off"),
-        ));
+        );
     }
     Retries {
         limit: retries.limit.value,
@@ -90,11 +69,11 @@ pub(super) fn compile(
 }
 
 /// The rules of a route: its pool's, but for what it says itself. `None` if it says nothing.
-pub(in crate::snapshot) fn of_route<'a>(
-    written: &'a RouteRetries,
+pub(in crate::snapshot) fn of_route(
+    written: &RouteRetries,
     pool: &Pool,
     total: Option<Duration>,
-    report: &mut dyn FnMut(Mistake<'a>),
+    reporter: &mut Reporter<'_>,
 ) -> Option<Retries> {
     if written.is_empty() {
         return None;
@@ -102,29 +81,29 @@ pub(in crate::snapshot) fn of_route<'a>(
     let mut retries = pool.retries;
     retries.non_idempotent = written.non_idempotent;
     if let Some(own) = &written.limit {
-        limit(own, report);
+        limit(own, reporter);
         retries.limit = own.value;
     }
     if let Some(own) = &written.on {
-        retries.on = on(own, report);
+        retries.on = on(own, reporter);
     }
     if let Some(own) = &written.per_try_timeout {
-        retries.per_try = per_try(own, &retries.on, pool.protocol, total, report);
+        retries.per_try = per_try(own, &retries.on, pool.protocol, total, reporter);
     } else if retries.per_try.is_some() && !retries.on.timeout {
-        report(Mistake {
-            key: "retries.on".to_owned(),
-            position: written.on.iter().flatten().find_map(|on| on.position.as_ref()),
-            message: "an attempt that takes longer than the pool's `per_try_timeout` is given up, and not made again"
-                .to_owned(),
-            hint: Some("add `timeout`, or give `per_try_timeout: 0s`"),
-        });
+        let mut words = written.on.iter().flatten();
+        reporter.error_at(
+            "retries.on",
+            words.find_map(|word| word.position.clone()),
+            "an attempt that takes longer than the pool's `per_try_timeout` is given up, and not made again",
+            Some("add `timeout`, or give `per_try_timeout: 0s`"),
+        );
     }
     Some(retries)
 }
 
-fn limit<'a>(written: &'a Spanned<u32>, report: &mut dyn FnMut(Mistake<'a>)) {
+fn limit(written: &Spanned<u32>, reporter: &mut Reporter<'_>) {
     if written.value > Retries::MOST {
-        report(Mistake::at(
+        reporter.error(
             "retries.limit",
             written,
             format!(
@@ -133,84 +112,46 @@ fn limit<'a>(written: &'a Spanned<u32>, report: &mut dyn FnMut(Mistake<'a>)) {
                 Retries::MOST
             ),
             Some("one or two are enough where another endpoint can answer"),
-        ));
+        );
     }
 }
 
-fn on<'a>(written: &'a [Spanned<RetryOn>], report: &mut dyn FnMut(Mistake<'a>)) -> On {
+fn on(written: &[Spanned<RetryOn>], reporter: &mut Reporter<'_>) -> On {
     let mut on = On::default();
     for (index, word) in written.iter().enumerate() {
-        let read = match &word.value {
-            RetryOn::Word(text) => match text.as_str() {
-                "connect" => {
-                    on.connect = true;
-                    true
-                }
-                "reset" => {
-                    on.reset = true;
-                    true
-                }
-                "timeout" => {
-                    on.timeout = true;
-                    true
-                }
-                codes => {
-                    let (first, last) = codes.split_once('-').unwrap_or((codes, codes));
-                    match (code(first), code(last)) {
-                        (Some(first), Some(last)) => insert(first, last, &mut on.statuses),
-                        _ => false,
-                    }
-                }
-            },
-            RetryOn::Status(status) => insert(*status, *status, &mut on.statuses),
+        let text = match &word.value {
+            RetryOn::Word(text) => Cow::from(text),
+            RetryOn::Status(status) => Cow::from(status.to_string()),
         };
-        if !read {
-            let text = match &word.value {
-                RetryOn::Word(text) => text.escape_debug().to_string(),
-                RetryOn::Status(status) => status.to_string(),
-            };
-            report(Mistake::at(
-                format!("retries.on[{index}]"),
-                word,
-                format!("`{text}` is nothing to retry on"),
-                Some(
+        match &*text {
+            "connect" => on.connect = true,
+            "reset" => on.reset = true,
+            "timeout" => on.timeout = true,
+            text => {
+                let key = format!("retries.on[{index}]");
+                let strange = (
+                    "is nothing to retry on",
                     "write `connect`, `reset`, `timeout`, or status codes from 400 to 599 as 503 or `502-504`",
-                ),
-            ));
+                );
+                let statuses = failing(&key, word, text, strange, reporter);
+                let codes = statuses.into_iter().flat_map(StatusRange::codes);
+                codes.for_each(|status| on.statuses.insert(status));
+            }
         }
     }
     on
 }
 
-fn code(text: &str) -> Option<u16> {
-    let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
-}
-
-/// Adds the codes from `first` to `last`; whether they are some that can be in.
-fn insert(first: u16, last: u16, statuses: &mut Statuses) -> bool {
-    let sensible = first <= last && Statuses::ALL.contains(&first) && Statuses::ALL.contains(&last);
-    if sensible {
-        (first..=last).for_each(|status| statuses.insert(status));
-    }
-    sensible
-}
-
-fn per_try<'a>(
-    written: &'a Spanned<Timespan>,
+fn per_try(
+    written: &Spanned<Timespan>,
     on: &On,
     protocol: Protocol,
     total: Option<Duration>,
-    report: &mut dyn FnMut(Mistake<'a>),
+    reporter: &mut Reporter<'_>,
 ) -> Option<Duration> {
     let per_try = unlimited_if_zero(written)?;
     let mut wrong = |message: &str, hint| {
-        report(Mistake::at(
-            "retries.per_try_timeout",
-            written,
-            message,
-            Some(hint),
-        ));
+        reporter.error("retries.per_try_timeout", written, message, Some(hint));
     };
     if protocol == Protocol::Http2 {
         wrong(

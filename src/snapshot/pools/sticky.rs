@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use http::HeaderName;
 
-use super::{Reporter, unlimited_if_zero};
+use super::unlimited_if_zero;
 use crate::config::Spanned;
 use crate::config::pool::{
     Pool as Written, SameSite, Secure, Sticky as WrittenSticky, StickyCookie,
@@ -15,6 +15,7 @@ use crate::pool::sticky::{OwnCookie, Secret, Signer};
 use crate::route::normalise_host;
 use crate::snapshot::files::Sources;
 use crate::snapshot::listeners::beside;
+use crate::snapshot::reporter::Reporter;
 
 /// How long a secret is at least, in characters: one of random letters and digits has more than 128 bits then.
 const SHORTEST_SECRET: usize = 32;

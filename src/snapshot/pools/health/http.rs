@@ -4,11 +4,11 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use memchr::memmem;
 
-use super::super::Reporter;
 use crate::config::pool::health::Health as Written;
 use crate::config::pool::{Pool as WrittenPool, Protocol};
 use crate::pool::HostRule;
 use crate::pool::health::check::{AGENT, BodyRule, HttpQuestion};
+use crate::snapshot::reporter::Reporter;
 
 /// The largest compiled form of a regular expression, in bytes.
 const REGEX_SIZE: usize = 1 << 20;
