@@ -34,6 +34,14 @@
 //! | balancer | the algorithm that chooses an endpoint |
 //! | lease | the right to use one endpoint for one attempt, given back by drop |
 //! | door | an address that is open, with its sockets, over all generations |
+//! | slot | room for one request at an endpoint or in a pool whose limit counts them; a lease holds it |
+//! | queue | where requests wait for a slot, by priority and then in the order they came |
+//! | attempt, retry | one try of a request at one endpoint; each further one after a setback |
+//! | hedge | a second attempt beside the first, because that takes long |
+//! | budget | the share of a pool's requests that may be attempted again |
+//! | trial | a request that is let through to see whether a breaker may close |
+//! | ejection | an endpoint is left out for a while because its answers show that it is ill |
+//! | mark | what a sticky cookie says instead of an endpoint's address |
 //! | outcome | what an attempt taught about the endpoint: success, failure or neutral |
 //! | check, verdict | an endpoint is asked whether it is well; what its checks have made of it |
 //! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |
