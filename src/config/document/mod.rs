@@ -6,6 +6,7 @@
 mod anchors;
 mod entries;
 mod failure;
+mod instead;
 mod key_path;
 mod mapping;
 mod parse;

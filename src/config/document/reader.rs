@@ -8,7 +8,7 @@ use super::key_path::KeyPath;
 use super::passes::Passes;
 use super::scalar::{self, Core};
 use super::variant::Variant;
-use super::{Key, Kind, Node, spanned};
+use super::{Key, Kind, Node, instead, spanned};
 
 /// A value of the tree with the way to it.
 #[derive(Clone, Copy)]
@@ -33,8 +33,12 @@ impl<'de> Reader<'de, '_> {
     }
 
     fn wrong(self, expected: &dyn std::fmt::Display) -> Failure {
+        self.wrong_with(expected, None)
+    }
+
+    fn wrong_with(self, expected: &dyn std::fmt::Display, hint: Option<String>) -> Failure {
         let message = format!("expected {expected}, found {}", self.node.described());
-        Failure::definite(message, None)
+        Failure::definite(message, hint)
     }
 
     fn scalar(self, expected: &dyn std::fmt::Display) -> Result<(&'de str, bool), Failure> {
@@ -47,7 +51,7 @@ impl<'de> Reader<'de, '_> {
     pub(super) fn list(self) -> Result<&'de [Node], Failure> {
         match &self.node.kind {
             Kind::Sequence(entries) => Ok(entries),
-            _ => Err(self.wrong(&"a list")),
+            _ => Err(self.wrong_with(&"a list", instead::of_list(self.node, self.path))),
         }
     }
 
@@ -196,11 +200,15 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        visitor.visit_map(Fields::new(self, self.mapping()?, fields))
+        let Kind::Mapping(entries) = &self.node.kind else {
+            let hint = instead::of_mapping(self.node, self.path, name);
+            return Err(self.wrong_with(&"a mapping", hint));
+        };
+        visitor.visit_map(Fields::new(self, entries, fields))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -1,0 +1,76 @@
+//! What should have been written by who gave a single value where there must be a list or a mapping?
+
+use super::key_path::KeyPath;
+use super::{Kind, Node};
+
+/// The longest value that a hint repeats.
+const LONGEST: usize = 60;
+
+/// ``write `status: [200]` `` for `status: 200`; nothing for what is no single value, or too long to be repeated.
+pub(super) fn of_list(node: &Node, path: &KeyPath<'_>) -> Option<String> {
+    Some(written(path, &format!("[{}]", repeated(node)?)))
+}
+
+/// ``write `retries: { limit: 3 }` `` for `retries: 3`. `name` is that of the type that has the mapping; for a value that
+/// nobody means by it there is nothing to say.
+pub(super) fn of_mapping(node: &Node, path: &KeyPath<'_>, name: &str) -> Option<String> {
+    let value = repeated(node)?;
+    let Kind::Scalar { text, .. } = &node.kind else {
+        return None;
+    };
+    let entries = meant(name, text, &value)?;
+    Some(match entries.as_str() {
+        "" => written(path, "{}"),
+        entries => written(path, &format!("{{ {entries} }}")),
+    })
+}
+
+fn written(path: &KeyPath<'_>, value: &str) -> String {
+    match path {
+        KeyPath::Key(_, key) => format!("write `{key}: {value}`"),
+        KeyPath::Root | KeyPath::Index(..) => format!("write `{value}`"),
+    }
+}
+
+/// The entries that are meant by one value in the place of the mapping of this type.
+fn meant(name: &str, text: &str, value: &str) -> Option<String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_time = !is_number && text.starts_with(|first: char| first.is_ascii_digit());
+    let is_path = text.starts_with('/');
+    let entries = match (name, text) {
+        ("Retries" | "RouteRetries", "false") => "limit: 0".to_owned(),
+        ("Retries" | "RouteRetries", _) if is_number => format!("limit: {value}"),
+        ("Health", "http" | "tcp" | "grpc") => format!("type: {value}"),
+        ("Health", _) if is_path => format!("path: {value}"),
+        ("Breaker", "true") => "consecutive_failures: 5".to_owned(),
+        ("Breaker" | "Ejection", _) if is_number => format!("consecutive_failures: {value}"),
+        ("Hedging", _) if is_time || text == "p95" => format!("after: {value}"),
+        ("Limits", _) if is_number => format!("requests: {value}"),
+        ("Keepalive", _) if is_time => format!("idle: {value}"),
+        ("PoolTimeouts", _) if is_time => format!("total: {value}"),
+        ("Sticky", "true" | "cookie") => "cookie: {}".to_owned(),
+        // The mapping of these may be empty.
+        ("Health" | "Ejection" | "Hedging" | "PoolTls", "true") => String::new(),
+        _ => return None,
+    };
+    Some(entries)
+}
+
+/// A single value as it can be written again between brackets or braces.
+fn repeated(node: &Node) -> Option<String> {
+    let Kind::Scalar { text, plain } = &node.kind else {
+        return None;
+    };
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"./_-".contains(&byte);
+    let as_it_is = !text.is_empty() && text.bytes().all(harmless);
+    // A colon ends no key where no space follows.
+    let as_it_is = as_it_is
+        || (text.bytes().all(|byte| harmless(byte) || byte == b':')
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && !text.ends_with(':'));
+    (text.len() <= LONGEST).then(|| match as_it_is && *plain {
+        true => text.clone(),
+        // JSON's strings are YAML's.
+        false => serde_json::Value::from(text.as_str()).to_string(),
+    })
+}
