@@ -17,7 +17,7 @@ pub struct Retries {
     /// Attempts after the first, 0 to 10; 0 for none. Default: 1.
     pub limit: Spanned<u32>,
     /// After what: `connect`, `reset`, `timeout`, status codes from 400 to 599. Default: connect, reset.
-    pub on: Vec<Spanned<RetryOn>>,
+    pub on: Spanned<Vec<Spanned<RetryOn>>>,
     /// How long one attempt may take, from its beginning to the header of its answer; 0s for no limit of its own. Not for
     /// HTTP/2 endpoints. Default: 0s.
     pub per_try_timeout: Spanned<Timespan>,
@@ -32,7 +32,7 @@ impl Default for Retries {
         let word = |word: &str| Spanned::new(RetryOn::Word(word.to_owned()));
         Self {
             limit: Spanned::new(1),
-            on: vec![word("connect"), word("reset")],
+            on: Spanned::new(vec![word("connect"), word("reset")]),
             per_try_timeout: Spanned::new(Timespan::secs(0)),
             backoff: Backoff::default(),
             budget: Spanned::new(RetryBudget::default()),
@@ -125,7 +125,7 @@ pub struct RouteRetries {
     pub limit: Option<Spanned<u32>>,
     /// After what.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub on: Option<Vec<Spanned<RetryOn>>>,
+    pub on: Option<Spanned<Vec<Spanned<RetryOn>>>>,
     /// How long one attempt may take; 0s for no limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_try_timeout: Option<Spanned<Timespan>>,

@@ -24,14 +24,7 @@ pub(super) fn compile(
     let retries = &written.retries;
     limit(&retries.limit, reporter);
     let on = on(&retries.on, reporter);
-    if retries.limit.value > 0 && retries.on.is_empty() {
-        reporter.error(
-            "retries.on",
-            &written.name,
-            "nothing is retried",
-            Some("write `limit: 0` to turn retries off"),
-        );
-    }
+    something(&retries.on, retries.limit.value, reporter);
     let per_try = per_try(&retries.per_try_timeout, &on, protocol, total, reporter);
     let (backoff, budget) = (&retries.backoff, &retries.budget);
     if backoff.base > backoff.max.value {
@@ -86,14 +79,15 @@ pub(in crate::snapshot) fn of_route(
     }
     if let Some(own) = &written.on {
         retries.on = on(own, reporter);
+        something(own, retries.limit, reporter);
     }
     if let Some(own) = &written.per_try_timeout {
         retries.per_try = per_try(own, &retries.on, pool.protocol, total, reporter);
     } else if retries.per_try.is_some() && !retries.on.timeout {
-        let mut words = written.on.iter().flatten();
+        let on = written.on.as_ref();
         reporter.error_at(
             "retries.on",
-            words.find_map(|word| word.position.clone()),
+            on.and_then(|on| on.position.clone()),
             "an attempt that takes longer than the pool's `per_try_timeout` is given up, and not made again",
             Some("add `timeout`, or give `per_try_timeout: 0s`"),
         );
@@ -112,6 +106,18 @@ fn limit(written: &Spanned<u32>, reporter: &mut Reporter<'_>) {
                 Retries::MOST
             ),
             Some("one or two are enough where another endpoint can answer"),
+        );
+    }
+}
+
+/// There must be something to retry on where there are retries.
+fn something(on: &Spanned<Vec<Spanned<RetryOn>>>, limit: u32, reporter: &mut Reporter<'_>) {
+    if limit > 0 && on.is_empty() {
+        reporter.error(
+            "retries.on",
+            on,
+            "nothing is retried",
+            Some("write `limit: 0` to turn retries off"),
         );
     }
 }
