@@ -94,10 +94,10 @@ pub struct Pool {
         skip_serializing_if = "Option::is_none"
     )]
     pub breaker: Option<Spanned<Breaker>>,
-    /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered; 0s for its full
-    /// share at once. Default: 0s.
+    /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered: up to 1d; 0s for
+    /// its full share at once. Default: 0s.
     #[serde(default = "at_once")]
-    pub slow_start: Timespan,
+    pub slow_start: Spanned<Timespan>,
     /// How many requests are served at once, and how many wait.
     #[serde(default)]
     pub limits: Limits,
@@ -118,8 +118,8 @@ fn keep() -> Spanned<String> {
     Spanned::new("keep".to_owned())
 }
 
-const fn at_once() -> Timespan {
-    Timespan::secs(0)
+const fn at_once() -> Spanned<Timespan> {
+    Spanned::new(Timespan::secs(0))
 }
 
 const fn never() -> Spanned<Percent> {

@@ -144,7 +144,7 @@ fn rules(
         .map(|ejection| ejection::ejection(ejection, written.health.is_some(), pool, reporter));
     let sticky = written.sticky.as_ref();
     let mut rules = Rules {
-        slow_start: unlimited_if_zero(&written.slow_start),
+        slow_start: slow_start(&written.slow_start, reporter),
         sticky: sticky
             .and_then(|sticky| self::sticky::sticky(sticky, written, sources, reporter))
             .map(Arc::new),
@@ -314,6 +314,19 @@ fn timeouts(written: &Written, reporter: &mut Reporter<'_>) -> Timeouts {
         write: times.write.as_duration(),
         total: unlimited_if_zero(&times.total),
     }
+}
+
+/// How long the share of an endpoint grows, if it does.
+fn slow_start(written: &Spanned<Timespan>, reporter: &mut Reporter<'_>) -> Option<Duration> {
+    if written.value > Timespan::days(1) {
+        reporter.error(
+            "slow_start",
+            written,
+            format!("`{}` is longer than 1d", written.value),
+            Some("give the time that an endpoint takes to warm up, as `30s`"),
+        );
+    }
+    unlimited_if_zero(written)
 }
 
 /// The longest time between two look-ups.
