@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::admin::client::{AskError, Place, read};
 use crate::admin::{
-    Candidate, Comparison, PoolsReport, ReloadReport, UpgradeReport, UpgradeRequest,
+    Candidate, Comparison, DrainReport, PoolsReport, ReloadReport, UpgradeReport, UpgradeRequest,
 };
 use crate::config::{Config, Diagnostics, load, print, schema};
 use crate::demo;
@@ -291,15 +291,14 @@ fn drain(
     endpoint: Option<(&str, &str)>,
 ) -> Result<ExitCode, AskError> {
     let word = if off { "undrain" } else { "drain" };
-    let path = match endpoint {
-        None => format!("/{word}"),
-        Some((pool, endpoint)) => format!(
-            "/endpoints/{word}?pool={}&endpoint={}",
-            encode(pool),
-            encode(endpoint)
-        ),
-    };
-    let (status, body) = running.place().ask(&path, Vec::new())?;
+    if let Some((pool, endpoint)) = endpoint {
+        let (pool, endpoint) = (encode(pool), encode(endpoint));
+        let path = format!("/endpoints/{word}?pool={pool}&endpoint={endpoint}");
+        let answer = running.place().ask(&path, Vec::new())?;
+        let report: DrainReport = read(answer, &[StatusCode::OK])?;
+        return Ok(say(&report.to_string(), ExitCode::SUCCESS));
+    }
+    let (status, body) = running.place().ask(&format!("/{word}"), Vec::new())?;
     let text = String::from_utf8_lossy(&body).into_owned();
     if status != StatusCode::OK {
         return Err(AskError::Refused(text));

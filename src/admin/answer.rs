@@ -228,8 +228,8 @@ impl View {
         }
         let which = Which { pool, endpoint };
         let snapshot = self.process.snapshot.load();
-        let changed = match drain::drain(&snapshot, &which, drained, Instant::now()) {
-            Ok(changed) => changed,
+        let report = match drain::drain(&snapshot, &which, drained, Instant::now()) {
+            Ok(report) => report,
             Err(error) => return text(StatusCode::NOT_FOUND, format!("{error}\n")),
         };
         let Which { pool, endpoint } = which;
@@ -237,18 +237,13 @@ impl View {
             true => "drained",
             false => "not drained any more",
         };
-        if changed {
+        if report.changed {
             log::info!("pool {pool}: endpoint {endpoint}: {state} by {who}");
+            if let Some(warning) = &report.warning {
+                log::warn!("pool {pool}: endpoint {endpoint} is drained: {warning}");
+            }
         }
-        let state = match (drained, changed) {
-            (true, _) => "drained: what runs there goes on, and nothing new goes there",
-            (false, true) => "not drained any more",
-            (false, false) => "not drained",
-        };
-        text(
-            StatusCode::OK,
-            format!("pool {pool}: endpoint {endpoint}: {state}\n"),
-        )
+        json(StatusCode::OK, &report)
     }
 
     async fn compare(&self, request: Request<Incoming>) -> Answer {

@@ -15,7 +15,7 @@ pub use answer::{UpgradeRequest, View};
 pub use compare::{Candidate, Comparison};
 pub use control::{ControlError, ControlSocket};
 pub use door::{AdminDoor, OpenAdmin};
-pub use drain::NotFound;
+pub use drain::{DrainReport, NotFound};
 pub use pools::{EndpointReport, PoolReport, PoolsReport, RequestsReport};
 pub use report::{ReloadReport, ReloadResult, UpgradeReport};
 pub use serve::Askers;

@@ -285,6 +285,12 @@ impl Pool {
         }
     }
 
+    /// Whether health is looked past now, counted again; `None` where it never is.
+    pub fn looks_past_health(&self, now: Instant) -> Option<bool> {
+        let rule = self.fail_open.as_ref()?;
+        Some(rule.count(&self.state.fail_open, &self.members.load(), now))
+    }
+
     /// The endpoints as they are now.
     pub fn members(&self) -> Arc<Members> {
         self.members.load_full()
