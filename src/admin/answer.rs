@@ -199,7 +199,12 @@ impl View {
     fn pools(&self, uri: &Uri) -> Answer {
         let name = parameter(uri, "pool");
         let snapshot = self.process.snapshot.load();
-        match PoolsReport::new(&snapshot, name.as_deref(), Instant::now()) {
+        match PoolsReport::new(
+            &snapshot,
+            &self.process.state.names,
+            name.as_deref(),
+            Instant::now(),
+        ) {
             Ok(report) => json(StatusCode::OK, &report),
             Err(names) => {
                 let known = drain::listed(names.iter().map(String::as_str));

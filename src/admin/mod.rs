@@ -16,6 +16,6 @@ pub use compare::{Candidate, Comparison};
 pub use control::{ControlError, ControlSocket};
 pub use door::{AdminDoor, OpenAdmin};
 pub use drain::{DrainReport, NotFound};
-pub use pools::{EndpointReport, PoolReport, PoolsReport, RequestsReport};
+pub use pools::{EndpointReport, NameReport, PoolReport, PoolsReport, RequestsReport};
 pub use report::{ReloadReport, ReloadResult, UpgradeReport};
 pub use serve::Askers;

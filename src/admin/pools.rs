@@ -1,15 +1,22 @@
 //! Which endpoints do the pools have now, and how are they?
 
-use std::fmt;
+mod names;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::pool::breaker::State;
+use crate::pool::discovery::Lookup;
 use crate::pool::endpoint::WHOLE;
-use crate::pool::{Endpoint, Pool};
+use crate::pool::{Endpoint, Pool, Refusal};
 use crate::snapshot::Snapshot;
+use crate::state::Names;
+pub use names::NameReport;
 
 /// The answer to `/pools`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +45,9 @@ pub struct PoolReport {
     /// Whether it looks past health, because too few of its endpoints are healthy; `null` where it never does.
     #[serde(default)]
     pub fail_open: Option<bool>,
+    /// The host names and services among its endpoints that are not resolved, or not as a whole.
+    #[serde(default)]
+    pub unresolved: Vec<NameReport>,
     /// Its endpoints; a host name stands as the addresses it has now.
     pub endpoints: Vec<EndpointReport>,
 }
@@ -59,19 +69,24 @@ pub struct EndpointReport {
     pub drained: bool,
     /// Whether a new request may go there: health, drain, breaker and limits in one.
     pub available: bool,
-    /// Why not: `drained`, `unhealthy`, `open` or `full`.
+    /// Why not: `drained`, `ejected`, `unhealthy`, `open` (its breaker lets nothing through now) or `full`.
     pub refusal: Option<String>,
+    /// What is known against its health: `ejected`, or `unhealthy` by its checks; `null` for nothing. It is available all
+    /// the same while its pool looks past health.
+    #[serde(default)]
+    pub illness: Option<String>,
     /// What its checks say: `healthy`, `unhealthy`, or `unknown` before the first; `null` where it is not checked.
     #[serde(default)]
     pub health: Option<String>,
     /// For how many seconds it is still ejected; `null` if it is not.
     #[serde(default)]
     pub ejected_for: Option<f64>,
-    /// Its breaker, or its pool's: `closed`, `open` or `half_open`, as the last request left it; `null` where there is
-    /// none.
+    /// Its breaker, or its pool's: `closed`, `open` (until the first trial, also when its time is over) or `half_open`, as
+    /// the metric says; `null` where there is none.
     #[serde(default)]
     pub breaker: Option<String>,
-    /// In how many seconds an open breaker lets a trial through; `null` if it is not open.
+    /// In how many seconds the breaker lets a trial through: 0 if the next request is one. When all trials of a half-open
+    /// one are under way, one more is let through after this time. `null` if it is closed.
     #[serde(default)]
     pub trial_in: Option<f64>,
     /// How many percent of its share it gets: less than 100 for a while after it has joined or recovered.
@@ -102,10 +117,23 @@ impl PoolsReport {
     /// # Errors
     ///
     /// The names there are.
-    pub fn new(snapshot: &Snapshot, name: Option<&str>, now: Instant) -> Result<Self, Vec<String>> {
-        let wanted = |pool: &&std::sync::Arc<Pool>| name.is_none_or(|name| *pool.name == *name);
+    pub fn new(
+        snapshot: &Snapshot,
+        names: &Names,
+        name: Option<&str>,
+        now: Instant,
+    ) -> Result<Self, Vec<String>> {
+        let lookups = snapshot.lookups.iter();
+        let lookups: HashMap<&str, &Lookup> =
+            lookups.map(|lookup| (&*lookup.pool.name, lookup)).collect();
+        let wanted = |pool: &&Arc<Pool>| name.is_none_or(|name| *pool.name == *name);
+        let report = |pool: &Arc<Pool>| {
+            let lookup = lookups.get(&*pool.name);
+            let unresolved = lookup.map(|lookup| names::unresolved(&lookup.source, names, now));
+            PoolReport::of(pool, unresolved.unwrap_or_default(), now)
+        };
         let pools = snapshot.pools.iter().filter(wanted);
-        let pools: Vec<PoolReport> = pools.map(|pool| PoolReport::of(pool, now)).collect();
+        let pools: Vec<PoolReport> = pools.map(report).collect();
         if name.is_some() && pools.is_empty() {
             let names = snapshot.pools.iter().map(|pool| pool.name.to_string());
             return Err(names.collect());
@@ -118,8 +146,9 @@ impl PoolsReport {
 }
 
 impl PoolReport {
-    fn of(pool: &Pool, now: Instant) -> Self {
+    fn of(pool: &Pool, unresolved: Vec<NameReport>, now: Instant) -> Self {
         let members = pool.members();
+        let fail_open = pool.looks_past_health(now);
         let endpoints = members.endpoints.iter();
         Self {
             name: pool.name.to_string(),
@@ -128,25 +157,32 @@ impl PoolReport {
             in_flight: pool.state.in_flight(),
             max_requests: pool.limits.and_then(|limits| limits.requests),
             queued: u64::try_from(pool.metrics.queue_length.get()).unwrap_or_default(),
-            fail_open: pool
-                .fail_open
-                .as_ref()
-                .map(|rule| rule.metrics.open.get() > 0),
+            fail_open,
+            unresolved,
             endpoints: endpoints
-                .map(|endpoint| EndpointReport::of(pool, endpoint, now))
+                .map(|endpoint| EndpointReport::of(pool, endpoint, fail_open == Some(true), now))
                 .collect(),
         }
     }
 }
 
 impl EndpointReport {
-    fn of(pool: &Pool, endpoint: &Endpoint, now: Instant) -> Self {
+    fn of(pool: &Pool, endpoint: &Endpoint, fail_open: bool, now: Instant) -> Self {
         let breaker = endpoint.breaker.state(endpoint);
-        let is_open = matches!(breaker, Some(State::Open { .. }));
-        let fail_open = pool.fail_open.as_ref();
-        let fail_open = fail_open.is_some_and(|rule| rule.metrics.open.get() > 0);
-        let refusal = endpoint.refusal(now, fail_open);
+        let is_closed = matches!(breaker, None | Some(State::Closed));
         let (state, metrics) = (&endpoint.state, &endpoint.metrics);
+        let ejection = endpoint.guards.ejection.as_ref();
+        let ejected_for = ejection.and_then(|_| state.ejection.due_in(now));
+        let is_ill = !endpoint.health.is_usable(endpoint, now);
+        let illness = is_ill.then_some(match ejected_for {
+            Some(_) => "ejected",
+            None => Refusal::Unhealthy.as_str(),
+        });
+        let refusal = endpoint.refusal(now, fail_open);
+        let refused = refusal.map(|refusal| match (refusal, illness) {
+            (Refusal::Unhealthy, Some(illness)) => illness,
+            (refusal, _) => refusal.as_str(),
+        });
         Self {
             address: endpoint.name.to_string(),
             weight: endpoint.weight,
@@ -155,20 +191,16 @@ impl EndpointReport {
             in_flight: state.in_flight(),
             drained: state.is_drained(),
             available: refusal.is_none(),
-            refusal: refusal.map(|refusal| refusal.as_str().to_owned()),
+            refusal: refused.map(str::to_owned),
+            illness: illness.map(str::to_owned),
             health: pool.check.as_ref().map(|_| match state.verdict.known() {
                 Some(true) => "healthy".to_owned(),
                 Some(false) => "unhealthy".to_owned(),
                 None => "unknown".to_owned(),
             }),
-            ejected_for: endpoint
-                .guards
-                .ejection
-                .as_ref()
-                .and_then(|_| state.ejection.due_in(now))
-                .map(|left| left.as_secs_f64()),
+            ejected_for: ejected_for.map(|left| left.as_secs_f64()),
             breaker: breaker.map(|state| state.as_str().to_owned()),
-            trial_in: is_open.then(|| endpoint.breaker.due_in(endpoint, now).as_secs_f64()),
+            trial_in: (!is_closed).then(|| endpoint.breaker.due_in(endpoint, now).as_secs_f64()),
             share: endpoint.share(now) * 100 / WHOLE,
             requests: RequestsReport {
                 success: metrics.success.get(),
@@ -176,87 +208,5 @@ impl EndpointReport {
                 neutral: metrics.neutral.get(),
             },
         }
-    }
-}
-
-/// A table for people.
-impl fmt::Display for PoolsReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "generation {}", self.generation)?;
-        for pool in &self.pools {
-            let balancer = match &pool.balancer {
-                Value::String(kind) => kind,
-                settings => settings["kind"].as_str().unwrap_or_default(),
-            };
-            write!(
-                f,
-                "\n\npool {} ({balancer}): {} in flight",
-                pool.name, pool.in_flight
-            )?;
-            if let Some(most) = pool.max_requests {
-                write!(f, " of {most}")?;
-            }
-            if pool.queued > 0 {
-                write!(f, ", {} waiting", pool.queued)?;
-            }
-            if pool.fail_open == Some(true) {
-                write!(f, ", looks past health")?;
-            }
-            let mut rows = vec![HEAD.map(str::to_owned)];
-            rows.extend(pool.endpoints.iter().map(EndpointReport::row));
-            let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
-                let lengths = rows.iter().map(|row| row[column].chars().count());
-                lengths.max().unwrap_or_default()
-            });
-            for row in rows {
-                let cells = row.iter().zip(widths);
-                let line: String = cells
-                    .map(|(cell, width)| format!("  {cell:width$}"))
-                    .collect();
-                write!(f, "\n{}", line.trim_end())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-const HEAD: [&str; 8] = [
-    "ENDPOINT",
-    "STATE",
-    "WEIGHT",
-    "PRIORITY",
-    "IN FLIGHT",
-    "SUCCESS",
-    "FAILURE",
-    "NEUTRAL",
-];
-
-impl EndpointReport {
-    fn row(&self) -> [String; HEAD.len()] {
-        let mut state = match (&self.refusal, self.share) {
-            (Some(refusal), _) if self.ejected_for.is_some() && refusal == "unhealthy" => {
-                "ejected".to_owned()
-            }
-            (Some(refusal), _) => refusal.clone(),
-            (None, 100) => "available".to_owned(),
-            (None, share) => format!("available, {share} %"),
-        };
-        if self.breaker.as_deref() == Some("half_open") {
-            state += ", half-open";
-        }
-        let in_flight = match self.max_requests {
-            Some(most) => format!("{}/{most}", self.in_flight),
-            None => self.in_flight.to_string(),
-        };
-        [
-            self.address.clone(),
-            state,
-            self.weight.to_string(),
-            self.priority.to_string(),
-            in_flight,
-            self.requests.success.to_string(),
-            self.requests.failure.to_string(),
-            self.requests.neutral.to_string(),
-        ]
     }
 }

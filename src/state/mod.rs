@@ -14,7 +14,7 @@ use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
-pub use names::Names;
+pub use names::{Names, Standing};
 pub use pems::Pems;
 pub use registry::Registry;
 

@@ -39,6 +39,7 @@ pub async fn resolve_unknown(
     let look_up = async |(question, asked): (Question, Asked)| {
         let looked = resolver.look_up(&question, &known).await;
         state.metrics.looked_up(looked.is_ok());
+        note(&question, &looked, state);
         if let Ok(answer) = looked {
             let due = Instant::now() + after_answer(answer.ttl, asked.every, fastrand::f64());
             state.names.learn(&question, answer.found, due);
@@ -72,6 +73,20 @@ async fn sleep_until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Takes note of what is wrong with a name, for those who ask how a pool is.
+fn note(question: &Question, looked: &Looked, state: &State) {
+    let now = Instant::now().into_std();
+    match looked {
+        Ok(answer) => state
+            .names
+            .note(question, answer.missing.as_deref(), true, now),
+        Err(trouble) => {
+            let why = trouble.to_string();
+            state.names.note(question, Some(&why), false, now);
+        }
     }
 }
 
@@ -180,6 +195,7 @@ impl Keeper {
             return;
         };
         self.state.metrics.looked_up(looked.is_ok());
+        note(&question, &looked, &self.state);
         if let Some(due) = self.learn(&question, looked) {
             self.waiting.push(Reverse((due, question)));
         }

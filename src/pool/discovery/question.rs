@@ -115,6 +115,17 @@ impl Resolved {
         Self::default()
     }
 
+    /// How many addresses are known for it; `None` if there never was an answer.
+    pub fn addresses(&self, question: &Question) -> Option<usize> {
+        match question {
+            Question::Host(name) => self.hosts.get(name).map(Vec::len),
+            Question::Service(name) => {
+                let instances = self.services.get(name)?.iter();
+                Some(instances.map(|instance| instance.addresses.len()).sum())
+            }
+        }
+    }
+
     /// Whether there ever was an answer.
     pub fn has(&self, question: &Question) -> bool {
         match question {

@@ -187,7 +187,7 @@ impl Catalogue {
         Ok(Breakers {
             state: self.gauges(
                 "portcullis_upstream_breaker_state",
-                "0 while a breaker is closed, 1 while it is half-open (from its first trial on), 2 while it is open; a breaker of a whole pool has no endpoint.",
+                "0 while a breaker is closed, 1 while it is half-open (from its first trial on), 2 while it is open (until the first trial, also when its time is over); a breaker of a whole pool has no endpoint.",
                 &["pool", "endpoint"],
             )?,
             transitions: self.counters(

@@ -245,3 +245,77 @@ async fn a_successor_knows_the_names_of_the_process_before_it() {
         dns.says("_http._tcp.app.test", Says::Instances(600, instances));
     }
 }
+
+#[tokio::test]
+async fn who_asks_for_a_pool_hears_which_names_are_not_resolved_and_what_became_of_their_addresses()
+{
+    let dns = Dns::start().await;
+    let (_origins, port) = origins(&["127.0.0.2"]).await;
+    dns.says("here.test", Says::addresses(1, &["127.0.0.2"]));
+    dns.says("gone.test", Says::NoSuchName);
+    let endpoints = format!("\"here.test:{port}\", \"gone.test:{port}\", \"gone.test:1\"");
+    let portcullis = Portcullis::start(&site_of(&dns, &endpoints, ", resolve: 1s")).await;
+    let told = async || {
+        let mut raw = Raw::connect(portcullis.admin()).await;
+        raw.get("/pools").await.json()["pools"][0].take()
+    };
+    let names = async || {
+        let pool = told().await;
+        let unresolved = pool["unresolved"].as_array().expect("a list").iter();
+        let names = unresolved.map(|one| (one["name"].clone(), one["addresses"].clone()));
+        names.collect::<Vec<_>>()
+    };
+    eventually("one name is told", async || {
+        names().await == [("gone.test".into(), 0.into())]
+    })
+    .await;
+    let gone = told().await["unresolved"][0].take();
+    assert!(gone["failing_for"].as_f64() > Some(0.0), "{gone}");
+    assert_eq!(gone["error"], "there is no address for it");
+    assert_eq!(gone["partly"], false);
+    let said = portcullis.run(&["status"]).await;
+    assert!(
+        said.text.contains("\n  gone.test can't be resolved for ")
+            && said
+                .text
+                .contains(": there is no address for it; it has no address\n"),
+        "{said:?}"
+    );
+    // What was resolved stays in use when it can't be any more.
+    dns.says("here.test", Says::Failure);
+    eventually("both names are told", async || {
+        names().await
+            == [
+                ("gone.test".into(), 0.into()),
+                ("here.test".into(), 1.into()),
+            ]
+    })
+    .await;
+    let said = portcullis.run(&["status"]).await;
+    assert!(said.text.contains("; 1 address stays in use"), "{said:?}");
+    assert!(
+        said.text.contains(&format!("127.0.0.2:{port}  available")),
+        "{said:?}"
+    );
+    for name in ["here.test", "gone.test"] {
+        dns.says(name, Says::addresses(1, &["127.0.0.2"]));
+    }
+    eventually("no name is told", async || names().await.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_pool_that_is_empty_because_of_its_names_says_so() {
+    let dns = Dns::start().await;
+    dns.says("app.test", Says::NoSuchName);
+    let portcullis = Portcullis::start(&site_of(&dns, "\"app.test:80\"", "")).await;
+    portcullis
+        .says("pool app: app.test can't be resolved")
+        .await;
+    let said = portcullis.run(&["status", "--pool", "app"]).await;
+    let lines: Vec<&str> = said.text.lines().collect();
+    assert_eq!(lines[3], "  no endpoint", "{said:?}");
+    assert!(
+        lines[4].starts_with("  app.test can't be resolved for "),
+        "{said:?}"
+    );
+}

@@ -20,6 +20,14 @@ fn parts(endpoint: &Value, names: &[&str]) -> Value {
     names.iter().map(|name| endpoint[name].clone()).collect()
 }
 
+/// The states of the endpoints in the table.
+fn states(table: &str) -> Vec<&str> {
+    let rows = table.lines().map(str::trim);
+    let rows = rows.filter(|row| row.starts_with("127.0.0.1:"));
+    rows.filter_map(|row| row.split_once("  ")?.1.split("  ").next())
+        .collect()
+}
+
 /// Whether it is a time in seconds that is not over, and at most so long.
 fn is_time(value: &Value, most: f64) -> bool {
     value
@@ -84,7 +92,11 @@ async fn what_checks_breakers_ejections_and_queues_make_of_a_pool_is_told() {
     );
     let names = ["available", "refusal", "health", "breaker"];
     let (one, other) = (&open["endpoints"][0], &open["endpoints"][1]);
-    // It is looked past its health.
+    // Its health is looked past, and told all the same.
+    assert_eq!(
+        [&one["illness"], &other["illness"]],
+        ["unhealthy", "ejected"]
+    );
     assert_eq!(
         parts(one, &names),
         json!([true, null, "unhealthy", "closed"])
@@ -117,7 +129,7 @@ async fn what_checks_breakers_ejections_and_queues_make_of_a_pool_is_told() {
     assert_eq!(one["ejected_for"], Value::Null);
     assert_eq!(
         parts(other, &names),
-        json!([false, "unhealthy", "healthy", null])
+        json!([false, "ejected", "healthy", null])
     );
     assert!(is_time(&other["ejected_for"], 3_600.0), "{other}");
     assert_eq!(other["trial_in"], Value::Null);
@@ -125,17 +137,13 @@ async fn what_checks_breakers_ejections_and_queues_make_of_a_pool_is_told() {
     let said = portcullis.run(&["status"]).await;
     let head = "pool p (round_robin): 1 in flight of 1, 1 waiting, looks past health";
     assert!(said.has_line(head), "{said:?}");
-    let states: Vec<&str> = said
-        .text
-        .lines()
-        .filter_map(|line| {
-            line.trim()
-                .strip_prefix("127.0.0.1:")?
-                .split_whitespace()
-                .nth(1)
-        })
-        .collect();
-    assert_eq!(states, ["available", "open", "unhealthy", "ejected"]);
+    let states = states(&said.text);
+    assert_eq!(states[0], "available (unhealthy)");
+    assert!(
+        states[1].starts_with("open, trial in ") && states[1].ends_with(" (ejected)"),
+        "{states:?}"
+    );
+    assert_eq!(states[2..], ["unhealthy", "ejected"]);
 
     ill.release();
     for asked in [first, second] {
@@ -143,6 +151,64 @@ async fn what_checks_breakers_ejections_and_queues_make_of_a_pool_is_told() {
     }
     eventually("nobody waits, and nobody is served", async || {
         parts(&told(&portcullis, "p").await, &["in_flight", "queued"]) == json!([0, 0])
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_breaker_whose_time_is_over_is_open_and_says_that_the_next_request_is_a_trial() {
+    let origin = origin().await;
+    let address = origin.address().expect("TCP");
+    let yaml = guarded(
+        &[address],
+        "breaker: {consecutive_failures: 1, failures: [500], open_for: 500ms, max_open_for: 1h, trials: 1}",
+    );
+    let portcullis = Portcullis::start(&yaml).await;
+    let listener = portcullis.listener("http");
+    let gauge = of_endpoint("breaker_state", address);
+    let names = ["available", "refusal", "breaker"];
+    assert_eq!(http1(listener).await.get("/status/500").await.status, 500);
+    // Nobody asks, so it stays as the request left it, however long that is ago.
+    eventually("its time is over", async || {
+        let pool = told(&portcullis, "p").await;
+        let endpoint = &pool["endpoints"][0];
+        let is_due = endpoint["trial_in"] == 0.0;
+        let expected = match is_due {
+            true => json!([true, null, "open"]),
+            false => json!([false, "open", "open"]),
+        };
+        assert_eq!(parts(endpoint, &names), expected, "{endpoint}");
+        is_due
+    })
+    .await;
+    assert_eq!(portcullis.metric(&gauge).await, 2.0);
+    let said = portcullis.run(&["status"]).await;
+    assert_eq!(states(&said.text), ["open, next request is a trial"]);
+
+    // The only trial is under way; the next one is due when it has been for as long as the breaker is open at first.
+    let yaml = yaml.replace("open_for: 500ms", "open_for: 30m");
+    portcullis.apply(&yaml).await;
+    let trial = tokio::spawn(async move { http1(listener).await.get("/held").await.status });
+    eventually("the trial is under way", async || {
+        origin.journal().in_flight() > 0
+    })
+    .await;
+    let pool = told(&portcullis, "p").await;
+    let endpoint = &pool["endpoints"][0];
+    assert_eq!(parts(endpoint, &names), json!([false, "open", "half_open"]));
+    assert!(is_time(&endpoint["trial_in"], 1_800.0), "{endpoint}");
+    assert_eq!(portcullis.metric(&gauge).await, 1.0);
+    let said = portcullis.run(&["status"]).await;
+    let state = states(&said.text)[0].to_owned();
+    assert!(
+        state.starts_with("half-open, one more trial in "),
+        "{said:?}"
+    );
+    origin.release();
+    assert_eq!(trial.await.expect("no panic"), 200);
+    eventually("it has closed", async || {
+        let pool = told(&portcullis, "p").await;
+        parts(&pool["endpoints"][0], &["breaker", "trial_in"]) == json!(["closed", null])
     })
     .await;
 }
