@@ -60,9 +60,10 @@ enum Command {
         #[arg(long)]
         strict: bool,
         /// Compare with the running process as well: what a reload would change, and what takes an upgrade (exit code 2).
-        /// It is found by the configuration, or else at its admin listener, `IP:port`, or control socket, `unix:/path`.
+        /// It is found by the configuration, or else at its admin listener, as `127.0.0.1:9901`, or its control socket, as
+        /// `unix:/run/portcullis/control.sock`.
         /// `${NAME}` is replaced from this command's environment, not from the process's.
-        #[arg(long, value_name = "RUNNING", value_parser = place, num_args = 0..=1)]
+        #[arg(long, value_name = "unix:/PATH|IP:PORT", value_parser = place, num_args = 0..=1)]
         against: Option<Option<Address>>,
     },
     /// Reload the configuration of the running process, and say what came of it.
@@ -116,8 +117,9 @@ enum Command {
         /// The configuration that the running process has, by which it is found. Default: that of `--config`.
         #[arg(long, value_name = "FILE")]
         of: Option<PathBuf>,
-        /// The control socket of the running process, `unix:/path`, if it is not to be found by its configuration.
-        #[arg(long, value_name = "RUNNING", value_parser = place)]
+        /// The control socket of the running process, if it is not to be found by its configuration, as
+        /// `unix:/run/portcullis/control.sock`. Not the admin listener: an upgrade is not asked for there.
+        #[arg(long, value_name = "unix:/PATH", value_parser = place)]
         at: Option<Address>,
     },
     /// Print the configuration in force with every default filled in, secrets masked. JSON, which is YAML as well.
@@ -143,9 +145,9 @@ struct ConfigFile {
 struct Running {
     #[command(flatten)]
     config: ConfigFile,
-    /// Where the process is asked, instead of the control socket that goes by its configuration: `unix:/path`, or for
-    /// reload and drain also the admin listener's `IP:port`.
-    #[arg(long, value_name = "RUNNING", value_parser = place)]
+    /// Where the process is asked, instead of the control socket in the directory that its configuration names: a control
+    /// socket as `unix:/run/portcullis/control.sock`, or the admin listener as `127.0.0.1:9901`.
+    #[arg(long, value_name = "unix:/PATH|IP:PORT", value_parser = place)]
     at: Option<Address>,
 }
 
