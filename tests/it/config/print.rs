@@ -129,3 +129,22 @@ fn print_refuses_a_configuration_with_errors_and_says_which() {
         "{output:?}"
     );
 }
+
+#[test]
+fn print_shows_where_nothing_is_retried_on() {
+    let config = printed("no-retries.yaml");
+    let of = |part: &str, name: &str| {
+        let mut parts = config[part].as_array().expect("a list").iter();
+        let found = parts.find(|one| one["name"] == name);
+        found.expect("it")["retries"].clone()
+    };
+    let nothing = serde_json::json!({"limit": 0, "on": []});
+    assert_eq!(of("routes", "never"), nothing);
+    let pool = of("pools", "none");
+    assert_eq!((&pool["limit"], &pool["on"]), (&0.into(), &nothing["on"]));
+    // Where nothing is said, the defaults.
+    assert_eq!(
+        of("pools", "app")["on"],
+        serde_json::json!(["connect", "reset"])
+    );
+}
