@@ -180,7 +180,11 @@ fn no_lease_of_a_pool_with_all_guards_allocates() {
                     lease.settle(Ending::Answered(status), after);
                     leases += 1;
                 }
-                retries += u32::from(pool.state.retries.withdraw(&pool.retries.budget, after));
+                retries += u32::from(
+                    pool.state
+                        .retry_budget
+                        .withdraw(&pool.retries.budget, after),
+                );
             }
             (leases, retries)
         };

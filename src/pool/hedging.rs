@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::PoolState;
 use super::budget::Share;
-use super::quantile::Latency;
+use super::quantile::FirstBytes;
 
 /// When a second endpoint is asked while the first has not answered yet.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Hedging {
 #[derive(Clone, Debug)]
 pub enum After {
     /// When the answer takes longer than 95 of 100 did lately; this is where they are counted.
-    P95(Arc<Latency>),
+    P95(Arc<FirstBytes>),
     /// Always after so long.
     Fixed(Duration),
 }
@@ -29,15 +29,15 @@ impl Hedging {
     /// How long to wait for the first endpoint; `None` while too little is known about the pool.
     pub fn delay(&self, now: Instant) -> Option<Duration> {
         match &self.after {
-            After::P95(latency) => latency.p95(now),
+            After::P95(times) => times.p95(now),
             After::Fixed(after) => Some(*after),
         }
     }
 
     /// Counts how long an answer took, or how long it had taken when it was not waited for any more.
     pub fn took(&self, took: Duration, now: Instant) {
-        if let After::P95(latency) = &self.after {
-            latency.record(took, now);
+        if let After::P95(times) = &self.after {
+            times.record(took, now);
         }
     }
 

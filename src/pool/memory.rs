@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::budget::Budget;
 use super::health::ejection::Ejected;
 use super::limits::Term;
-use super::quantile::Latency;
+use super::quantile::FirstBytes;
 use super::queue::Queue;
 use super::slots::Slots;
 use super::{breaker, fail_open};
@@ -32,11 +32,11 @@ pub struct PoolState {
     /// Of their health as a whole.
     pub(super) fail_open: fail_open::Memory,
     /// What it was asked, and what it was asked again.
-    pub retries: Budget,
+    pub retry_budget: Budget,
     /// What could be asked of two endpoints, and what was.
     pub hedges: Budget,
     /// How long its answers take; only there if someone wants to know.
-    latency: OnceLock<Arc<Latency>>,
+    first_bytes: OnceLock<Arc<FirstBytes>>,
 }
 
 impl PoolState {
@@ -85,8 +85,8 @@ impl PoolState {
     }
 
     /// How long its answers take.
-    pub fn latency(&self) -> Arc<Latency> {
-        Arc::clone(self.latency.get_or_init(Arc::default))
+    pub fn first_bytes(&self) -> Arc<FirstBytes> {
+        Arc::clone(self.first_bytes.get_or_init(Arc::default))
     }
 
     pub(super) fn end(&self) {

@@ -19,9 +19,9 @@ const BUCKETS: usize = 35 * 8;
 /// Nothing is known.
 const NOTHING: u64 = u64::MAX;
 
-/// The times of the last ten to twenty seconds.
+/// How long answers took to begin, of the last ten to twenty seconds.
 #[derive(Debug)]
-pub struct Latency {
+pub struct FirstBytes {
     windows: [Window; 2],
     /// Which window is filled now, counted from the clock's beginning.
     turn: AtomicU64,
@@ -41,7 +41,7 @@ impl Window {
     }
 }
 
-impl Default for Latency {
+impl Default for FirstBytes {
     fn default() -> Self {
         let window = || Window(std::array::from_fn(|_| AtomicU32::new(0)));
         Self {
@@ -53,7 +53,7 @@ impl Default for Latency {
     }
 }
 
-impl Latency {
+impl FirstBytes {
     /// Counts one.
     pub fn record(&self, took: Duration, now: Instant) {
         let turn = self.turn_to(now);
@@ -170,32 +170,32 @@ mod tests {
 
     #[test]
     fn nothing_is_said_before_a_hundred_times_are_known() {
-        let (latency, now) = (Latency::default(), start());
+        let (times, now) = (FirstBytes::default(), start());
         for _ in 0..99 {
-            latency.record(Duration::from_millis(10), now);
+            times.record(Duration::from_millis(10), now);
         }
-        assert_eq!(latency.p95(now), None);
-        latency.record(Duration::from_millis(10), now);
-        let p95 = latency.p95(now).expect("enough");
+        assert_eq!(times.p95(now), None);
+        times.record(Duration::from_millis(10), now);
+        let p95 = times.p95(now).expect("enough");
         assert!((10_000..=11_250).contains(&p95.as_micros()), "{p95:?}");
         // What was said a moment ago holds for a moment.
         for _ in 0..100 {
-            latency.record(Duration::from_secs(1), now);
+            times.record(Duration::from_secs(1), now);
         }
-        assert_eq!(latency.p95(now), Some(p95));
+        assert_eq!(times.p95(now), Some(p95));
         let later = now + Duration::from_millis(REMEMBERED);
-        assert!(latency.p95(later) >= Some(Duration::from_secs(1)));
+        assert!(times.p95(later) >= Some(Duration::from_secs(1)));
     }
 
     #[test]
     fn ninety_five_of_a_hundred_stay_within_it() {
         for slow in [4, 5, 6] {
-            let (latency, now) = (Latency::default(), start());
+            let (times, now) = (FirstBytes::default(), start());
             for number in 0..1000 {
                 let millis = if number % 100 < slow { 1000 } else { 10 };
-                latency.record(Duration::from_millis(millis), now);
+                times.record(Duration::from_millis(millis), now);
             }
-            let p95 = latency.p95(now).expect("enough").as_millis();
+            let p95 = times.p95(now).expect("enough").as_millis();
             let wanted = if slow <= 5 { 10..=11 } else { 1000..=1125 };
             assert!(wanted.contains(&p95), "{slow} of a hundred: {p95} ms");
         }
@@ -203,31 +203,31 @@ mod tests {
 
     #[test]
     fn what_was_slow_is_forgotten_after_two_windows() {
-        let (latency, start) = (Latency::default(), start());
+        let (times, start) = (FirstBytes::default(), start());
         let at = |millis| start + Duration::from_millis(millis);
         for _ in 0..1000 {
-            latency.record(Duration::from_secs(1), at(0));
+            times.record(Duration::from_secs(1), at(0));
         }
         for _ in 0..1000 {
-            latency.record(Duration::from_millis(1), at(WINDOW));
+            times.record(Duration::from_millis(1), at(WINDOW));
         }
-        let both = latency.p95(at(WINDOW + 1)).expect("enough");
+        let both = times.p95(at(WINDOW + 1)).expect("enough");
         assert!(both >= Duration::from_secs(1), "{both:?}");
-        let one = latency.p95(at(2 * WINDOW)).expect("enough");
+        let one = times.p95(at(2 * WINDOW)).expect("enough");
         assert!(one < Duration::from_millis(2), "{one:?}");
-        assert_eq!(latency.p95(at(3 * WINDOW)), None);
-        assert_eq!(latency.p95(at(50 * WINDOW)), None);
+        assert_eq!(times.p95(at(3 * WINDOW)), None);
+        assert_eq!(times.p95(at(50 * WINDOW)), None);
     }
 
     #[test]
     fn a_pause_forgets_everything() {
         for windows in 2..7 {
-            let (latency, start) = (Latency::default(), start());
+            let (times, start) = (FirstBytes::default(), start());
             for _ in 0..1000 {
-                latency.record(Duration::from_secs(1), start);
+                times.record(Duration::from_secs(1), start);
             }
             let later = start + Duration::from_millis(windows * WINDOW);
-            assert_eq!(latency.p95(later), None, "{windows}");
+            assert_eq!(times.p95(later), None, "{windows}");
         }
     }
 }

@@ -95,7 +95,7 @@ fn consider(
             .deadline()
             .map(|deadline| deadline.saturating_duration_since(now)),
     };
-    let permit = || pool.state.retries.withdraw(&rules.budget, now);
+    let permit = || pool.state.retry_budget.withdraw(&rules.budget, now);
     match decide(&attempted, rules, fastrand::f64(), permit) {
         Decision::Again(again) => Some(again),
         Decision::GiveUp(why) => {

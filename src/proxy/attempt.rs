@@ -26,7 +26,7 @@ pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     let no_route = ProxyError::new(Reason::Internal, Phase::Pool);
     let pool = Arc::clone(ctx.pool().ok_or(no_route)?.0);
     if ctx.retries().is_some_and(|rules| rules.limit > 0) {
-        pool.state.retries.deposit(ctx.started);
+        pool.state.retry_budget.deposit(ctx.started);
     }
     take(ctx, &pool).await.map_err(|none| {
         ctx.retry_after = none.retry_after();

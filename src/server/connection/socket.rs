@@ -93,7 +93,8 @@ impl Socket {
 }
 
 /// What the end of a connection makes ready, and bytes that can be read don't: of all interests but that in reading, this
-/// one is woken by a closed read side as well. Sockets are not registered for urgent bytes, so it is by nothing else.
+/// one is woken by a closed read side as well. Sockets are not registered for urgent bytes, so it is by nothing else. Elsewhere than on Linux only
+/// a reset is heard.
 #[cfg(target_os = "linux")]
 const CLOSED: Interest = Interest::PRIORITY.add(Interest::ERROR);
 #[cfg(not(target_os = "linux"))]

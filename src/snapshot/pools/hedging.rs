@@ -26,7 +26,7 @@ pub(super) fn compile(
         );
     }
     let after = match hedging.after.value {
-        HedgeAfter::P95 => After::P95(memory.latency()),
+        HedgeAfter::P95 => After::P95(memory.first_bytes()),
         HedgeAfter::Time(time) => {
             if time.is_zero() {
                 reporter.error(
