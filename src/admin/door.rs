@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -13,7 +14,6 @@ use crate::server::door::Queue;
 use crate::server::door::doors::Inherited;
 use crate::server::door::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
 use crate::server::door::socket_file::SocketFile;
-use crate::server::process::Successor;
 use crate::server::upgrade::SocketOf;
 
 /// The admin listener, open or not.
@@ -146,7 +146,7 @@ impl AdminDoor {
             OpenAdmin::Same => None,
             OpenAdmin::Off => open.take().map(|open| AdminMoved {
                 line: "admin is off".to_owned(),
-                former: Some(open.close(Queue::Take)),
+                former: Some(open.close(TAKE)),
             }),
             OpenAdmin::At {
                 written,
@@ -175,25 +175,23 @@ impl AdminDoor {
                 let former = open.replace(opened);
                 Some(AdminMoved {
                     line,
-                    former: former.map(|former| former.close(Queue::Take)),
+                    former: former.map(|former| former.close(TAKE)),
                 })
             }
         })
     }
 
-    /// Accepts no more: a successor does, if it has a door of this key. Who is there asks that one the next time.
-    pub fn leave_to(&self, successor: &Successor) {
-        if let Some(open) = self.lock().take() {
-            let is_taken = successor.doors.contains(&key(&open.written));
-            open.close(if is_taken { Queue::Leave } else { Queue::Take });
-        }
+    /// Accepts no more. Who is there asks a successor the next time, if there is one.
+    pub fn leave(&self) {
+        self.close();
         self.view.process.askers.leave();
     }
 
-    /// Accepts no more, and nobody else does: who waits is let in.
-    pub fn close_for_good(&self) {
+    /// Accepts no more: who waits is let in, unless a successor has this door.
+    pub fn close(&self) {
         if let Some(open) = self.lock().take() {
-            open.close(Queue::Take);
+            let queue = self.view.process.queue_at(&key(&open.written), NEAR);
+            open.close(queue);
         }
     }
 
@@ -218,6 +216,12 @@ impl AdminDoor {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Who looks at the process is near: no handshake takes long.
+const NEAR: Duration = Duration::ZERO;
+
+/// Nobody else will serve those who wait.
+const TAKE: Queue = Queue::Take { handshakes: NEAR };
 
 /// What the admin listener is found by among the doors of a predecessor. No listener's name begins like this.
 fn key(written: &Address) -> String {

@@ -79,7 +79,7 @@ pub async fn serve(
             },
         }
     };
-    if queue == Ok(Queue::Take) {
+    if let Ok(Queue::Take { handshakes }) = queue {
         let take = |(stream, ..): Accepted| {
             let (view, places) = (Arc::clone(&view), Arc::clone(&places));
             let alive = view.process.askers.one_more();
@@ -89,8 +89,7 @@ pub async fn serve(
                 }
             });
         };
-        // Who looks at the process is near, and can ask again.
-        acceptor.close(Duration::ZERO, take).await;
+        acceptor.close(handshakes, take).await;
     }
 }
 

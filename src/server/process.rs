@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use crate::admin::Askers;
 use crate::config::Config;
 use crate::server::checks::Checks;
+use crate::server::door::Queue;
 use crate::server::door::doors::Doors;
 use crate::server::door::live::Live;
 use crate::server::reload::watcher::Watched;
@@ -45,6 +47,9 @@ pub struct Process {
     pub starting: Arc<Live>,
     /// Whether the process was asked to end.
     stopping: watch::Sender<bool>,
+    /// The keys of the doors that a new process was told to take, from that word on. To end and to hand over exclude each
+    /// other: whoever does either holds this.
+    heir: Mutex<Option<HashSet<String>>>,
     /// The process that was succeeded.
     former: Mutex<Option<Former>>,
     /// The process that has taken over, once there is one.
@@ -56,8 +61,6 @@ pub struct Process {
 pub struct Successor {
     /// Its number.
     pub pid: u32,
-    /// The keys of the doors it has: those who wait at these are served by it.
-    pub doors: HashSet<String>,
 }
 
 impl Process {
@@ -84,6 +87,7 @@ impl Process {
             turn: tokio::sync::Mutex::default(),
             starting: Arc::default(),
             stopping: watch::Sender::new(false),
+            heir: Mutex::default(),
             former: Mutex::default(),
             successor: watch::Sender::new(None),
         }
@@ -150,7 +154,40 @@ impl Process {
 
     /// Says that the process was asked to end.
     pub fn stop(&self) {
+        let _decided = self.heir();
         self.stopping.send_replace(true);
+    }
+
+    /// Lets a new process take these doors; false if this one was asked to end before that, and then it may not.
+    pub fn hands_over(&self, doors: HashSet<String>) -> bool {
+        let mut heir = self.heir();
+        let may = !self.is_stopping();
+        if may {
+            *heir = Some(doors);
+        }
+        may
+    }
+
+    /// The new process that was let take over did not.
+    pub fn takes_back(&self) {
+        *self.heir() = None;
+    }
+
+    /// Whether a new process was let take over, be it that it has not said yet that it serves.
+    pub fn has_heir(&self) -> bool {
+        self.heir().is_some()
+    }
+
+    /// What becomes of those who wait at a door when this process closes it: whoever else has its socket serves them.
+    pub fn queue_at(&self, door: &str, handshakes: Duration) -> Queue {
+        match &*self.heir() {
+            Some(heir) if heir.contains(door) => Queue::Leave,
+            _ => Queue::Take { handshakes },
+        }
+    }
+
+    fn heir(&self) -> MutexGuard<'_, Option<HashSet<String>>> {
+        self.heir.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was asked to.

@@ -129,9 +129,8 @@ impl Signals {
                 _ = quit.recv() => break self.asked("SIGQUIT"),
                 _ = interrupt.recv() => {
                     log::info!("SIGINT: leaving at once");
-                    self.supervisor.stopping();
-                    self.process.stop();
-                    close_doors(&self.process, &Cause::Asked);
+                    self.stop();
+                    close_doors(&self.process);
                     return;
                 }
                 successor = self.process.successor() => {
@@ -164,7 +163,7 @@ impl Signals {
             };
             if cause == Cause::Asked || signal == "SIGINT" {
                 // In a hurry some may still be open.
-                close_doors(&self.process, &cause);
+                close_doors(&self.process);
                 return log::warn!("{signal}: leaving at once");
             }
             cause = self.asked(signal);
@@ -173,12 +172,16 @@ impl Signals {
 
     fn asked(&self, signal: &str) -> Cause {
         log::info!("{signal}: stopping");
-        if !self.process.is_succeeded() {
+        self.stop();
+        Cause::Asked
+    }
+
+    fn stop(&self) {
+        self.process.stop();
+        if !self.process.has_heir() {
             // The end of one that has a successor is not the service's.
             self.supervisor.stopping();
         }
-        self.process.stop();
-        Cause::Asked
     }
 }
 
@@ -192,7 +195,7 @@ impl ShutdownSignalWatch for Signals {
             starting, askers, ..
         } = &*self.process;
         let _ = tokio::time::timeout(LAST_ANSWERS, async {
-            self.admin.close_for_good();
+            self.admin.close();
             askers.leave();
             starting.none_left().await;
             askers.none_left().await;

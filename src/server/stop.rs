@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::server::door::stay::{PARTING, Word};
-use crate::server::door::{Door, Queue};
+use crate::server::door::{Door, HANDSHAKES};
 use crate::server::process::{Process, Successor};
 use crate::snapshot::Life;
 
@@ -33,7 +33,7 @@ pub async fn end(process: &Process, cause: &Cause) {
         }
         Cause::Succeeded(_) => life.upgrade_grace,
     };
-    let doors = close_doors(process, cause);
+    let doors = close_doors(process);
     let ended = tokio::time::timeout(grace, async {
         for door in &doors {
             door.shut().await;
@@ -76,10 +76,9 @@ async fn wait_for_balancers(process: &Process, life: &Life) {
     }
 }
 
-/// Closes the doors, and gives those that were open until now. The files of Unix sockets go, except those of a successor.
-pub fn close_doors(process: &Process, cause: &Cause) -> Vec<Arc<Door>> {
-    process.doors().close_all(|door| match cause {
-        Cause::Succeeded(successor) if successor.doors.contains(door.key()) => Queue::Leave,
-        _ => Queue::Take,
-    })
+/// Closes the doors, and gives those that were open until now. The files of Unix sockets go, except those of a successor:
+/// whether there is one is asked here, for somebody may want the process to end while it hands over.
+pub fn close_doors(process: &Process) -> Vec<Arc<Door>> {
+    let queue = |door: &Door| process.queue_at(door.key(), HANDSHAKES);
+    process.doors().close_all(queue)
 }

@@ -16,7 +16,7 @@ use crate::proxy::Gate;
 use crate::server::connection::http1::{self, Ended};
 use crate::server::connection::http2;
 use crate::server::connection::open::{Opened, open};
-use crate::server::door::listen::{Accepted, Acceptor, HANDSHAKES, ListeningSocket};
+use crate::server::door::listen::{Accepted, Acceptor, ListeningSocket};
 use crate::server::door::live::{Alive, Live};
 use crate::server::door::stay::{LAST_CALL, Stay};
 use crate::server::door::{Door, Queue};
@@ -124,9 +124,9 @@ impl Worker {
                 }
             }
         };
-        if queue == Queue::Take {
+        if let Queue::Take { handshakes } = queue {
             let take = |accepted| self.take_in(door, accepted);
-            acceptor.close(HANDSHAKES, take).await;
+            acceptor.close(handshakes, take).await;
         }
         Ok(())
     }

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::listen::{BindError, ListeningSocket, adopt, bind, explain};
 use super::stay::{Guests, PARTING, Word};
 use crate::pool::Address;
-use crate::server::door::{Door, Queue, Tasks, tell};
+use crate::server::door::{Door, HANDSHAKES, Queue, Tasks, tell};
 use crate::server::worker::Task;
 use crate::snapshot::Listener;
 
@@ -195,7 +196,16 @@ impl Doors {
             self.open.push(Arc::clone(door));
         }
         for door in &closed {
-            door.close(Queue::Take);
+            // Who is turned away from an address of which another door has a part would wait for a second, and for nothing.
+            let is_replaced = self
+                .open
+                .iter()
+                .any(|open| open.address.overlaps(&door.address));
+            let handshakes = match is_replaced {
+                true => Duration::ZERO,
+                false => HANDSHAKES,
+            };
+            door.close(Queue::Take { handshakes });
             parting.extend(door.guests());
         }
         self.part(parting);

@@ -19,11 +19,6 @@ use crate::server::connection::socket::Socket as Stream;
 /// The kernel's queue of connections that nobody has accepted yet; it takes no more than `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
 
-/// How long a socket for clients waits for handshakes that have begun before it is closed: the time to most of them and
-/// back, and short enough for a stop that has nothing else to wait for. Whoever is turned away meanwhile tries again a
-/// second later (RFC 6298 §2) in any case.
-pub const HANDSHAKES: Duration = Duration::from_millis(50);
-
 /// A listening socket.
 #[derive(Debug)]
 pub enum ListeningSocket {
@@ -378,6 +373,7 @@ mod tests {
     use socket2::SockFilter;
 
     use super::*;
+    use crate::server::door::HANDSHAKES;
 
     /// Lets the kernel see only the first packet of a handshake, so that it stays under way.
     fn keeps_handshakes_open(listener: &TcpListener) {

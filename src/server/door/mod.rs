@@ -10,6 +10,7 @@ mod turn_away;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
@@ -26,10 +27,18 @@ use stay::{Guests, Stay, Word};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
     /// They are taken: after this nobody else will.
-    Take,
+    Take {
+        /// How long handshakes that have begun may take to end. Meanwhile nobody can begin one.
+        handshakes: Duration,
+    },
     /// They stay where they are: a successor has the same socket.
     Leave,
 }
+
+/// How long a door that closes for good waits for handshakes that have begun: the time to most clients and back, and
+/// short enough for a stop that has nothing else to wait for. Whoever is turned away meanwhile tries again a second later
+/// (RFC 6298 §2), and would have been refused.
+pub const HANDSHAKES: Duration = Duration::from_millis(50);
 
 /// What workers have to do, by their numbers.
 pub type Tasks = Vec<(usize, Task)>;

@@ -2,7 +2,7 @@
 //! the new process does wrong between that and its serving costs the connections it has taken meanwhile; the old one then
 //! serves on as well.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,8 @@ pub async fn hand_over(
         let mut met = std::pin::pin!(met);
         tokio::select! {
             done = &mut met => done,
-            () = process.stopping() => match process.is_succeeded() {
+            // One that was let take over may have clients by now.
+            () = process.stopping() => match process.has_heir() {
                 true => met.await,
                 false => Err(STOPPING.to_owned()),
             },
@@ -159,14 +160,11 @@ async fn meet(
     let (link, peer) = greeted.map_err(|error| told(&error))?;
     let (process, admin) = (Arc::clone(process), Arc::clone(admin));
     let talk = move || {
-        let doors = talk(&link, &process, &admin, deadline)?;
-        let successor = Successor {
-            pid: peer.pid,
-            doors,
-        };
+        talk(&link, &process, &admin, deadline).inspect_err(|_| process.takes_back())?;
+        let successor = Successor { pid: peer.pid };
         handed_over(&successor);
         // Before this process may end: without it the new one would take the end for a change of mind.
-        tell_rest(&link, &process)?;
+        tell_rest(&link, &process).inspect_err(|_| process.takes_back())?;
         process.succeeded_by(successor);
         // Whoever hears that the upgrade is done and asks for something is to meet the new process.
         match link.receive(Instant::now().checked_add(SETTLING)) {
@@ -236,13 +234,8 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// How long the new process may take to serve once it may.
 const LAST_STEP: Duration = Duration::from_secs(10);
 
-/// The conversation; the keys of the doors that the new process has.
-fn talk(
-    link: &Link,
-    process: &Process,
-    admin: &AdminDoor,
-    deadline: Instant,
-) -> io::Result<HashSet<String>> {
+/// The conversation, until the new process serves.
+fn talk(link: &Link, process: &Process, admin: &AdminDoor, deadline: Instant) -> io::Result<()> {
     let deadline = Some(deadline);
     let mut sockets = Vec::new();
     for door in process.doors().open() {
@@ -270,12 +263,12 @@ fn talk(
         FromNew::Ready { doors } => doors,
         other => return Err(out_of_turn(other)),
     };
-    if process.is_stopping() {
+    if !process.hands_over(doors.into_iter().collect()) {
         return Err(io::Error::other(STOPPING));
     }
     link.send(&FromOld::Go, &[], deadline)?;
     match link.receive(Instant::now().checked_add(LAST_STEP))?.0 {
-        FromNew::Serving => Ok(doors.into_iter().collect()),
+        FromNew::Serving => Ok(()),
         other => Err(out_of_turn(other)),
     }
 }

@@ -124,7 +124,7 @@ impl Upgrader {
         let handed_over = move |successor: &Successor| {
             // systemd believes the main process; the new one is heard only after that.
             supervisor.main_process(successor.pid);
-            admin.leave_to(successor);
+            admin.leave();
         };
         hand_over(
             &self.process,

@@ -2,6 +2,7 @@
 //!
 //! The test itself plays the new process, while the one that was started does nothing; or it plays the old one.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Output;
 
@@ -42,6 +43,34 @@ impl Played {
             serde_json::from_slice(&message).expect("JSON")
         };
         in_time("a message", hear).await
+    }
+
+    /// The next message, which has descriptors.
+    async fn hear_with_sockets(&mut self) -> (Value, Vec<OwnedFd>) {
+        use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+        let mut first = [0; 1];
+        let mut sockets = Vec::new();
+        let hear = self.0.async_io(tokio::io::Interest::READABLE, || {
+            let mut space = [std::mem::MaybeUninit::uninit(); 1024];
+            let mut beside = RecvAncillaryBuffer::new(&mut space);
+            let into = &mut [std::io::IoSliceMut::new(&mut first)];
+            recvmsg(&self.0, into, &mut beside, RecvFlags::DONTWAIT)?;
+            for message in beside.drain() {
+                if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                    sockets.extend(descriptors);
+                }
+            }
+            Ok(())
+        });
+        in_time("sockets", hear).await.expect("a message");
+        let mut length = [first[0], 0, 0, 0];
+        self.0
+            .read_exact(&mut length[1..])
+            .await
+            .expect("its length");
+        let mut message = vec![0; u32::from_be_bytes(length) as usize];
+        self.0.read_exact(&mut message).await.expect("a message");
+        (serde_json::from_slice(&message).expect("JSON"), sockets)
     }
 
     /// Hears messages up to one that says this.
@@ -173,6 +202,45 @@ async fn a_new_process_that_falls_silent_is_given_up() {
         reason.starts_with("the new process took too long"),
         "{reason}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_the_old_process_while_the_new_one_takes_over_leaves_the_sockets_to_the_new_one()
+{
+    for signal in ["TERM", "QUIT", "INT"] {
+        let (mut portcullis, _origin) = patient().await;
+        let address = portcullis.listener("http");
+        let program = portcullis.program("idle", IDLE);
+        let done = portcullis.directory().join("done");
+        let place = portcullis.hand_over_socket();
+        let play = async {
+            let mut new = Played::new_at(&place).await;
+            new.say(&hello()).await;
+            let (told, sockets) = new.hear_with_sockets().await;
+            assert_eq!(told["say"], "sockets", "{told}");
+            new.hear_until("memory").await;
+            let doors = told["sockets"].as_array().expect("a list");
+            let doors: Vec<_> = doors.iter().map(|of| of["door"].clone()).collect();
+            new.say(&json!({"say": "ready", "doors": doors})).await;
+            new.hear_until("go").await;
+            // From here on the new one may have clients.
+            portcullis.signal(signal);
+            portcullis.says(&format!("SIG{signal}: ")).await;
+            new.say(&json!({"say": "serving"})).await;
+            (new, sockets)
+        };
+        let words = ["upgrade", "--binary", program.to_str().expect("a path")];
+        let (_, (_new, sockets)) = tokio::join!(portcullis.run(&words), play);
+        std::fs::write(&done, "").expect("a file");
+        assert_eq!(portcullis.end().await.code(), Some(0));
+        // Nobody is turned away: one of the sockets has whoever connects.
+        let connecting = tokio::task::spawn_blocking(move || {
+            std::net::TcpStream::connect_timeout(&address, PATIENCE)
+        });
+        let connected = connecting.await.expect("no panic");
+        connected.unwrap_or_else(|error| panic!("{signal}: {error}"));
+        drop(sockets);
+    }
 }
 
 /// What a process does that is to take over from an old one that behaves so.
