@@ -80,23 +80,84 @@ fn picks(c: &mut Criterion) {
         for count in COUNTS {
             let pool = pool(balancer, count);
             let members = pool.members();
-            let (tried, now) = (Tried::default(), Instant::now());
+            let tried = Tried::default();
+            let mut ask = ask(&tried, None);
             let mut key = 0u64;
             group.bench_function(BenchmarkId::from_parameter(count), |b| {
                 b.iter(|| {
                     // Another key each time, which only a consistent balancer goes by.
                     key = key.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                    let ask = Ask {
-                        now,
-                        tried: &tried,
-                        key: Some(key),
-                        fail_open: false,
-                    };
+                    ask.key = Some(key);
                     members
                         .pick(black_box(&ask))
                         .map(|(endpoint, _)| endpoint.weight)
                 });
             });
+        }
+        group.finish();
+    }
+}
+
+/// A request for one key, or for any.
+fn ask(tried: &Tried, key: Option<u64>) -> Ask<'_> {
+    Ask {
+        now: Instant::now(),
+        tried,
+        key,
+        fail_open: false,
+    }
+}
+
+/// Where a choice may have to go through all of them.
+const LARGE: [usize; 2] = [1_000, 10_000];
+
+fn picks_of_the_last_one(c: &mut Criterion) {
+    for balancer in ["round_robin", "random", "least_requests", "ring_hash"] {
+        let mut group = c.benchmark_group(format!("pick-all-but-one-drained/{balancer}"));
+        for count in LARGE {
+            let pool = pool(balancer, count);
+            let members = pool.members();
+            for (index, endpoint) in members.endpoints.iter().enumerate() {
+                endpoint.state.set_drained(index != count / 2);
+            }
+            let tried = Tried::default();
+            let mut ask = ask(&tried, None);
+            let mut key = 0u64;
+            group.bench_function(BenchmarkId::from_parameter(count), |b| {
+                b.iter(|| {
+                    key = key.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                    ask.key = Some(key);
+                    let picked = members.pick(black_box(&ask));
+                    picked.expect("one is left").0.weight
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn picks_of_a_hot_key(c: &mut Criterion) {
+    for kind in ["ring_hash", "maglev"] {
+        let mut group = c.benchmark_group(format!("pick-hot-key/{kind}"));
+        for count in LARGE {
+            let pool = pool(&format!("{{ kind: {kind}, max_load: 1.25 }}"), count);
+            let members = pool.members();
+            let tried = Tried::default();
+            let wanted = Wanted {
+                key: Some(7),
+                ..Wanted::new(&tried)
+            };
+            // As many as there are endpoints: those that come first for the key have long been full.
+            let take = |_| pool.try_lease(&wanted, Instant::now()).expect("a lease");
+            let leases: Vec<_> = (0..count).map(take).collect();
+            let ask = ask(&tried, wanted.key);
+            group.bench_function(BenchmarkId::from_parameter(count), |b| {
+                b.iter(|| {
+                    let picked = members.pick(black_box(&ask));
+                    picked.expect("one has room").0.weight
+                });
+            });
+            drop(leases);
         }
         group.finish();
     }
@@ -125,5 +186,11 @@ fn leases(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, picks, leases);
+criterion_group!(
+    benches,
+    picks,
+    picks_of_the_last_one,
+    picks_of_a_hot_key,
+    leases
+);
 criterion_main!(benches);
