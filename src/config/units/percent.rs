@@ -33,17 +33,28 @@ impl FromStr for Percent {
         let plain = digits.len() == 1 || !digits.starts_with('0');
         let number = digits.parse().ok();
         let number = number.filter(|number: &u8| plain && *number <= 100);
-        match number {
-            Some(number) if unit.is_empty() => Ok(Self(number)),
-            _ => Err(UnitError::new(
-                format!(
-                    "{} is not a percentage, a whole number from 0 to 100",
-                    quoted(text)
-                ),
-                meant(number, unit).unwrap_or_else(|| "write it as `50`".to_owned()),
-            )),
-        }
+        let hint = match number {
+            Some(number) if unit.is_empty() => return Ok(Self(number)),
+            None if plain && !digits.is_empty() && is_ending(unit) => {
+                Some("give 100 at most".to_owned())
+            }
+            _ => meant(number, unit),
+        };
+        Err(UnitError::new(
+            format!(
+                "{} is not a percentage, a whole number from 0 to 100",
+                quoted(text)
+            ),
+            hint.unwrap_or_else(|| "write it as `50`".to_owned()),
+        ))
     }
+}
+
+/// Whether what follows the digits leaves it a number: nothing, a percent sign, a fraction.
+fn is_ending(unit: &str) -> bool {
+    let fraction = unit.strip_prefix('.').unwrap_or_default();
+    let (_, rest) = split_digits(fraction);
+    matches!(unit.trim(), "" | "%") || !fraction.is_empty() && rest.is_empty()
 }
 
 /// What another way of writing probably means: `50%`, `50 %`, `0.5`.
@@ -152,9 +163,14 @@ mod tests {
             ("0.ä", "write it as `50`"),
             ("12.5", "write it as `50`"),
             ("0.0", "write it as `50`"),
-            ("101", "write it as `50`"),
+            ("101", "give 100 at most"),
+            ("99999999999999999999", "give 100 at most"),
+            ("300%", "give 100 at most"),
+            ("150.0", "give 100 at most"),
+            ("300.", "write it as `50`"),
+            ("300 of 500", "write it as `50`"),
             ("050", "write it as `50`"),
-            ("300%", "write it as `50`"),
+            ("0300", "write it as `50`"),
             ("-1", "write it as `50`"),
             ("half", "write it as `50`"),
             ("", "write it as `50`"),
