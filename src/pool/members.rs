@@ -70,7 +70,7 @@ impl Members {
         self.tiers.iter().find_map(|tier| {
             let index = tier.balancer.pick(&tier.endpoints, ask)?;
             let endpoint = tier.endpoints.get(index)?;
-            Some((endpoint, tier.balancer.most(endpoint, ask)))
+            Some((endpoint, tier.balancer.most(&tier.endpoints, index, ask)))
         })
     }
 

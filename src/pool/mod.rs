@@ -136,7 +136,8 @@ pub struct Keepalive {
     pub connections: usize,
 }
 
-/// How often a request chooses again because its endpoint has no room within the balancer's bound any more.
+/// How often a request that lost a race for an endpoint's last place within the balancer's bound keeps to the bound. After
+/// that it may exceed it by one, so that all who lose together exceed it by one.
 const BOUNDED: usize = 3;
 
 /// Why no lease was given.
@@ -258,14 +259,19 @@ impl Pool {
             }
         }
         // Between the choice and the permit another request may have taken a breaker's last trial, the last slot, or the
-        // last place within the balancer's bound; then choose again. A bound is kept as long as that is not in the way of
-        // an answer.
-        for attempt in 0..members.endpoints.len() + BOUNDED {
+        // last place within the balancer's bound; then choose again. The last attempt knows no bound: it must not be in
+        // the way of an answer.
+        let last = members.endpoints.len() + 2 * BOUNDED;
+        for attempt in 0..=last {
             if self.state.slots.is_full() {
                 break;
             }
             let (endpoint, most) = members.pick(ask)?;
-            let most = if attempt < BOUNDED { most } else { u32::MAX };
+            let most = match attempt {
+                _ if attempt == last => u32::MAX,
+                ..BOUNDED => most,
+                _ => most.saturating_add(1),
+            };
             if let Some(mut lease) = Lease::take(endpoint, most, ask.now) {
                 lease.strays = strays;
                 return Some(lease);

@@ -106,12 +106,18 @@ impl Consistent {
         })
     }
 
-    /// The most requests the endpoint may serve by its bound.
-    pub(super) fn most(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> u32 {
-        let bound = self.bound.as_ref();
-        bound.map_or(u32::MAX, |bound| {
-            bound.limit(endpoint, ask.now).most(endpoint)
-        })
+    /// The most requests the endpoint at an index may serve by its bound.
+    pub(super) fn most(&self, endpoints: &[Arc<Endpoint>], index: usize, ask: &Ask<'_>) -> u32 {
+        let Some(bound) = &self.bound else {
+            return u32::MAX;
+        };
+        let endpoint = &endpoints[index];
+        let mut limit = bound.limit(endpoint, ask.now);
+        // Of a later attempt `best` may have chosen it by shares among those that are left for it alone.
+        if !ask.tried.is_empty() && !limit.has_room(endpoint) {
+            limit = bound.count(endpoints, ask).unwrap_or(limit);
+        }
+        limit.most(endpoint)
     }
 }
 

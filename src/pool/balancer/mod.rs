@@ -32,9 +32,9 @@ pub trait Balancer: Send + Sync {
     /// was made for.
     fn pick(&self, endpoints: &[Arc<Endpoint>], ask: &Ask<'_>) -> Option<usize>;
 
-    /// How many requests the endpoint may serve at once, the one that was just picked for it included: between the
-    /// choice and the lease others may be faster. Most balancers have no bound.
-    fn most(&self, _: &Endpoint, _: &Ask<'_>) -> u32 {
+    /// How many requests the endpoint at an index may serve at once, the one it was just picked for included: between
+    /// the choice and the lease others may be faster. Most balancers have no bound.
+    fn most(&self, _: &[Arc<Endpoint>], _: usize, _: &Ask<'_>) -> u32 {
         u32::MAX
     }
 }

@@ -77,8 +77,8 @@ impl Balancer for RingHash {
         self.consistent.choose(endpoints, ask, key, places, at)
     }
 
-    fn most(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> u32 {
-        self.consistent.most(endpoint, ask)
+    fn most(&self, endpoints: &[Arc<Endpoint>], index: usize, ask: &Ask<'_>) -> u32 {
+        self.consistent.most(endpoints, index, ask)
     }
 }
 

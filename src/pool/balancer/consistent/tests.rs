@@ -1,6 +1,6 @@
 //! What must hold for every consistent balancer?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -356,8 +356,9 @@ fn one_hot_key_finds_room_among_thousands_without_going_through_all() {
             let ask = ask(Some(key), &tried);
             let places = (0..).map(|step: u64| at(xxh3_64_with_seed(&step.to_le_bytes(), key)));
             let near = consistent.near(&endpoints, &ask, key, places, at);
-            let endpoint = &endpoints[near.expect("there is room near by")];
-            let most = consistent.most(endpoint, &ask);
+            let index = near.expect("there is room near by");
+            let endpoint = &endpoints[index];
+            let most = consistent.most(&endpoints, index, &ask);
             assert_eq!(most, 1, "the bound");
             used.insert(Arc::clone(&endpoint.name));
             leases.push(Lease::take(endpoint, most, ask.now).expect("it has room"));
@@ -423,6 +424,64 @@ fn concurrently(pool: &Pool, seed: u64, n: u64) -> Lease {
     let most = bound(total, new.endpoint().weight, 5);
     assert!(load <= most + 1, "{load} of {total}");
     new
+}
+
+#[test]
+fn no_bound_is_exceeded_by_more_than_one_while_requests_end_as_others_begin() {
+    const THREADS: u32 = 8;
+    const HELD: u32 = 50;
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(kind, 3);
+        let all_hold =
+            |_| -> VecDeque<Lease> { (0..HELD).map(|_| lease(&pool, Some(12345))).collect() };
+        let held: Vec<_> = (0..THREADS).map(all_hold).collect();
+        // One begins when another has ended: so never more are running than now.
+        let goes_on = |seed: u64, mut leases: VecDeque<Lease>| {
+            let mut highest = 0.0_f64;
+            for n in 0..10_000 {
+                leases.pop_front();
+                let key = if n % 8 == 0 { seed << 32 | n } else { 12345 };
+                let new = lease(&pool, Some(key));
+                let (load, weight) = (new.endpoint().state.in_flight(), new.endpoint().weight);
+                let most = bound(THREADS * HELD, weight, 5);
+                assert!(load <= most + 1, "{kind}: {load}, not {most}");
+                highest = highest.max(f64::from(load) / f64::from(most));
+                leases.push_back(new);
+            }
+            (highest, leases)
+        };
+        std::thread::scope(|scope| {
+            let goes_on = &goes_on;
+            let held = (0..).zip(held);
+            let threads: Vec<_> = held
+                .map(|(seed, leases)| scope.spawn(move || goes_on(seed, leases)))
+                .collect();
+            let ends = threads.into_iter().map(|thread| thread.join());
+            let ends: Vec<_> = ends.map(|end| end.expect("within the bound")).collect();
+            // It is the bound that has held them back.
+            let reached = ends.iter().filter(|(highest, _)| *highest >= 0.95);
+            assert!(reached.count() > 0, "{kind}");
+        });
+        assert_eq!(pool.state.in_flight(), 0, "{kind}");
+    }
+}
+
+#[test]
+fn a_later_attempt_that_has_one_endpoint_left_is_within_the_bound_of_that_one() {
+    for kind in ["ring_hash", "maglev"] {
+        let pool = pool(kind, 1);
+        let (members, mut tried) = (pool.members(), Tried::default());
+        tried.insert(&members.endpoints[0]);
+        let wanted = Wanted::new(&tried);
+        let mut leases = Vec::new();
+        for _ in 0..100 {
+            // With its share among both, a third, it would have no room from the second on.
+            let (endpoint, most) = members.pick(&ask(None, &tried)).expect("one is left");
+            assert!(most > endpoint.state.in_flight(), "{kind}: {most}");
+            leases.push(pool.try_lease(&wanted, Instant::now()).expect("a lease"));
+        }
+        assert_eq!(members.endpoints[1].state.in_flight(), 100, "{kind}");
+    }
 }
 
 #[test]
