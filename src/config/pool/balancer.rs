@@ -33,8 +33,8 @@ pub struct Balancer {
     /// For `ring_hash`: points on the ring for each unit of weight: 1 to 10000. Default: 160.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub points: Option<Spanned<u32>>,
-    /// For `maglev`: places in its table, a prime up to 5000011; a hundred for each endpoint make even shares.
-    /// Default: 65537.
+    /// For `maglev`: places in its table, a prime up to 5000011. For N endpoints about 100·N make even shares, and with
+    /// about 100·N² few keys of others move when one comes or goes. Default: 65537.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table_size: Option<Spanned<u32>>,
 }
@@ -144,7 +144,8 @@ pub const DEFAULT_KEY: &str = "client_ip";
 pub const DEFAULT_MAX_LOAD: f64 = 1.25;
 /// Points on the ring for each unit of weight unless told otherwise: nginx's.
 pub const DEFAULT_POINTS: u32 = 160;
-/// Places in the table of Maglev unless told otherwise: with 655 endpoints or fewer shares are even to a hundredth.
+/// Places in the table of Maglev unless told otherwise: with 655 endpoints or fewer shares are even to a hundredth, and with
+/// 25 or fewer an endpoint that goes moves at most a tenth more keys than its own.
 pub const DEFAULT_TABLE_SIZE: u32 = 65_537;
 
 impl<'de> Deserialize<'de> for Balancer {

@@ -2,8 +2,10 @@
 //!
 //! The endpoints take turns, more often the heavier they are, and each turn takes the next free place of an order of
 //! the endpoint's own. So the table is shared out more evenly than any ring of that size, and a choice is one look into
-//! it. The price: when an endpoint comes or goes, some places of others change hands as well: less than a hundredth with
-//! the default size and a hundred endpoints or fewer, the more the fewer places there are for each.
+//! it. The price: when an endpoint comes or goes, some places of others change hands as well. For N endpoints about 100·N
+//! places make even shares, but it takes about 100·N² for those others to be no more than a tenth of the endpoint's own.
+//! With the default size they are 2 % of these for 10 endpoints, 7 % for 20, 22 % for 50, 57 % for 100, five times as many
+//! for 600, which is still less than a hundredth of the table.
 
 use std::sync::Arc;
 

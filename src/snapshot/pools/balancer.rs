@@ -170,7 +170,8 @@ fn table_size(written: &Written, reporter: &mut Reporter<'_>) -> u32 {
     let size = given.as_ref().map_or(DEFAULT_TABLE_SIZE, |size| size.value);
     // As many as are written: one that stands for a name may become several.
     let endpoints = u32::try_from(written.endpoints.len()).unwrap_or(u32::MAX);
-    let wanted = next_prime(endpoints.saturating_mul(100).min(LARGEST_TABLE));
+    let hundred_for = |count: u32| next_prime(count.saturating_mul(100).min(LARGEST_TABLE));
+    let even = hundred_for(endpoints);
     if let Some(given) = given
         && !(is_prime(size) && (SMALLEST_TABLE..=LARGEST_TABLE).contains(&size))
     {
@@ -183,7 +184,7 @@ fn table_size(written: &Written, reporter: &mut Reporter<'_>) -> u32 {
         );
         return DEFAULT_TABLE_SIZE;
     }
-    if size < wanted {
+    if size < even {
         // Not enlarged by itself: with another size nearly every key has another endpoint.
         let at = given.as_ref().map(|given| given.position.clone());
         let at = Spanned {
@@ -195,7 +196,9 @@ fn table_size(written: &Written, reporter: &mut Reporter<'_>) -> u32 {
             &at,
             format!("{size} places are few for {endpoints} endpoints: their shares are uneven"),
             Some(&format!(
-                "a hundred for each are even: `table_size: {wanted}`"
+                "a hundred for each are even: `table_size: {even}`; the more, up to {}, the fewer keys of others move when \
+                 one comes or goes",
+                hundred_for(endpoints.saturating_mul(endpoints))
             )),
         );
     }
