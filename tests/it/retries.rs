@@ -3,6 +3,7 @@
 mod attempts;
 mod bodies;
 mod budget;
+mod goaway;
 mod hedging;
 mod limits;
 mod stale;

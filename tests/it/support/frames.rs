@@ -2,20 +2,26 @@
 
 use std::net::SocketAddr;
 
+use tokio::net::TcpStream;
+
 use super::Raw;
 
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
+// Frame types (RFC 9113 §6).
+pub const DATA: u8 = 0x0;
+pub const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
-const SETTINGS: u8 = 0x4;
+pub const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
-const GOAWAY: u8 = 0x7;
+pub const GOAWAY: u8 = 0x7;
 
-const ACK: u8 = 0x1;
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
+// Flags of theirs.
+pub const ACK: u8 = 0x1;
+pub const END_STREAM: u8 = 0x1;
+pub const END_HEADERS: u8 = 0x4;
 
-/// A client that writes HTTP/2 frames by hand (RFC 9113 §4).
+const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A client, or an endpoint, that writes HTTP/2 frames by hand (RFC 9113 §4).
 pub struct Frames {
     raw: Raw,
     /// Of a frame whose payload has not been read yet.
@@ -68,11 +74,23 @@ impl Frames {
     /// Connects with prior knowledge, and sends preface and empty settings.
     pub async fn connect(address: SocketAddr) -> Self {
         let mut frames = Self {
-            raw: Raw::sent(address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
+            raw: Raw::sent(address, PREFACE).await,
             head: None,
         };
         frames.frame(SETTINGS, 0, 0, b"").await;
         frames
+    }
+
+    /// The other end of a client's connection: reads the preface, and sends empty settings. `None` if the client leaves.
+    pub async fn accepted(stream: TcpStream) -> Option<Self> {
+        let mut frames = Self {
+            raw: Raw::over(stream),
+            head: None,
+        };
+        let preface = frames.raw.exactly_or_end(PREFACE.len()).await?;
+        assert_eq!(preface, PREFACE.as_bytes());
+        frames.frame(SETTINGS, 0, 0, b"").await;
+        Some(frames)
     }
 
     /// Sends a header block with these fields, in this order and spelling.
@@ -132,7 +150,7 @@ impl Frames {
     }
 
     /// Kind, flags, stream and payload of the next frame. Who stops waiting for it loses nothing of it.
-    async fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+    pub async fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
         if self.head.is_none() {
             self.head = Some(self.raw.exactly_or_end(9).await?);
         }

@@ -17,7 +17,7 @@ mod callers;
 mod certificates;
 mod client;
 mod dns;
-mod frames;
+pub mod frames;
 mod ledger;
 mod portcullis;
 mod ports;
