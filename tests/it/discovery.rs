@@ -1,10 +1,11 @@
 //! Do requests follow what name servers and files say, without a reload and without a gap?
 
 mod files;
+mod ipv6;
 mod names;
 mod services;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::rr::RecordType;
 use origin::Origin;
@@ -16,9 +17,10 @@ async fn origins(addresses: &[&str]) -> (Vec<Origin>, u16) {
     let port = free_port();
     let mut origins = Vec::new();
     for address in addresses {
-        let listen = format!("{address}:{port}");
+        let address: IpAddr = address.parse().expect("an address");
+        let listen = SocketAddr::new(address, port).to_string();
         let origin = Origin::builder()
-            .name(*address)
+            .name(address.to_string())
             .listen(listen)
             .start()
             .await;
