@@ -354,6 +354,39 @@ async fn who_finds_an_open_breaker_goes_elsewhere_and_stays_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_the_endpoint_gone_after_a_reload_goes_elsewhere_and_stays_there() {
+    both_carriers(async |carrier| {
+        let origins = origins().await;
+        let all = yaml(&origins, "cookie: {}") + &format!("runtime: {{carrier: {carrier}}}\n");
+        let without_b = all.replace(&format!("\"{}\", ", address(&origins[1])), "");
+        assert_ne!(without_b, all);
+        let portcullis = Portcullis::start(&all).await;
+        let mut client = http1(portcullis.listener("http")).await;
+        let mut visitor = regular(&portcullis, "b").await;
+        assert_eq!(visitor.visit(&mut client).await, "b");
+        assert_eq!(visitor.set, 1);
+        let first = visitor.cookie.clone();
+        let requests = origins[1].journal().requests();
+
+        portcullis.apply(&without_b).await;
+        let home = visitor.visit(&mut client).await;
+        assert_ne!(home, "b");
+        assert_eq!(visitor.set, 2, "it has a new home");
+        assert_ne!(visitor.cookie, first);
+        for _ in 0..5 {
+            assert_eq!(visitor.visit(&mut client).await, home);
+        }
+        assert_eq!(origins[1].journal().requests(), requests);
+        portcullis.apply(&all).await;
+        for _ in 0..5 {
+            assert_eq!(visitor.visit(&mut client).await, home);
+        }
+        assert_eq!(visitor.set, 2, "it stays where it is now");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_no_room_goes_elsewhere_this_once() {
     let origins = origins().await;
     let yaml = yaml(&origins, "cookie: {}");
