@@ -10,7 +10,8 @@ use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
 /// When an attempt that failed is made again. Only idempotent methods are repeated (RFC 9110 §9.2.2), unless the route
-/// says otherwise or there was no connection; and never when a part of an answer has gone to the client.
+/// says otherwise, there was no connection, or an HTTP/2 endpoint said that it did nothing with the request (RFC 9113
+/// §8.7); and never when a part of an answer has gone to the client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
