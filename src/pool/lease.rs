@@ -15,7 +15,8 @@ pub struct Lease {
     taken: Instant,
     /// From when on its answer was waited for, as far as the endpoint could give one.
     asked: Instant,
-    outcome: Option<Outcome>,
+    /// Whether it is known what the attempt taught.
+    settled: bool,
     /// Whether the client belongs to another endpoint, which only had no room for it now.
     pub(super) strays: bool,
     /// How long the request waited for it in the queue of the pool, if it had to.
@@ -77,7 +78,7 @@ impl Lease {
             permit,
             taken: now,
             asked: now,
-            outcome: None,
+            settled: false,
             waited: None,
             strays: false,
         })
@@ -113,9 +114,8 @@ impl Lease {
     /// Says what the attempt taught; the first word counts. Called at the response's header, before the body: a client
     /// that reads slowly must not make the endpoint look slow, and one that sends slowly must not either.
     pub fn settle(&mut self, ending: Ending, now: Instant) {
-        if self.outcome.is_none() {
-            let outcome = ending.outcome();
-            self.outcome = Some(outcome);
+        if !self.settled {
+            self.settled = true;
             let lesson = Lesson {
                 ending,
                 took: now.saturating_duration_since(self.asked),
@@ -128,7 +128,7 @@ impl Lease {
             }
             endpoint.health.observe(endpoint, lesson, now);
             let metrics = &self.endpoint.metrics;
-            match outcome {
+            match ending.outcome() {
                 Outcome::Success => metrics.success.inc(),
                 Outcome::Failure => metrics.failure.inc(),
                 Outcome::Neutral => metrics.neutral.inc(),
@@ -142,7 +142,7 @@ impl Drop for Lease {
         // First, so that no rule of health or breaker that panics can keep the slot.
         self.endpoint.metrics.in_flight.dec();
         give_back(&self.endpoint);
-        if self.outcome.is_none() {
+        if !self.settled {
             // Nobody learnt anything, for instance because the client went away: neutral.
             self.settle(Ending::Untold, Instant::now());
         }
