@@ -138,11 +138,12 @@ async fn refuse(
 
 #[async_trait]
 impl ProxyHttp for Gate {
-    type CTX = RequestCtx;
+    // Boxed: Pingora moves it by value from future to future.
+    type CTX = Box<RequestCtx>;
 
-    fn new_ctx(&self) -> RequestCtx {
+    fn new_ctx(&self) -> Self::CTX {
         Watchdog::note_seen();
-        RequestCtx::new(self.snapshot.load_full())
+        Box::new(RequestCtx::new(self.snapshot.load_full()))
     }
 
     fn init_downstream_modules(&self, _: &mut HttpModules) {
@@ -152,7 +153,7 @@ impl ProxyHttp for Gate {
     async fn request_filter(
         &self,
         session: &mut Session,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> pingora::Result<bool> {
         match unwind::catch(self.pass(session, ctx)).await {
             Ok(passed) => passed,
@@ -164,7 +165,7 @@ impl ProxyHttp for Gate {
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> pingora::Result<Box<HttpPeer>> {
         match unwind::catch(duplex::peer(session, ctx)).await {
             Ok(peer) => peer,
@@ -182,7 +183,7 @@ impl ProxyHttp for Gate {
         _: &HttpPeer,
         _: std::os::unix::io::RawFd,
         digest: Option<&Digest>,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> pingora::Result<()> {
         let took = digest.and_then(|digest| {
             let layers = digest.timing_digest.iter().flatten();
@@ -201,7 +202,7 @@ impl ProxyHttp for Gate {
         &self,
         session: &mut Session,
         header: &mut RequestHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> pingora::Result<()> {
         unwind::step(session, ctx, |_, ctx| duplex::request(header, ctx))
     }
@@ -211,7 +212,7 @@ impl ProxyHttp for Gate {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> pingora::Result<()> {
         let length = body.as_ref().map_or(0, Bytes::len);
         unwind::step(session, ctx, |_, ctx| {
@@ -223,7 +224,7 @@ impl ProxyHttp for Gate {
         &self,
         session: &mut Session,
         header: &mut ResponseHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> pingora::Result<()> {
         unwind::step(session, ctx, |session, ctx| {
             duplex::response(session, header, ctx)
@@ -234,7 +235,7 @@ impl ProxyHttp for Gate {
         &self,
         session: &mut Session,
         _: &HttpPeer,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let told = unwind::step(session, ctx, |session, ctx| {
@@ -249,7 +250,7 @@ impl ProxyHttp for Gate {
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
         let told = unwind::step(session, ctx, |session, ctx| {
@@ -263,7 +264,7 @@ impl ProxyHttp for Gate {
         &self,
         session: &mut Session,
         error: &Error,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> FailToProxy {
         let answered = match unwind::catch(fail(session, error, ctx)).await {
             Ok(answered) => answered,
@@ -278,12 +279,12 @@ impl ProxyHttp for Gate {
         }
     }
 
-    fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
         // The access log has the reason; a flood of failures must not become a flood of process log.
         true
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Self::CTX) {
         if let Err(panic) = unwind::catch_now(|| finish::record(session, ctx)) {
             unwind::failed(&panic, session, ctx);
         }
