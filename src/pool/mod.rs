@@ -198,8 +198,7 @@ impl Pool {
     pub async fn lease(&self, wanted: &Wanted<'_>) -> Result<Lease, NoEndpoint> {
         match self.try_lease(wanted, Instant::now()) {
             Err(NoEndpoint::Full) => match &self.limits {
-                // Boxed, so that what seldom happens takes no room in every request.
-                Some(limits) => Box::pin(self.lease_in_turn(wanted, limits)).await,
+                Some(limits) => self.lease_in_turn(wanted, limits).await,
                 // Its own generation has no limits; the one in force has.
                 None => Err(NoEndpoint::QueueFull),
             },

@@ -1,6 +1,5 @@
 //! What do both carriers do between an attempt that failed and the next one?
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pingora::proxy::Session;
@@ -10,7 +9,7 @@ use super::ctx::RequestCtx;
 use super::retry::{Again, Attempted, Decision, decide};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::retries::Setback;
-use crate::pool::{Ending, Tried};
+use crate::pool::{Ending, Pool, Tried};
 use crate::telemetry::metrics::RetryResult;
 
 /// What a request remembers of its attempts before the last one.
@@ -119,16 +118,14 @@ fn give_back(ctx: &mut RequestCtx, ending: Ending) {
 /// # Errors
 ///
 /// There is none: the request ends as its last attempt did.
-pub async fn lease(ctx: &mut RequestCtx, again: Again) -> Result<(), ProxyError> {
-    let none = ProxyError::new(Reason::Internal, Phase::Pool);
-    let pool = Arc::clone(ctx.pool().ok_or(none)?.0);
-    if !(again.elsewhere_at_once && elsewhere(ctx, &pool)) {
+pub async fn lease(ctx: &mut RequestCtx, again: Again, pool: &Pool) -> Result<(), ProxyError> {
+    if !(again.elsewhere_at_once && elsewhere(ctx, pool)) {
         if again.after > Duration::ZERO {
             tokio::time::sleep(again.after).await;
         }
-        if !elsewhere(ctx, &pool) {
+        if !elsewhere(ctx, pool) {
             ctx.tried = Tried::default();
-            let leased = attempt::take(ctx, &pool).await;
+            let leased = attempt::take(ctx, pool).await;
             leased.map_err(|_| {
                 pool.metrics.retried(RetryResult::NoEndpoint);
                 let none = ProxyError::new(Reason::NoEndpoint, Phase::Pool);
@@ -142,7 +139,7 @@ pub async fn lease(ctx: &mut RequestCtx, again: Again) -> Result<(), ProxyError>
 }
 
 /// Takes an endpoint that was not tried yet, if one is free now.
-fn elsewhere(ctx: &mut RequestCtx, pool: &crate::pool::Pool) -> bool {
+fn elsewhere(ctx: &mut RequestCtx, pool: &Pool) -> bool {
     match pool.try_lease(&ctx.wanted(), Instant::now()) {
         Ok(lease) => {
             attempt::begin(ctx, lease);

@@ -16,29 +16,42 @@ use super::forward::{
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, HostRule, Lease, NoEndpoint, Pool, Protocol};
 
-/// Takes the right to use an endpoint, for a request's first attempt, and waits for it where the pool serves as many
-/// requests as it may.
+/// Takes the right to use an endpoint, for a request's first attempt; `None` where the pool serves as many requests as it
+/// may, so that it must [wait](lease_in_turn).
+pub fn lease_now(ctx: &mut RequestCtx, pool: &Pool) -> Option<Result<(), ProxyError>> {
+    if ctx.retries().is_some_and(|rules| rules.limit > 0) {
+        pool.state.retry_budget.deposit(ctx.started);
+    }
+    match pool.try_lease(&ctx.wanted(), Instant::now()) {
+        Ok(lease) => {
+            begin(ctx, lease);
+            Some(Ok(()))
+        }
+        Err(NoEndpoint::Full) => None,
+        Err(none) => Some(Err(refused(ctx, pool, none))),
+    }
+}
+
+/// Waits for what [`lease_now`] could not give.
 ///
 /// # Errors
 ///
 /// There is none, or none in time.
-pub async fn lease(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
-    let no_route = ProxyError::new(Reason::Internal, Phase::Pool);
-    let pool = Arc::clone(ctx.pool().ok_or(no_route)?.0);
-    if ctx.retries().is_some_and(|rules| rules.limit > 0) {
-        pool.state.retry_budget.deposit(ctx.started);
-    }
-    take(ctx, &pool).await.map_err(|none| {
-        ctx.retry_after = none.retry_after();
-        let reason = match none {
-            NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => Reason::NoEndpoint,
-            NoEndpoint::Open { .. } => Reason::BreakerOpen,
-            NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => Reason::QueueFull,
-            NoEndpoint::QueueTimeout => fail::timeout(ctx.deadline(), Reason::QueueTimeout),
-        };
-        pool.metrics.refused(reason);
-        ProxyError::new(reason, Phase::Pool)
-    })
+pub async fn lease_in_turn(ctx: &mut RequestCtx, pool: &Pool) -> Result<(), ProxyError> {
+    let taken = take(ctx, pool).await;
+    taken.map_err(|none| refused(ctx, pool, none))
+}
+
+fn refused(ctx: &mut RequestCtx, pool: &Pool, none: NoEndpoint) -> ProxyError {
+    ctx.retry_after = none.retry_after();
+    let reason = match none {
+        NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => Reason::NoEndpoint,
+        NoEndpoint::Open { .. } => Reason::BreakerOpen,
+        NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => Reason::QueueFull,
+        NoEndpoint::QueueTimeout => fail::timeout(ctx.deadline(), Reason::QueueTimeout),
+    };
+    pool.metrics.refused(reason);
+    ProxyError::new(reason, Phase::Pool)
 }
 
 /// Takes the right to use an endpoint that was not tried yet, as soon as there is one.
@@ -150,13 +163,13 @@ pub fn request(header: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Proxy
 pub fn request_without_body(
     from: &RequestHeader,
     ctx: &RequestCtx,
-) -> Result<RequestHeader, ProxyError> {
+) -> Result<Box<RequestHeader>, ProxyError> {
     let mut parts = from.as_owned_parts();
     parts.version = Version::HTTP_11;
     // Room for what is added, at once; and the map alone, without Pingora's table of how each name was spelt.
     parts.headers.reserve(ADDED_FIELDS);
     request_fields(&mut parts.headers, ctx, false)?;
-    let mut header = RequestHeader::from(parts);
+    let mut header = Box::new(RequestHeader::from(parts));
     set_target(&mut header, ctx)?;
     Ok(header)
 }
@@ -286,12 +299,12 @@ pub fn response(header: &mut ResponseHeader, ctx: &RequestCtx) {
 
 /// A copy of the endpoint's response, made into the one the client gets, without Pingora's table of how each name was
 /// spelt.
-pub fn response_from(from: &ResponseHeader, ctx: &RequestCtx) -> ResponseHeader {
+pub fn response_from(from: &ResponseHeader, ctx: &RequestCtx) -> Box<ResponseHeader> {
     let mut parts = from.as_owned_parts();
     let (status, version) = (parts.status, parts.version);
     parts.version = Version::HTTP_11;
     response_fields(&mut parts.headers, status, version, ctx);
-    let mut header = ResponseHeader::from(parts);
+    let mut header = Box::new(ResponseHeader::from(parts));
     let phrase = from.get_reason_phrase();
     if phrase != status.canonical_reason() {
         // Fails only on a phrase that could not have been read.

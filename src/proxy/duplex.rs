@@ -15,7 +15,7 @@ use super::again::Failed;
 use super::answer::{client, note_end, note_last};
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
-use super::presence::while_uploader_stays;
+use super::presence::{Gone, client_gone, while_uploader_stays};
 use super::{again, attempt};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Ending;
@@ -72,24 +72,33 @@ pub async fn peer(session: &mut Session, ctx: &mut RequestCtx) -> pingora::Resul
 
 /// Takes the right to use an endpoint. While the request waits for it, its body is not asked for, and so not late.
 async fn lease(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), ProxyError> {
-    let limited = ctx.pool().is_some_and(|(pool, _)| pool.limits.is_some());
-    let watchdog = ctx.watchdog.clone().filter(|_| limited);
+    let internal = ProxyError::new(Reason::Internal, Phase::Pool);
+    let pool = Arc::clone(ctx.pool().ok_or(internal)?.0);
+    let again = ctx.repeats.next.take();
+    if again.is_none() {
+        if ctx.repeats.stale {
+            return Ok(());
+        }
+        if let Some(leased) = attempt::lease_now(ctx, &pool) {
+            return leased;
+        }
+    }
+    let watchdog = ctx.watchdog.clone().filter(|_| pool.limits.is_some());
     let left = watchdog
         .as_ref()
         .and_then(|watchdog| watchdog.pause_body(Instant::now()));
-    let leased = match ctx.repeats.next.take() {
-        None if ctx.repeats.stale => Ok(()),
-        None => while_uploader_stays(session, attempt::lease(ctx))
-            .await
-            .and_then(|leased| leased),
-        Some(again) => while_uploader_stays(session, again::lease(ctx, again))
-            .await
-            .and_then(|leased| leased),
-    };
+    // Boxed, so that what seldom happens takes no room in every request.
+    let mut leases = Box::pin(async {
+        match again {
+            None => attempt::lease_in_turn(ctx, &pool).await,
+            Some(again) => again::lease(ctx, again, &pool).await,
+        }
+    });
+    let leased = while_uploader_stays(session, leases.as_mut()).await;
     if let Some(watchdog) = watchdog {
         watchdog.resume_body(left, Instant::now());
     }
-    leased
+    leased.map_err(|Gone| client_gone(Phase::Pool)).flatten()
 }
 
 /// Makes the request into the endpoint's, and starts the clock for its answer.

@@ -1,27 +1,34 @@
 //! Is the client still there while something else is waited for?
 
 use std::future::Future;
+use std::pin::Pin;
 
 use pingora::proxy::Session;
 
 use super::answer::client;
 use crate::error::{Phase, ProxyError, Reason};
 
+/// The client went away.
+#[derive(Debug)]
+pub struct Gone;
+
 /// Runs `work`, unless the client goes away first. Polling the client also lets go what was written to it so far.
+///
+/// The work is pinned by the caller: an async function that takes a future by value holds it twice.
 ///
 /// # Errors
 ///
 /// It went away.
 pub async fn while_client_stays<T>(
     session: &mut Session,
-    work: impl Future<Output = T>,
-) -> Result<T, ProxyError> {
+    work: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, Gone> {
     tokio::select! {
         biased;
         done = work => Ok(done),
         heard = session.as_downstream_mut().read_body_or_idle(true) => {
             log::trace!("client: {heard:?}");
-            Err(client_gone(Phase::Response))
+            Err(Gone)
         }
     }
 }
@@ -34,15 +41,15 @@ pub async fn while_client_stays<T>(
 /// It went away.
 pub async fn while_uploader_stays<T>(
     session: &mut Session,
-    work: impl Future<Output = T>,
-) -> Result<T, ProxyError> {
+    work: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, Gone> {
     if session.as_downstream_mut().is_body_done() {
         return while_client_stays(session, work).await;
     }
     tokio::select! {
         biased;
         done = work => Ok(done),
-        () = leaves(session) => Err(client_gone(Phase::Request)),
+        () = leaves(session) => Err(Gone),
     }
 }
 

@@ -300,8 +300,8 @@ async fn a_client_that_leaves_gives_its_place_away() {
         for target in ["/one", "/two"] {
             let line = portcullis.logged(|line| line["target"] == target).await;
             assert_eq!(
-                (&line["status"], &line["reason"]),
-                (&499.into(), &"client_gone".into())
+                (&line["status"], &line["reason"], &line["phase"]),
+                (&499.into(), &"client_gone".into(), &"pool".into())
             );
             assert!(
                 line["queue"].as_f64().is_some_and(|seconds| seconds > 0.0),
@@ -353,7 +353,7 @@ async fn a_client_that_leaves_with_its_upload_unread_gives_its_place_away() {
         let line = portcullis.logged(|line| line["target"] == target).await;
         assert_eq!(
             (&line["status"], &line["reason"], &line["phase"]),
-            (&499.into(), &"client_gone".into(), &"request".into())
+            (&499.into(), &"client_gone".into(), &"pool".into())
         );
     }
     let mut next = upload("/upload", 50_000, 20_000).await;

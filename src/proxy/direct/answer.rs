@@ -1,5 +1,6 @@
 //! How is an endpoint's answer passed on to the client, piece by piece?
 
+use std::pin::pin;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
 use crate::proxy::forward::Fields;
-use crate::proxy::presence::{client_gone, while_client_stays};
+use crate::proxy::presence::{Gone, client_gone, while_client_stays};
 
 /// Passes the response on.
 ///
@@ -38,7 +39,7 @@ pub async fn answer(
         ));
     };
     ctx.repeats.answered = true;
-    let mut header = Box::new(attempt::response_from(received, ctx));
+    let mut header = attempt::response_from(received, ctx);
     let no_body = client.is_body_done()
         || session.req_header().method == Method::HEAD
         || matches!(header.status.as_u16(), 204 | 304);
@@ -58,9 +59,11 @@ pub async fn answer(
     write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
     loop {
         let limit = within(deadline, limits.timeouts.read);
-        let piece = match while_client_stays(session, fast_timeout(limit, client.read_body_bytes()))
-            .await
-        {
+        let read = {
+            let read = pin!(fast_timeout(limit, client.read_body_bytes()));
+            while_client_stays(session, read).await
+        };
+        let piece = match read {
             Ok(Ok(Ok(piece))) => piece,
             Ok(Ok(Err(error))) => {
                 let reason = fail::reason(&error, Stage::InBody);
@@ -70,7 +73,7 @@ pub async fn answer(
                 let reason = fail::timeout(deadline, Reason::UpstreamReadTimeout);
                 return Err(in_answer(ctx, ProxyError::new(reason, Phase::Body)));
             }
-            Err(gone) => return Err(in_answer(ctx, gone)),
+            Err(Gone) => return Err(in_answer(ctx, client_gone(Phase::Body))),
         };
         let Some(piece) = piece else { break };
         let end = client.is_body_done();

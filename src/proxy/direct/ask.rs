@@ -1,10 +1,11 @@
 //! How is an endpoint asked, up to the header of its answer?
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Version;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
@@ -16,7 +17,7 @@ use crate::pool::{Endpoint, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
-use crate::proxy::presence::{client_gone, while_client_stays};
+use crate::proxy::presence::{Gone, client_gone, while_client_stays};
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
@@ -39,7 +40,7 @@ pub async fn ask(
     idle: &IdlePool,
     endpoint: Arc<Endpoint>,
     limits: &Limits,
-) -> Result<(ClientSession, Arc<Endpoint>), ProxyError> {
+) -> Result<(Box<ClientSession>, Arc<Endpoint>), ProxyError> {
     let (mut client, endpoint) = match hedge::delay(session, ctx) {
         None => {
             let client = alone(session, ctx, idle, &endpoint, limits).await?;
@@ -52,17 +53,26 @@ pub async fn ask(
             (client, leased_endpoint(ctx).unwrap_or(endpoint))
         }
     };
-    pass_interim(session, ctx, &mut client, limits).await?;
-    Ok((client, endpoint))
+    if interim(&client).is_some() {
+        Box::pin(pass_interim(session, ctx, &mut client, limits)).await?;
+    }
+    match client.resp_header() {
+        // Other codings than chunked would be lost on the way (RFC 9112 §7).
+        Some(header) if attempt::framing_is_plain(header) => Ok((client, endpoint)),
+        _ => Err(ProxyError::new(
+            Reason::UpstreamBadResponse,
+            Phase::Response,
+        )),
+    }
 }
 
 async fn alone(
     session: &mut Session,
     ctx: &mut RequestCtx,
     idle: &IdlePool,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &Endpoint,
     limits: &Limits,
-) -> Result<ClientSession, ProxyError> {
+) -> Result<Box<ClientSession>, ProxyError> {
     if let Some(connection) = idle.take(endpoint.peer.id, Instant::now()) {
         match once(session, ctx, endpoint, Some(connection), limits).await {
             // The endpoint closed the idle connection while the request was on its way (RFC 9112 §9.3.1). Nothing of an
@@ -83,22 +93,24 @@ async fn alone(
 async fn once(
     session: &mut Session,
     ctx: &mut RequestCtx,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &Endpoint,
     connection: Option<Box<EndpointConnection>>,
     limits: &Limits,
-) -> Result<ClientSession, Unanswered> {
+) -> Result<Box<ClientSession>, Unanswered> {
     let question = Question {
-        endpoint: Arc::clone(endpoint),
-        request: Box::new(attempt::request_without_body(session.req_header(), ctx)?),
+        request: attempt::request_without_body(session.req_header(), ctx)?,
         connection,
         until: attempt::until(ctx),
     };
     let mut course = Course::default();
-    let asked = while_client_stays(session, put(question, limits, &mut course)).await;
+    let asked = {
+        let asked = pin!(put(endpoint, question, limits, &mut course));
+        while_client_stays(session, asked).await
+    };
     course.note(ctx);
     let answered = asked
-        .map_err(Unanswered::from)
-        .and_then(|answered| answered);
+        .map_err(|Gone| client_gone(course.reached()).into())
+        .flatten();
     if let Err(Unanswered {
         unconnected: Some(error),
         ..
@@ -111,8 +123,6 @@ async fn once(
 
 /// What is asked of an endpoint.
 pub struct Question {
-    /// The endpoint.
-    pub endpoint: Arc<Endpoint>,
     /// The request as it is to see it.
     pub request: Box<RequestHeader>,
     /// A connection that was idle; without one, a new one is opened.
@@ -137,6 +147,15 @@ impl Course {
             attempt::connected(ctx, took);
         }
         ctx.sent = self.sent;
+    }
+
+    /// How far on the line that is.
+    pub fn reached(&self) -> Phase {
+        match (self.connected, self.sent) {
+            (_, Some(_)) => Phase::Response,
+            (Some(_), None) => Phase::Request,
+            (None, None) => Phase::Connect,
+        }
     }
 }
 
@@ -163,12 +182,12 @@ impl From<ProxyError> for Unanswered {
 /// Sends a request and waits for the first header that comes, be it an interim one (RFC 9110 §15.2). The client has no part
 /// in this, so that it may be done twice at once.
 pub async fn put(
+    endpoint: &Endpoint,
     question: Question,
     limits: &Limits,
     course: &mut Course,
-) -> Result<ClientSession, Unanswered> {
+) -> Result<Box<ClientSession>, Unanswered> {
     let Question {
-        endpoint,
         request,
         connection,
         until,
@@ -187,7 +206,8 @@ pub async fn put(
             Box::new(connection)
         }
     };
-    let mut client = ClientSession::new(stream);
+    // Boxed at once: it is large, and goes through many hands.
+    let mut client = Box::new(ClientSession::new(stream));
     client.write_timeout = Some(limits.timeouts.write);
     if let Err(error) = client.write_request_header(request).await {
         let reason = fail::reason(&error, Stage::BeforeHeader);
@@ -197,9 +217,8 @@ pub async fn put(
             unconnected: None,
         });
     }
-    let sent = Instant::now();
-    course.sent = Some(sent);
-    header(&mut client, sent, until, limits).await?;
+    course.sent = Some(Instant::now());
+    next_header(&mut client, limits.timeouts.first_byte, until, limits).await?;
     Ok(client)
 }
 
@@ -215,14 +234,13 @@ fn unconnected(error: ConnectError, limits: &Limits) -> Unanswered {
     }
 }
 
-/// Waits for the next header.
-async fn header(
+/// Waits for the next header, which may take `limit`.
+async fn next_header(
     client: &mut ClientSession,
-    sent: Instant,
+    limit: Duration,
     until: Option<Instant>,
     limits: &Limits,
 ) -> Result<(), Unanswered> {
-    let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
     let limit = within(limits.deadline, within(until, limit));
     match fast_timeout(limit, client.read_response()).await {
         Ok(Ok(_)) => Ok(()),
@@ -249,6 +267,12 @@ fn has_heard(client: &ClientSession) -> bool {
     connection.is_none_or(EndpointConnection::has_heard)
 }
 
+/// The header that has come, if it is not yet the one that counts.
+fn interim(client: &ClientSession) -> Option<&ResponseHeader> {
+    let header = client.resp_header()?;
+    header.status.is_informational().then_some(header)
+}
+
 /// Passes interim responses on, until the header has come that counts.
 async fn pass_interim(
     session: &mut Session,
@@ -256,40 +280,45 @@ async fn pass_interim(
     client: &mut ClientSession,
     limits: &Limits,
 ) -> Result<(), ProxyError> {
-    let bad_response = ProxyError::new(Reason::UpstreamBadResponse, Phase::Response);
     let sent = ctx.sent.unwrap_or_else(Instant::now);
     let until = attempt::until(ctx);
-    let mut interim = 0;
-    loop {
-        match client.resp_header() {
-            Some(header) if header.status.is_informational() => {
-                // 100 answers nobody here, 101 was not asked for; others a client of HTTP/1.1 may see (RFC 9110 §15.2).
-                interim += 1;
-                if header.status.as_u16() == 101 || interim > INTERIM_RESPONSES {
-                    return Err(bad_response);
-                }
-                if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
-                    let passed_on = attempt::response_from(header, ctx);
-                    ctx.repeats.answered = true;
-                    let written = session
-                        .as_downstream_mut()
-                        .write_response_header(Box::new(passed_on))
-                        .await;
-                    written.map_err(|_| client_gone(Phase::Response))?;
-                }
-            }
-            // Other codings than chunked would be lost on the way (RFC 9112 §7).
-            Some(header) if attempt::framing_is_plain(header) => return Ok(()),
-            _ => return Err(bad_response),
+    let mut passed = 0;
+    while let Some(header) = interim(client) {
+        // 100 answers nobody here, 101 was not asked for; others a client of HTTP/1.1 may see (RFC 9110 §15.2).
+        passed += 1;
+        if header.status.as_u16() == 101 || passed > INTERIM_RESPONSES {
+            return Err(ProxyError::new(
+                Reason::UpstreamBadResponse,
+                Phase::Response,
+            ));
         }
-        let read = while_client_stays(session, header(client, sent, until, limits)).await?;
-        read.map_err(|unanswered| unanswered.error)?;
+        if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
+            let passed_on = attempt::response_from(header, ctx);
+            ctx.repeats.answered = true;
+            let written = session
+                .as_downstream_mut()
+                .write_response_header(passed_on)
+                .await;
+            written.map_err(|_| client_gone(Phase::Response))?;
+        }
+        let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
+        let read = pin!(next_header(client, limit, until, limits));
+        while_client_stays(session, read)
+            .await
+            .map_err(|Gone| client_gone(Phase::Response))?
+            .map_err(|unanswered| unanswered.error)?;
     }
+    Ok(())
 }
 
 /// Lets an answer go that is not passed on. Its connection is kept if all of it is there already: waiting for the rest
 /// would cost the client more than a new connection costs the endpoint.
-pub async fn forget(mut client: ClientSession, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
+pub async fn forget(
+    mut client: Box<ClientSession>,
+    pool: &Pool,
+    endpoint: &Endpoint,
+    idle: &IdlePool,
+) {
     let mut read = 0;
     while !client.is_body_done() {
         let piece = tokio::select! {

@@ -18,7 +18,7 @@ use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Endpoint, Lease, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
-use crate::proxy::presence::while_client_stays;
+use crate::proxy::presence::{Gone, client_gone, while_client_stays};
 use crate::telemetry::metrics::HedgeResult;
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
@@ -38,7 +38,7 @@ pub fn delay(session: &Session, ctx: &RequestCtx) -> Option<Duration> {
 
 /// What is asked, and the same once more, should its connection have been idle.
 type Asked = (Question, Option<Box<RequestHeader>>);
-type Answered = Result<ClientSession, Unanswered>;
+type Answered = Result<Box<ClientSession>, Unanswered>;
 
 /// Asks the leased endpoint, and another one if the answer has not begun `after` so long. The lease in `ctx` is then that of
 /// the endpoint whose answer it is.
@@ -53,13 +53,16 @@ pub async fn ask(
     endpoint: &Arc<Endpoint>,
     limits: &Limits,
     after: Duration,
-) -> Result<ClientSession, ProxyError> {
+) -> Result<Box<ClientSession>, ProxyError> {
     let (mut first_course, mut second_course) = (Course::default(), Course::default());
     let mut other = None;
     let ended = {
         let question = question(session, ctx, idle, endpoint)?;
-        let mut first = pin!(patiently(question, limits, &mut first_course));
-        let early = while_client_stays(session, fast_timeout(after, first.as_mut())).await;
+        let mut first = pin!(patiently(endpoint, question, limits, &mut first_course));
+        let early = {
+            let early = pin!(fast_timeout(after, first.as_mut()));
+            while_client_stays(session, early).await
+        };
         match early {
             Err(gone) => Err(gone),
             Ok(Ok(answered)) => Ok((Some(answered), None)),
@@ -68,9 +71,10 @@ pub async fn ask(
                     .await
                     .map(|answered| (Some(answered), None)),
                 Some((lease, question)) => {
-                    other = Some(lease);
-                    let second = pin!(patiently(question, limits, &mut second_course));
-                    while_client_stays(session, race(first, second)).await
+                    let endpoint = other.insert(lease).endpoint();
+                    let second = patiently(endpoint, question, limits, &mut second_course);
+                    let second = pin!(second);
+                    while_client_stays(session, pin!(race(first, second))).await
                 }
             },
         }
@@ -78,9 +82,9 @@ pub async fn ask(
     };
     let (first, second) = match ended {
         Ok(ended) => ended,
-        Err(gone) => {
+        Err(Gone) => {
             first_course.note(ctx);
-            return Err(gone);
+            return Err(client_gone(first_course.reached()));
         }
     };
     let first = Side {
@@ -113,13 +117,12 @@ fn question(
     session: &Session,
     ctx: &RequestCtx,
     idle: &IdlePool,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &Endpoint,
 ) -> Result<Asked, ProxyError> {
-    let request = Box::new(attempt::request_without_body(session.req_header(), ctx)?);
+    let request = attempt::request_without_body(session.req_header(), ctx)?;
     let connection: Option<Box<EndpointConnection>> = idle.take(endpoint.peer.id, Instant::now());
     let spare = connection.is_some().then(|| request.clone());
     let question = Question {
-        endpoint: Arc::clone(endpoint),
         request,
         connection,
         until: attempt::until(ctx),
@@ -159,17 +162,21 @@ fn elsewhere(ctx: &RequestCtx, pool: &Pool, now: Instant) -> Option<Lease> {
 }
 
 /// Asks, and once more on a new connection if the idle one was closed: the request is idempotent.
-async fn patiently((question, spare): Asked, limits: &Limits, course: &mut Course) -> Answered {
-    let (endpoint, until) = (Arc::clone(&question.endpoint), question.until);
-    match (put(question, limits, course).await, spare) {
+async fn patiently(
+    endpoint: &Endpoint,
+    (question, spare): Asked,
+    limits: &Limits,
+    course: &mut Course,
+) -> Answered {
+    let until = question.until;
+    match (put(endpoint, question, limits, course).await, spare) {
         (Err(unanswered), Some(request)) if unanswered.untouched => {
             let question = Question {
-                endpoint,
                 request,
                 connection: None,
                 until,
             };
-            put(question, limits, course).await
+            put(endpoint, question, limits, course).await
         }
         (answered, _) => answered,
     }
@@ -195,7 +202,10 @@ async fn race(
 
 /// Whether an answer is worth taking while the other endpoint is still at work: an endpoint that can't do it says so fast.
 fn is_good(answered: &Answered) -> bool {
-    let status = answered.as_ref().ok().and_then(ClientSession::get_status);
+    let status = answered
+        .as_ref()
+        .ok()
+        .and_then(|client| client.get_status());
     status.is_some_and(|status| !status.is_server_error())
 }
 
@@ -219,7 +229,7 @@ impl Side {
     }
 
     /// Makes it the request's attempt.
-    fn wins(self, ctx: &mut RequestCtx) -> Result<ClientSession, ProxyError> {
+    fn wins(self, ctx: &mut RequestCtx) -> Result<Box<ClientSession>, ProxyError> {
         if let Some(lease) = &self.lease {
             ctx.endpoint = Some(Arc::clone(&lease.endpoint().name));
         }

@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod hedge;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::ctx::RequestCtx;
-use super::presence::while_client_stays;
+use super::presence::{Gone, client_gone, while_client_stays};
 use super::{again, attempt};
 use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
@@ -69,10 +70,15 @@ pub async fn exchange(
         timeouts,
         deadline: ctx.deadline(),
     };
-    let leased = while_client_stays(session, attempt::lease(ctx)).await;
-    leased
-        .and_then(|leased| leased)
-        .map_err(|error| failed(ctx, error))?;
+    let leased = match attempt::lease_now(ctx, &pool) {
+        Some(leased) => leased,
+        // Boxed, so that what seldom happens takes no room in every request. So below.
+        None => {
+            let mut leases = Box::pin(attempt::lease_in_turn(ctx, &pool));
+            awaited(session, leases.as_mut()).await
+        }
+    };
+    leased.map_err(|error| failed(ctx, error))?;
     let (mut client, endpoint) = loop {
         let Some(endpoint) = leased_endpoint(ctx) else {
             return Err(failed(ctx, internal));
@@ -81,7 +87,7 @@ pub async fn exchange(
             Ok((client, endpoint)) => match turned_down(session, ctx, &client) {
                 None => break (client, endpoint),
                 Some(again) => {
-                    ask::forget(client, &pool, &endpoint, idle).await;
+                    Box::pin(ask::forget(client, &pool, &endpoint, idle)).await;
                     again
                 }
             },
@@ -90,15 +96,25 @@ pub async fn exchange(
                 None => return Err(failed(ctx, error)),
             },
         };
-        let leased = while_client_stays(session, again::lease(ctx, again)).await;
-        leased
-            .and_then(|leased| leased)
-            .map_err(|error| failed(ctx, error))?;
+        let leased = {
+            let mut leases = Box::pin(again::lease(ctx, again, &pool));
+            awaited(session, leases.as_mut()).await
+        };
+        leased.map_err(|error| failed(ctx, error))?;
     };
     answer::answer(session, ctx, &mut client, &limits).await?;
     client.respect_keepalive();
     keep(client, &pool, &endpoint, idle).await;
     Ok(())
+}
+
+/// Waits for a lease, as long as the client does.
+async fn awaited(
+    session: &mut Session,
+    leases: Pin<&mut impl Future<Output = Result<(), ProxyError>>>,
+) -> Result<(), ProxyError> {
+    let leased = while_client_stays(session, leases).await;
+    leased.map_err(|Gone| client_gone(Phase::Pool)).flatten()
 }
 
 fn leased_endpoint(ctx: &RequestCtx) -> Option<Arc<Endpoint>> {
@@ -117,8 +133,8 @@ fn turned_down(
 }
 
 /// Keeps a connection whose response was read to its end for another request, if both sides want that.
-async fn keep(client: ClientSession, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
-    if let Some(stream) = client.reuse().await
+async fn keep(client: Box<ClientSession>, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
+    if let Some(stream) = (*client).reuse().await
         && let Ok(connection) = stream.into_any().downcast()
     {
         idle.put(

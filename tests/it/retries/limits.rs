@@ -149,8 +149,8 @@ async fn a_client_that_leaves_ends_the_wait_for_the_next_attempt() {
         drop(raw);
         let line = portcullis.logged(|_| true).await;
         assert_eq!(
-            (&line["reason"], &line["status"]),
-            (&"client_gone".into(), &499.into()),
+            (&line["reason"], &line["status"], &line["phase"]),
+            (&"client_gone".into(), &499.into(), &"pool".into()),
             "{line}"
         );
         assert_eq!(broken.requests(), 1);

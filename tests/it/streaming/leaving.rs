@@ -50,7 +50,12 @@ async fn a_client_of_http1_that_leaves_ends_the_endpoints_work() {
             assert!(cancelled.await, "{path}: {:?}", origin.journal());
             let line = portcullis.logged(|line| line["target"] == path).await;
             assert_eq!(line["reason"], "client_gone", "{line}");
-            assert_eq!(line["status"], if answered { 200 } else { 499 }, "{line}");
+            let (status, phase) = match answered {
+                true => (200, "body"),
+                false => (499, "response"),
+            };
+            assert_eq!(line["status"], status, "{line}");
+            assert_eq!(line["phase"], phase, "{line}");
         }
         assert!(
             portcullis
