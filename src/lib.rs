@@ -42,7 +42,7 @@
 //! | trial | a request that is let through to see whether a breaker may close |
 //! | ejection | an endpoint is left out for a while because its answers show that it is ill |
 //! | mark | what a sticky cookie says instead of an endpoint's address |
-//! | outcome | what an attempt taught about the endpoint: success, failure or neutral |
+//! | outcome | what an attempt taught about the endpoint: success, failure or neutral; or that a hedge outran it |
 //! | check, verdict | an endpoint is asked whether it is well; what its checks have made of it |
 //! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |
 //! | state | memory that outlives a reload |

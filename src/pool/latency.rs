@@ -46,10 +46,15 @@ impl Memory {
     /// the past fades.
     pub fn expected(&self, decay: Duration, now: Instant) -> Option<f32> {
         let average = Average::unpack(self.average.load(Ordering::Relaxed))?;
+        Some(self.worth(average, decay, clock::millis(now)))
+    }
+
+    /// What an average is worth now: it fades while nobody waits.
+    fn worth(&self, average: Average, decay: Duration, now: u64) -> f32 {
         if self.waiting() > 0 {
-            return Some(average.micros);
+            return average.micros;
         }
-        Some(average.micros * remains(average.age(clock::millis(now)), decay))
+        average.micros * remains(average.age(now), decay)
     }
 
     /// Takes note of a request to the endpoint. [`learn`](Self::learn) follows, once.
@@ -67,6 +72,11 @@ impl Memory {
             let known = average.map_or(FAILS_FROM_THE_BEGINNING, |average| average.micros);
             match (lesson.ending.outcome(), lesson.ending) {
                 (Outcome::Neutral, _) => None,
+                // It would have taken longer still. By what the average is worth now: one that hangs would fade for ever.
+                (Outcome::Outrun, _) => {
+                    let worth = average.map(|average| self.worth(average, decay, at));
+                    return worth.is_none_or(|worth| worth < took).then_some(took);
+                }
                 // Twice as bad each time: what refuses connections at once has nothing in flight, and would draw all.
                 (Outcome::Failure, _) => Some((known * 2.0).min(FAILS_AGAIN_AND_AGAIN).max(known)),
                 // It may be the request's fault or the endpoint's.

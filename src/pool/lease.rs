@@ -131,7 +131,8 @@ impl Lease {
             match ending.outcome() {
                 Outcome::Success => metrics.success.inc(),
                 Outcome::Failure => metrics.failure.inc(),
-                Outcome::Neutral => metrics.neutral.inc(),
+                // Among failures it would be an alarm wherever hedging does what it should.
+                Outcome::Neutral | Outcome::Outrun => metrics.neutral.inc(),
             }
         }
     }

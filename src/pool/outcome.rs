@@ -11,6 +11,8 @@ pub enum Ending {
     Answered(u16),
     /// With a failure.
     Failed(Reason),
+    /// Without an answer, when another endpoint that was asked later had one: it was a first attempt, and hedged.
+    Outrun,
     /// Before anything could be learnt from it.
     Untold,
 }
@@ -21,6 +23,7 @@ impl Ending {
         match self {
             Ending::Answered(status) => Outcome::of_status(status),
             Ending::Failed(reason) => Outcome::of_reason(reason),
+            Ending::Outrun => Outcome::Outrun,
             Ending::Untold => Outcome::Neutral,
         }
     }
@@ -42,6 +45,8 @@ pub enum Outcome {
     Success,
     /// It refused, broke off, took too long, or said itself that it can't (502, 503, 504).
     Failure,
+    /// Nothing by itself, for any endpoint is the slower one now and then. One that does nothing else hangs.
+    Outrun,
     /// Nothing: the client went away, or the fault was not the endpoint's.
     Neutral,
 }

@@ -9,6 +9,8 @@ use super::Counts;
 pub enum Cause {
     /// So many failures in a row.
     InARow(u32),
+    /// So many in a row failed or were outrun by hedges, for a while.
+    Outrun(u32),
     /// Too many in the window failed.
     Failed(Counts),
     /// Too many in the window were slow.
@@ -21,6 +23,12 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::InARow(failures) => write!(f, "{failures} failures in a row"),
+            Cause::Outrun(requests) => {
+                write!(
+                    f,
+                    "{requests} requests in a row failed or were outrun by hedges"
+                )
+            }
             Cause::Failed(counts) => {
                 write!(f, "{} of {} requests failed", counts.failed, counts.total)
             }
@@ -45,6 +53,10 @@ mod tests {
         };
         for (cause, told) in [
             (Cause::InARow(5), "5 failures in a row"),
+            (
+                Cause::Outrun(4),
+                "4 requests in a row failed or were outrun by hedges",
+            ),
             (Cause::Failed(counts), "11 of 20 requests failed"),
             (Cause::Slow(counts), "3 of 20 requests were slow"),
             (Cause::Trial, "a trial failed"),

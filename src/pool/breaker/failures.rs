@@ -32,7 +32,9 @@ impl Failures {
                 }
             }
             Ending::Failed(reason) => self.of_reason(reason),
-            Ending::Untold => Outcome::Neutral,
+            // Without the hedge it might have come in time, or not.
+            Ending::Outrun if self.timeout => Outcome::Outrun,
+            Ending::Outrun | Ending::Untold => Outcome::Neutral,
         };
         Verdict {
             outcome,
@@ -83,10 +85,16 @@ mod tests {
             (Ending::Failed(Reason::TotalTimeout), Outcome::Failure),
             (Ending::Failed(Reason::ClientGone), Outcome::Neutral),
             (Ending::Failed(Reason::BodyTimeout), Outcome::Neutral),
+            (Ending::Outrun, Outcome::Outrun),
             (Ending::Untold, Outcome::Neutral),
         ] {
             assert_eq!(outcome(&failures, ending), want, "{ending:?}");
         }
+        let patient = Failures {
+            timeout: false,
+            ..failures
+        };
+        assert_eq!(outcome(&patient, Ending::Outrun), Outcome::Neutral);
     }
 
     #[test]

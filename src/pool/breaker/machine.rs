@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Window};
+use super::{Cause, Run, Window};
 use crate::pool::{Outcome, clock};
 
 /// The numbers of a breaker; they belong to the generation.
@@ -111,7 +111,7 @@ pub struct Machine {
     /// Counts changes of state, so that what a request of an earlier state teaches is not taken for this one.
     round: u32,
     /// Failures in a row, while closed.
-    failures: u32,
+    run: Run,
     window: Window,
     /// How often it has opened without having been forgiven between.
     openings: u32,
@@ -134,7 +134,7 @@ impl Machine {
 
     /// Whether it is closed and a success would change nothing but the window.
     pub(super) fn is_untroubled(&self) -> bool {
-        self.state == State::Closed && self.failures == 0
+        self.state == State::Closed && self.run.is_empty()
     }
 
     /// From when on a request is let through: 0 if it is at any time.
@@ -213,7 +213,11 @@ impl Machine {
                             Change::Closed { trials }
                         })
                     }
-                    _ => Some(self.open(now, params, spread, Cause::Trial)),
+                    // A trial that was outrun has shown nothing that speaks for closing, and would be followed by the next
+                    // at once.
+                    Outcome::Success | Outcome::Failure | Outcome::Outrun => {
+                        Some(self.open(now, params, spread, Cause::Trial))
+                    }
                 }
             }
             State::Open { .. } => None,
@@ -222,15 +226,15 @@ impl Machine {
 
     /// Counts what a request taught while all was well, and says whether that is too much.
     fn weigh(&mut self, verdict: Verdict, now: u64, params: &Params) -> Option<Cause> {
+        let in_a_row = self
+            .run
+            .add(verdict.outcome, now, params.consecutive_failures);
         let failed = match verdict.outcome {
             Outcome::Neutral => return None,
+            // How long its answer would have taken, and what it would have been, nobody knows.
+            Outcome::Outrun => return in_a_row,
             Outcome::Success => false,
             Outcome::Failure => true,
-        };
-        self.failures = if failed {
-            self.failures.saturating_add(1)
-        } else {
-            0
         };
         if params.error_ratio.is_some() || params.slow_ratio.is_some() {
             let counts = self.window.add(failed, verdict.slow, now, params.window);
@@ -248,8 +252,7 @@ impl Machine {
                 return Some(Cause::Slow(counts));
             }
         }
-        let most = params.consecutive_failures?;
-        (self.failures >= most).then_some(Cause::InARow(self.failures))
+        in_a_row
     }
 
     fn open(&mut self, now: u64, params: &Params, spread: i64, cause: Cause) -> Change {
@@ -276,7 +279,7 @@ impl Machine {
     fn enter(&mut self, state: State) {
         self.state = state;
         self.round = (self.round + 1) % (1 << ROUND_BITS);
-        self.failures = 0;
+        self.run = Run::default();
         self.window.clear();
     }
 }

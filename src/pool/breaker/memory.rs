@@ -126,6 +126,7 @@ impl Memory {
                     && params.error_ratio.is_none()
                     && params.slow_ratio.is_none()
             }
+            Outcome::Outrun => word.is_closed() && params.consecutive_failures.is_none(),
             Outcome::Failure => false,
         };
         if nothing_new {

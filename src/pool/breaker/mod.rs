@@ -4,6 +4,7 @@ mod cause;
 mod failures;
 mod machine;
 mod memory;
+mod run;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -11,12 +12,13 @@ mod window;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Endpoint, Lesson};
+use super::{Endpoint, Lesson, Outcome};
 use crate::telemetry::metrics::BreakerMetrics;
 pub use cause::Cause;
 pub use failures::Failures;
 pub use machine::{Change, Machine, Params, Permit, State, Verdict};
 pub use memory::Memory;
+pub use run::Run;
 pub use window::{Counts, Window};
 
 /// Opens when requests to an endpoint keep failing, and lets some through to see whether it has recovered.
@@ -128,7 +130,11 @@ impl Breaker for Watchful {
     }
 
     fn record(&self, endpoint: &Endpoint, permit: Permit, lesson: Lesson, now: Instant) {
-        let verdict = self.failures.verdict(lesson, self.slow_after);
+        let mut verdict = self.failures.verdict(lesson, self.slow_after);
+        if (verdict.outcome, self.scope) == (Outcome::Outrun, Scope::Pool) {
+            // By another endpoint of the same pool.
+            verdict.outcome = Outcome::Neutral;
+        }
         let note = |change: &Change| count(endpoint, change);
         let memory = self.memory(endpoint);
         if let Some(change) = memory.record(permit, verdict, now, &self.params, note) {

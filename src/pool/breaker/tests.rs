@@ -135,6 +135,47 @@ fn a_breaker_of_a_pool_refuses_all_its_endpoints_and_is_shown_without_one() {
 }
 
 #[test]
+fn who_is_outrun_for_a_while_is_open_by_the_breaker_that_counts_time_outs_and_by_no_other() {
+    for (rule, open) in [
+        ("", true),
+        ("failures: [timeout], ", true),
+        ("failures: [connect, reset, 503], ", false),
+        ("error_ratio: 1, min_requests: 1, ", true),
+        // Another endpoint of the pool has answered.
+        ("scope: pool, ", false),
+    ] {
+        let settings = format!("breaker: {{ {rule}consecutive_failures: 3 }}");
+        let mut stage = Stage::new(2, &settings);
+        for _ in 0..3 {
+            assert_eq!(refusal(&stage, 0), None, "{rule}");
+            stage.ends(0, Ending::Outrun);
+            stage.wait(500);
+        }
+        assert_eq!(refusal(&stage, 0).is_some(), open, "{rule}");
+        // It is told apart from failures, of which there were none.
+        stage.shows(
+            "portcullis_upstream_requests_total{endpoint=\"127.0.0.1:1000\",outcome=\"neutral\",pool=\"p\"} 3",
+        );
+    }
+    // Without a rule for what comes in a row there is nothing it could count for.
+    let mut stage = Stage::new(2, "breaker: { error_ratio: 1, min_requests: 1 }");
+    for _ in 0..50 {
+        stage.ends(0, Ending::Outrun);
+        stage.wait(500);
+    }
+    assert_eq!(refusal(&stage, 0), None);
+}
+
+#[test]
+fn a_trial_that_was_outrun_opens_again_and_is_not_followed_by_the_next_at_once() {
+    let mut stage = Stage::new(1, THREE_IN_A_ROW);
+    opens(&stage, 0);
+    stage.wait(1_000);
+    stage.ends(0, Ending::Outrun);
+    assert_eq!(refusal(&stage, 0), Some(Refusal::Open));
+}
+
+#[test]
 fn a_reload_changes_numbers_and_forgets_nothing() {
     let mut stage = Stage::new(1, THREE_IN_A_ROW);
     stage.ends(0, RESET);
@@ -233,6 +274,7 @@ fn many_threads_share_a_breaker_and_never_try_more_than_they_may() {
                     let ending = match (round + thread) % 7 {
                         0 => RESET,
                         1 => Ending::Untold,
+                        2 => Ending::Outrun,
                         _ => OK,
                     };
                     let took = Duration::ZERO;

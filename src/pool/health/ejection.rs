@@ -1,14 +1,15 @@
 //! Is an endpoint left out because its answers show that it is ill, whatever it says when it is asked?
 //!
-//! Requests that fail (refused, broken off, late, or answered with 502, 503, 504) eject an endpoint for a time that grows
-//! each time it is needed again. It comes back by itself: the first request that asks after that time finds it usable. So
-//! that a fault of something behind all of them does not empty the pool, only a part of its endpoints is ejected at once.
+//! Requests that fail (refused, broken off, late, or answered with 502, 503, 504), or are outrun by hedges again and
+//! again, eject an endpoint for a time that grows each time it is needed again. It comes back by itself: the first
+//! request that asks after that time finds it usable. So that a fault of something behind all of them does not empty the
+//! pool, only a part of its endpoints is ejected at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::pool::breaker::{Cause, Window};
+use crate::pool::breaker::{Cause, Run, Window};
 use crate::pool::{Endpoint, EndpointState, Lesson, Outcome, clock};
 
 /// The rule of a pool that ejects endpoints.
@@ -49,7 +50,7 @@ pub struct Memory {
 #[derive(Debug, Default)]
 struct Watched {
     /// Failures in a row.
-    failures: u32,
+    run: Run,
     window: Window,
     /// How often it was ejected, less what was forgiven.
     ejections: u32,
@@ -115,14 +116,12 @@ pub fn is_ejected(params: &Params, endpoint: &Endpoint, now: Instant) -> bool {
 /// Learns from an attempt, and ejects the endpoint if that was too much.
 pub fn observe(params: &Params, endpoint: &Endpoint, lesson: Lesson, now: Instant) {
     let memory = &endpoint.state.ejection;
-    let failed = match lesson.ending.outcome() {
-        Outcome::Neutral => return,
-        Outcome::Success => false,
-        Outcome::Failure => true,
-    };
+    let outcome = lesson.ending.outcome();
     let untroubled = !memory.troubled.load(Ordering::Relaxed);
-    if !failed && untroubled && params.error_ratio.is_none() {
-        return;
+    match outcome {
+        Outcome::Neutral => return,
+        Outcome::Success if untroubled && params.error_ratio.is_none() => return,
+        Outcome::Success | Outcome::Failure | Outcome::Outrun => {}
     }
     let millis = clock::millis(now);
     let began = now.checked_sub(lesson.took).map_or(0, clock::millis);
@@ -131,10 +130,10 @@ pub fn observe(params: &Params, endpoint: &Endpoint, lesson: Lesson, now: Instan
     if began < watched.back {
         return;
     }
-    let cause = watched.weigh(params, failed, millis);
+    let cause = watched.weigh(params, outcome, millis);
     memory
         .troubled
-        .store(watched.failures > 0, Ordering::Relaxed);
+        .store(!watched.run.is_empty(), Ordering::Relaxed);
     let Some(cause) = cause else { return };
     let (time, ejections) = watched.next(params, millis);
     let until = millis.saturating_add(time);
@@ -169,19 +168,20 @@ pub fn observe(params: &Params, endpoint: &Endpoint, lesson: Lesson, now: Instan
 }
 
 impl Watched {
-    fn weigh(&mut self, params: &Params, failed: bool, now: u64) -> Option<Cause> {
-        self.failures = if failed {
-            self.failures.saturating_add(1)
-        } else {
-            0
-        };
-        if let Some(percent) = params.error_ratio {
+    fn weigh(&mut self, params: &Params, outcome: Outcome, now: u64) -> Option<Cause> {
+        let in_a_row = self
+            .run
+            .add(outcome, now, Some(params.consecutive_failures));
+        if let Some(percent) = params.error_ratio
+            && outcome != Outcome::Outrun
+        {
+            let failed = outcome == Outcome::Failure;
             let counts = self.window.add(failed, false, now, params.window);
             if counts.failed_by(percent, params.min_requests) {
                 return Some(Cause::Failed(counts));
             }
         }
-        (self.failures >= params.consecutive_failures).then_some(Cause::InARow(self.failures))
+        in_a_row
     }
 
     /// How long it is ejected now, and how often that makes it. For each such time that it has behaved since it came back,

@@ -177,6 +177,32 @@ fn a_client_that_goes_away_teaches_nothing() {
 }
 
 #[test]
+fn who_is_outrun_takes_as_long_as_that_at_least() {
+    let mut bench = Bench::new();
+    bench.ends(Ending::Outrun, ms(30));
+    bench.is(30.0);
+    bench.ends(OK, ms(100));
+    bench.ends(Ending::Outrun, ms(50));
+    bench.is(100.0);
+    bench.ends(Ending::Outrun, ms(200));
+    bench.is(200.0);
+    // By what is left of that, or one that hangs would seem faster with each.
+    for _ in 0..5 {
+        bench.after(DECAY * 2);
+        bench.is(200.0 * (-2.0f32).exp());
+        bench.ends(Ending::Outrun, ms(20));
+        bench.is(200.0 * (-2.0f32).exp());
+        bench.ends(Ending::Outrun, ms(200));
+        bench.is(200.0);
+    }
+    // While others wait it stays.
+    bench.memory.asked();
+    bench.after(DECAY * 2);
+    bench.ends(Ending::Outrun, ms(50));
+    bench.is(200.0);
+}
+
+#[test]
 fn any_latency_and_any_time_fits_into_the_number() {
     for micros in [1.0, 1.5, 777.0, 123_456.0, 3.6e9, 1e15] {
         for at in [0, 1, 3_600_000, AT] {

@@ -1,7 +1,8 @@
 //! How are two endpoints asked for one answer?
 //!
 //! The second is asked when the first has kept the request waiting for longer than its pool's answers take. Who answers
-//! first has won; the other's connection is closed, and its lease teaches nothing.
+//! first has won; the other's connection is closed. Its lease teaches that it was outrun if it was asked first, or else
+//! nothing: it had less time.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -104,10 +105,10 @@ pub async fn ask(
         if let Some((pool, _)) = ctx.pool() {
             pool.metrics.hedged(HedgeResult::Won);
         }
-        first.loses(ctx);
+        first.loses(ctx, Ending::Outrun);
         second.wins(ctx)
     } else {
-        second.loses(ctx);
+        second.loses(ctx, Ending::Untold);
         first.wins(ctx)
     }
 }
@@ -249,8 +250,9 @@ impl Side {
         }
     }
 
-    /// Lets it go. What it answered is learnt; if it was not waited for, only that it had not answered by now.
-    fn loses(self, ctx: &mut RequestCtx) {
+    /// Lets it go. What it answered is learnt; if it was not waited for, only that it had not answered by now, and what
+    /// its ending was then.
+    fn loses(self, ctx: &mut RequestCtx, not_waited_for: Ending) {
         let Some(lease) = self.lease else {
             return;
         };
@@ -274,7 +276,7 @@ impl Side {
                 None => Ending::Untold,
             },
             Some(Err(unanswered)) => Ending::Failed(unanswered.error.reason),
-            None => Ending::Untold,
+            None => not_waited_for,
         };
         lease.settle(ending, now);
         // Should the request be made again, not there; the other one is remembered when its lease is given back.

@@ -142,7 +142,7 @@ impl Catalogue {
         Ok(Endpoints {
             requests: self.counters(
                 "portcullis_upstream_requests_total",
-                "Attempts at an endpoint, by what they say about its health.",
+                "Attempts at an endpoint, by what they say about its health; neutral are also those outrun by a hedge.",
                 &["pool", "endpoint", "outcome"],
             )?,
             in_flight: self.gauges(

@@ -52,7 +52,7 @@ async fn the_first_answer_is_taken_and_the_other_endpoint_is_left_in_peace() {
         (&0.into(), &endpoints[1].to_string().into()),
         "{line}"
     );
-    // Nothing was learnt about the one that was not waited for.
+    // Nobody says that the one that was not waited for has failed.
     let outcomes = |outcome: &str| {
         format!(
             "portcullis_upstream_requests_total{{endpoint=\"{}\",outcome=\"{outcome}\"",
@@ -65,6 +65,42 @@ async fn the_first_answer_is_taken_and_the_other_endpoint_is_left_in_peace() {
         portcullis.metric("portcullis_upstream_in_flight").await,
         0.0
     );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_is_noticed_though_nobody_waits_for_it() {
+    for guard in [
+        "breaker: {consecutive_failures: 3, open_for: 1h, max_open_for: 1h}",
+        "ejection: {consecutive_failures: 3, time: 1h, max_time: 1h}",
+    ] {
+        // Only one of them holds what it is asked.
+        let origins = [origin().await, origin().await, origin().await];
+        origins[1..].iter().for_each(|one| one.release());
+        let endpoints = origins.each_ref().map(|one| one.address().expect("TCP"));
+        let settings =
+            format!(", hedging: {{after: 50ms, budget: 100}}, {guard}, retries: {{limit: 0}}");
+        let portcullis = Portcullis::start(&pool(&endpoints, &settings, "")).await;
+        let mut client = http1(portcullis.listener("http")).await;
+        let left_out = match guard.starts_with("breaker") {
+            true => ("portcullis_upstream_breaker_state", 2.0),
+            false => ("portcullis_upstream_ejected", 1.0),
+        };
+        let series = format!("{}{{endpoint=\"{}\"", left_out.0, endpoints[0]);
+        let started = Instant::now();
+        while portcullis.metric(&series).await != left_out.1 {
+            assert!(started.elapsed() < PATIENCE, "{guard}");
+            assert_eq!(client.get("/held").await.status, 200);
+        }
+        portcullis
+            .says("requests in a row failed or were outrun by hedges")
+            .await;
+        let hung = origins[0].journal().requests();
+        assert!(hung >= 3, "{hung}");
+        for _ in 0..30 {
+            assert_eq!(client.get("/held").await.status, 200);
+        }
+        assert_eq!(origins[0].journal().requests(), hung, "{guard}");
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ enum Does {
     Answers(Duration),
     /// It fails, after this time.
     Fails(Duration),
+    /// Another endpoint answers first, after this time: this one hangs.
+    IsOutrun(Duration),
     /// It is never answered.
     Hangs,
 }
@@ -94,6 +96,10 @@ impl Simulation {
             Does::Fails(time) => {
                 self.ends.push(Reverse((self.now + time, number)));
                 Ending::Failed(Reason::ConnectRefused)
+            }
+            Does::IsOutrun(time) => {
+                self.ends.push(Reverse((self.now + time, number)));
+                Ending::Outrun
             }
             Does::Hangs => Ending::Untold,
         };
@@ -188,6 +194,15 @@ fn an_endpoint_that_hangs_is_left_by_its_requests_in_flight() {
     simulation.does[1] = Does::Hangs;
     let picks = simulation.run(ms(300_000));
     assert!(picks[1] < 20, "{picks:?}");
+}
+
+#[test]
+fn an_endpoint_that_hangs_is_asked_seldom_though_another_one_answers_in_its_place() {
+    let mut simulation = Simulation::new(&PEAK_EWMA, &[FAST; 3]);
+    simulation.run(ms(10_000));
+    simulation.does[1] = Does::IsOutrun(ms(50));
+    let picks = simulation.run(ms(120_000));
+    assert!((1..60).contains(&picks[1]), "{picks:?}");
 }
 
 #[test]

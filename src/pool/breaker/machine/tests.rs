@@ -17,6 +17,10 @@ const NEUTRAL: Verdict = Verdict {
     outcome: Outcome::Neutral,
     slow: true,
 };
+const OUTRUN: Verdict = Verdict {
+    outcome: Outcome::Outrun,
+    slow: true,
+};
 const SLOW: Verdict = Verdict {
     outcome: Outcome::Success,
     slow: true,
@@ -96,6 +100,69 @@ fn it_opens_after_failures_in_a_row_and_a_success_between_starts_anew() {
     };
     assert_eq!(bench.ends(FAILURE), Some(opened));
     assert_eq!(bench.acquire(), None);
+}
+
+#[test]
+fn requests_that_are_outrun_one_after_the_other_open_it_and_an_answer_between_starts_anew() {
+    let mut bench = Bench::new(params());
+    for _ in 0..5 {
+        for _ in 0..20 {
+            assert_eq!(bench.ends(OUTRUN), None);
+        }
+        bench.now += 999;
+        assert_eq!(bench.ends(OUTRUN), None);
+        assert_eq!(bench.ends(SUCCESS), None);
+        bench.now += 1;
+    }
+    assert_eq!(bench.ends(OUTRUN), None);
+    bench.now += 600;
+    assert_eq!(bench.ends(OUTRUN), None);
+    bench.now += 600;
+    let opened = Change::Opened {
+        millis: 1_000,
+        cause: Cause::Outrun(3),
+    };
+    assert_eq!(bench.ends(OUTRUN), Some(opened));
+    assert_eq!(bench.acquire(), None);
+}
+
+#[test]
+fn requests_that_are_outrun_are_neither_failed_nor_slow_ones_among_all() {
+    let mut bench = Bench::new(Params {
+        consecutive_failures: None,
+        error_ratio: Some(1),
+        slow_ratio: Some(1),
+        min_requests: 1,
+        ..params()
+    });
+    for _ in 0..100 {
+        assert_eq!(bench.ends(OUTRUN), None);
+        assert_eq!(bench.ends(SUCCESS), None);
+        assert_eq!(bench.ends(OUTRUN), None);
+        bench.now += 600;
+    }
+    let counts = Counts {
+        total: 16,
+        failed: 1,
+        slow: 0,
+    };
+    let Some(Change::Opened { cause, .. }) = bench.ends(FAILURE) else {
+        panic!("it should open");
+    };
+    assert_eq!(cause, Cause::Failed(counts));
+}
+
+#[test]
+fn a_trial_that_was_outrun_has_failed() {
+    let mut bench = Bench::new(params());
+    bench.opens();
+    bench.now += 1_000;
+    assert_eq!(bench.ends(SUCCESS), None);
+    let opened = Change::Opened {
+        millis: 2_000,
+        cause: Cause::Trial,
+    };
+    assert_eq!(bench.ends(OUTRUN), Some(opened));
 }
 
 #[test]
@@ -350,6 +417,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(FAILURE),
         2 => Just(SUCCESS),
         1 => Just(NEUTRAL),
+        1 => Just(OUTRUN),
         1 => Just(SLOW),
     ];
     prop_oneof![

@@ -80,6 +80,28 @@ fn a_success_between_failures_saves_an_endpoint_unless_the_share_is_too_large() 
 }
 
 #[test]
+fn who_is_outrun_for_a_while_without_an_answer_is_ejected_whatever_the_share_is() {
+    let settings = "ejection: { consecutive_failures: 3, error_ratio: 1, min_requests: 1 }";
+    let mut stage = Stage::new(3, settings);
+    for _ in 0..50 {
+        stage.ends(0, Ending::Outrun);
+        stage.ends(0, Ending::Outrun);
+        stage.wait(400);
+        stage.ends(0, Ending::Outrun);
+        stage.wait(400);
+        stage.ends(0, OK);
+    }
+    assert_eq!(stage.chosen(), "012");
+    for _ in 0..2 {
+        stage.ends(0, Ending::Outrun);
+        stage.wait(600);
+    }
+    assert_eq!(stage.chosen(), "012");
+    stage.ends(0, Ending::Outrun);
+    assert_eq!(stage.chosen(), "12");
+}
+
+#[test]
 fn it_is_ejected_for_longer_each_time_and_good_conduct_is_rewarded() {
     let mut stage = Stage::new(2, QUICK);
     // What is left of the time right after it was ejected.
