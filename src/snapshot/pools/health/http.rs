@@ -4,6 +4,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use memchr::memmem;
 
+use crate::config::Spanned;
 use crate::config::pool::health::Health as Written;
 use crate::config::pool::{Pool as WrittenPool, Protocol};
 use crate::pool::HostRule;
@@ -23,11 +24,19 @@ pub(super) fn question(
     let method = match &written.method {
         None => Method::GET,
         Some(method) => match Method::from_bytes(method.as_bytes()) {
+            // Methods are case-sensitive (RFC 9110 §9.1), and no origin knows this one.
+            Ok(_) if method.bytes().any(|byte| byte.is_ascii_lowercase()) => {
+                let upper = match method.to_ascii_uppercase() {
+                    upper if upper == Method::CONNECT.as_str() => "GET".to_owned(),
+                    upper => upper,
+                };
+                let hint = format!("methods are written in capitals, as `{upper}`");
+                not_to_ask_with(method, &hint, reporter);
+                Method::GET
+            }
             Ok(known) if known != Method::CONNECT => known,
             _ => {
-                let text = method.escape_debug();
-                let message = format!("`{text}` is not a method to ask with");
-                reporter.error("health.method", method, message, Some("GET, HEAD, …"));
+                not_to_ask_with(method, "GET, HEAD, …", reporter);
                 Method::GET
             }
         },
@@ -72,6 +81,12 @@ pub(super) fn question(
         statuses: statuses.map(|status| status.codes()).collect(),
         body: body_rule(written, reporter)?,
     })
+}
+
+fn not_to_ask_with(method: &Spanned<String>, hint: &str, reporter: &mut Reporter<'_>) {
+    let text = method.escape_debug();
+    let message = format!("`{text}` is not a method to ask with");
+    reporter.error("health.method", method, message, Some(hint));
 }
 
 fn headers(written: &Written, reporter: &mut Reporter<'_>) -> HeaderMap {
