@@ -161,6 +161,11 @@ impl View {
     }
 
     fn metrics(&self) -> Answer {
+        let now = Instant::now();
+        for pool in &self.process.snapshot.load().pools {
+            // No request may have asked since its endpoints fell ill or recovered.
+            pool.recount_health(now);
+        }
         let mut body = Vec::new();
         self.process.state.metrics.render(&mut body);
         let mut response = Response::new(Full::from(body));

@@ -122,7 +122,7 @@ fn nobody_left(pool: &Pool, members: &Members, drained: &Endpoint, now: Instant)
         return None;
     }
     // As it is without the endpoint: those that are left may be looked past their health from now on.
-    let fail_open = pool.looks_past_health(now) == Some(true);
+    let fail_open = pool.recount_health(now) == Some(true);
     let mut left = 0_usize;
     for other in members.endpoints.iter().filter(|one| one.weight > 0) {
         match other.refusal(now, fail_open) {

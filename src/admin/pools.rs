@@ -148,7 +148,7 @@ impl PoolsReport {
 impl PoolReport {
     fn of(pool: &Pool, unresolved: Vec<NameReport>, now: Instant) -> Self {
         let members = pool.members();
-        let fail_open = pool.looks_past_health(now);
+        let fail_open = pool.recount_health(now);
         let endpoints = members.endpoints.iter();
         Self {
             name: pool.name.to_string(),

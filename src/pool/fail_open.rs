@@ -4,6 +4,9 @@
 //! are left would fall over under the load of all. So below a threshold every endpoint is tried again, as if nobody had
 //! measured anything. The operator's drain, breakers and limits still hold.
 //!
+//! They are counted when requests come, now and then, and when one would fail; without requests whenever somebody looks:
+//! for `/pools`, for a drain and for `/metrics`.
+//!
 //! The endpoints of each priority are counted by themselves: while those of one, backups for instance, are healthy enough,
 //! they serve and nothing is looked past. Endpoints of weight 0 are left out, and drained ones, well or ill: the operator
 //! has taken them away.
@@ -61,7 +64,8 @@ impl FailOpen {
         memory.open.load(Ordering::Relaxed)
     }
 
-    /// Counts the endpoints, whenever that was done last. A change is told.
+    /// Counts the endpoints, whenever that was done last. What comes of it holds for requests and the metric from now on, and
+    /// a change is logged.
     pub fn count(&self, memory: &Memory, members: &Members, now: Instant) -> bool {
         let mut count = Healthy { healthy: 0, all: 0 };
         let mut has_enough = false;

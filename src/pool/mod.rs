@@ -155,7 +155,8 @@ pub enum NoEndpoint {
     /// There are endpoints that are well otherwise, and their breakers are open.
     #[error("the breakers of all endpoints that are left are open")]
     Open {
-        /// How long until one of them may be tried.
+        /// How long until one of them may be tried at the latest; while trials are under way, which may end at any time, a
+        /// second at most.
         retry_after: Option<Duration>,
     },
     /// As many requests are served as may be, or others wait already.
@@ -290,8 +291,9 @@ impl Pool {
         }
     }
 
-    /// Whether health is looked past now, counted again; `None` where it never is.
-    pub fn looks_past_health(&self, now: Instant) -> Option<bool> {
+    /// Counts the healthy endpoints anew, for requests and the metric as well, and says whether health is looked past from
+    /// now on; `None` where it never is.
+    pub fn recount_health(&self, now: Instant) -> Option<bool> {
         let rule = self.fail_open.as_ref()?;
         Some(rule.count(&self.state.fail_open, &self.members.load(), now))
     }

@@ -242,6 +242,21 @@ async fn a_check_that_fails_everywhere_is_looked_past_below_the_threshold() {
 }
 
 #[tokio::test]
+async fn whether_health_is_looked_past_is_told_without_requests_as_well() {
+    let patient = Patient::start("a").await;
+    let settings = format!("panic_threshold: 50, health: {{{FAST}}}");
+    let portcullis = Portcullis::start(&with_pool(&[patient.address()], &settings)).await;
+    becomes(&portcullis, patient.address(), true).await;
+    let open = "portcullis_pool_fail_open{pool=\"p\"}";
+    for (status, healthy) in [(500, false), (200, true), (500, false)] {
+        patient.says(status, "");
+        becomes(&portcullis, patient.address(), healthy).await;
+        assert_eq!(portcullis.metric(open).await, f64::from(u8::from(!healthy)));
+    }
+    assert_eq!(patient.served(), 0);
+}
+
+#[tokio::test]
 async fn a_new_endpoint_is_what_the_configuration_says() {
     for (initial, in_use) in [("healthy", true), ("unhealthy", false), ("checking", false)] {
         let (old, new) = (Patient::start("old").await, Patient::start("new").await);
