@@ -67,9 +67,10 @@ pub struct EndpointReport {
     pub in_flight: u32,
     /// Whether the operator wants no new request to go there.
     pub drained: bool,
-    /// Whether a new request may go there: health, drain, breaker and limits in one.
+    /// Whether a new request may go there: weight, health, drain, breaker and limits in one.
     pub available: bool,
-    /// Why not: `drained`, `ejected`, `unhealthy`, `open` (its breaker lets nothing through now) or `full`.
+    /// Why not: `drained`, `weight 0` (only clients that a cookie of the pool holds there come), `ejected`, `unhealthy`,
+    /// `open` (its breaker lets nothing through now) or `full`.
     pub refusal: Option<String>,
     /// What is known against its health: `ejected`, or `unhealthy` by its checks; `null` for nothing. It is available all
     /// the same while its pool looks past health.
@@ -78,6 +79,12 @@ pub struct EndpointReport {
     /// What its checks say: `healthy`, `unhealthy`, or `unknown` before the first; `null` where it is not checked.
     #[serde(default)]
     pub health: Option<String>,
+    /// For how many seconds its checks have called it unhealthy; `null` if they do not, and if that began before an upgrade.
+    #[serde(default)]
+    pub unhealthy_for: Option<f64>,
+    /// What the last failed check found, as long as it is unhealthy or its checks fail; `null` otherwise.
+    #[serde(default)]
+    pub check_error: Option<String>,
     /// For how many seconds it is still ejected; `null` if it is not.
     #[serde(default)]
     pub ejected_for: Option<f64>,
@@ -179,10 +186,16 @@ impl EndpointReport {
             None => Refusal::Unhealthy.as_str(),
         });
         let refusal = endpoint.refusal(now, fail_open);
-        let refused = refusal.map(|refusal| match (refusal, illness) {
-            (Refusal::Unhealthy, Some(illness)) => illness,
-            (refusal, _) => refusal.as_str(),
-        });
+        let refused = match (refusal, illness) {
+            (Some(Refusal::Drained), _) => Some(Refusal::Drained.as_str()),
+            // That stays when what else is in the way is over.
+            _ if endpoint.weight == 0 => Some("weight 0"),
+            (Some(Refusal::Unhealthy), Some(illness)) => Some(illness),
+            (refusal, _) => refusal.map(Refusal::as_str),
+        };
+        let checked = pool.check.as_ref().map(|_| &state.verdict);
+        let unhealthy_for = checked.and_then(|verdict| verdict.illness.lasts(now));
+        let check_error = checked.and_then(|verdict| verdict.illness.cause());
         Self {
             address: endpoint.name.to_string(),
             weight: endpoint.weight,
@@ -190,14 +203,16 @@ impl EndpointReport {
             max_requests: endpoint.max_requests,
             in_flight: state.in_flight(),
             drained: state.is_drained(),
-            available: refusal.is_none(),
+            available: refused.is_none(),
             refusal: refused.map(str::to_owned),
             illness: illness.map(str::to_owned),
-            health: pool.check.as_ref().map(|_| match state.verdict.known() {
+            health: checked.map(|verdict| match verdict.known() {
                 Some(true) => "healthy".to_owned(),
                 Some(false) => "unhealthy".to_owned(),
                 None => "unknown".to_owned(),
             }),
+            unhealthy_for: unhealthy_for.map(|lasts| lasts.as_secs_f64()),
+            check_error: check_error.map(String::from),
             ejected_for: ejected_for.map(|left| left.as_secs_f64()),
             breaker: breaker.map(|state| state.as_str().to_owned()),
             trial_in: (!is_closed).then(|| endpoint.breaker.due_in(endpoint, now).as_secs_f64()),

@@ -305,8 +305,8 @@ async fn the_state_of_the_pools_is_told_in_json_and_in_a_table() {
         app["endpoints"][2],
         json!({
             "address": address(&origins[2]), "weight": 2, "priority": 0, "max_requests": null, "in_flight": 0,
-            "drained": true, "available": false, "refusal": "drained", "illness": null, "health": null, "ejected_for": null,
-            "breaker": null, "trial_in": null, "share": 100, "requests": requests,
+            "drained": true, "available": false, "refusal": "drained", "illness": null, "health": null,
+            "unhealthy_for": null, "check_error": null, "ejected_for": null, "breaker": null, "trial_in": null, "share": 100, "requests": requests,
         })
     );
     let backup = &report["pools"][1]["endpoints"][1];
@@ -346,6 +346,15 @@ async fn who_drains_the_last_endpoint_of_a_pool_is_warned() {
          {{address: \"{spare}\", weight: 0}}]}}]\n"
     );
     let portcullis = Portcullis::start(&yaml).await;
+    // Nobody comes to it, drained or not.
+    assert_eq!(
+        told(&portcullis, &spare).await,
+        (false, false, json!("weight 0"))
+    );
+    let said = portcullis.run(&["status"]).await;
+    let row = said.text.lines().find(|line| line.contains(&spare));
+    let row: Vec<&str> = row.expect("its row").split("  ").map(str::trim).collect();
+    assert!(row.contains(&"weight 0"), "{said:?}");
     let warned = async |words: &[&str]| {
         let said = portcullis.run(words).await;
         assert_eq!(said.code, 0, "{said:?}");
@@ -359,6 +368,10 @@ async fn who_drains_the_last_endpoint_of_a_pool_is_warned() {
     // The backup is left; who takes no requests by its weight is not.
     assert_eq!(warned(&words(&one, &[])).await, None);
     assert_eq!(warned(&words(&spare, &[])).await, None);
+    assert_eq!(
+        told(&portcullis, &spare).await,
+        (true, false, json!("drained"))
+    );
     assert_eq!(warned(&words(&backup, &[])).await.as_deref(), Some(last));
     let line = format!("pool app/p: endpoint {backup} is drained: {last}");
     portcullis.says(&line).await;

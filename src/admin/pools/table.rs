@@ -98,7 +98,8 @@ impl EndpointReport {
             Some("half_open") => Some("half-open"),
             _ => None,
         };
-        let mut state = match (self.refusal.as_deref(), tried) {
+        let refusal = self.refusal.as_deref();
+        let mut state = match (refusal, tried) {
             (None, Some(tried)) => format!("{tried}, next request is a trial"),
             (None, None) if self.share == 100 => "available".to_owned(),
             (None, None) => format!("available, {} %", self.share),
@@ -113,15 +114,60 @@ impl EndpointReport {
                 }
             }
             // What else keeps requests away; a breaker that has not closed is told with it.
-            (Some(refusal), Some(tried)) => format!("{refusal}, {tried}"),
-            (Some(refusal), None) => refusal.to_owned(),
+            (Some(refusal), Some(tried)) => format!("{}, {tried}", self.detailed(refusal)),
+            (Some(refusal), None) => self.detailed(refusal),
         };
-        if self.illness.is_some() && self.illness != self.refusal {
-            let illness = self.illness.as_deref().unwrap_or_default();
-            state += &format!(" ({illness})");
+        if let Some(illness) = self.illness.as_deref()
+            && refusal != Some(illness)
+        {
+            state += &format!(" ({})", self.detailed(illness));
         }
         state
     }
+
+    /// What keeps requests away, and what there is to be said about it.
+    fn detailed(&self, refusal: &str) -> String {
+        let mut text = refusal.to_owned();
+        match refusal {
+            "ejected" => {
+                if let Some(seconds) = self.ejected_for {
+                    text += &format!(", {} left", shown(seconds));
+                }
+            }
+            "unhealthy" => {
+                if let Some(seconds) = self.unhealthy_for {
+                    text += &format!(" for {}", roughly(seconds));
+                }
+                if let Some(why) = &self.check_error {
+                    text += &format!(": {}", cut(why));
+                }
+            }
+            _ => {}
+        }
+        text
+    }
+}
+
+/// How much of a check's error is shown: who needs all of it finds it in `/pools`.
+const LONGEST: usize = 60;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// How long something has lasted, in whole units of which there are at least two.
+fn roughly(seconds: f64) -> String {
+    let seconds = Duration::try_from_secs_f64(seconds)
+        .unwrap_or_default()
+        .as_secs();
+    let unit = [86_400, 3_600, 60]
+        .into_iter()
+        .find(|unit| seconds >= 2 * unit)
+        .unwrap_or(1);
+    Timespan::from(Duration::from_secs(seconds / unit * unit)).to_string()
 }
 
 /// A time in whole seconds, as a configuration has it.
@@ -161,8 +207,12 @@ mod tests {
             json!({"illness": "unhealthy"}),
             json!({"illness": "ejected", "share": 40}),
             json!({"illness": "unhealthy", "refusal": "unhealthy"}),
-            json!({"illness": "ejected", "refusal": "ejected"}),
-            json!({"illness": "unhealthy", "refusal": "drained"}),
+            json!({"illness": "ejected", "refusal": "ejected", "ejected_for": 4.2}),
+            json!({"illness": "unhealthy", "refusal": "drained", "check_error": "status 500"}),
+            json!({"refusal": "weight 0"}),
+            json!({"refusal": "weight 0", "illness": "unhealthy", "unhealthy_for": 1.9, "check_error": "x".repeat(61)}),
+            // It fails checks, and is not unhealthy yet.
+            json!({"check_error": "status 500"}),
         ];
         let expected = [
             "available",
@@ -170,10 +220,32 @@ mod tests {
             "available (unhealthy)",
             "available, 40 % (ejected)",
             "unhealthy",
-            "ejected",
-            "drained (unhealthy)",
+            "ejected, 5s left",
+            "drained (unhealthy: status 500)",
+            "weight 0",
+            &format!("weight 0 (unhealthy for 1s: {}…)", "x".repeat(60)),
+            "available",
         ];
         assert_eq!(states(&told), expected);
+    }
+
+    #[test]
+    fn an_illness_is_told_with_its_cause_and_how_long_it_lasts() {
+        for (seconds, lasts) in [
+            (0.4, "0s"),
+            (119.0, "119s"),
+            (185.0, "3m"),
+            (7_199.0, "119m"),
+            (90_000.0, "25h"),
+            (1e6, "11d"),
+        ] {
+            let told = json!({
+                "illness": "unhealthy", "refusal": "unhealthy", "unhealthy_for": seconds,
+                "check_error": "connection refused", "breaker": "open",
+            });
+            let expected = format!("unhealthy for {lasts}: connection refused, open");
+            assert_eq!(states(&[told]), [expected]);
+        }
     }
 
     #[test]

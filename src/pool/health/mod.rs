@@ -1,10 +1,11 @@
 //! What was measured about an endpoint?
 //!
-//! Whether it is asked at all, and what, says a [`Check`]; what becomes of its answers is decided in [`verdict`], and when
-//! the next one is due in [`schedule`]. Asking itself is done by [`crate::upstream::probe`].
+//! Whether it is asked at all, and what, says a [`Check`]; what becomes of its answers is decided in [`verdict`], what is
+//! told about those that fail is kept in [`illness`], and when the next one is due is in [`schedule`]. Asking itself is done by [`crate::upstream::probe`].
 
 pub mod check;
 pub mod ejection;
+pub mod illness;
 pub mod schedule;
 pub mod verdict;
 

@@ -12,6 +12,10 @@
 //! added takes requests for the length of one check, not of `fall` intervals.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use super::check::Failure;
+use super::illness::Illness;
 
 /// How many results it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub struct Memory {
     asked: AtomicU64,
     /// Whether something else is asked than what the verdict rests on.
     fresh: AtomicBool,
+    /// What is told while they fail.
+    pub illness: Illness,
 }
 
 const HEALTHY: u8 = 1;
@@ -97,7 +103,26 @@ impl Memory {
     }
 
     /// Learns from a result.
-    pub fn learn(&self, passed: bool, params: &Params) -> Option<Change> {
+    pub fn learn(
+        &self,
+        result: &Result<(), Failure>,
+        params: &Params,
+        now: Instant,
+    ) -> Option<Change> {
+        let change = self.weigh(result.is_ok(), params);
+        match (result, self.known()) {
+            (Err(failure), _) => self.illness.failed(failure),
+            (Ok(()), Some(true)) => self.illness.ends(),
+            // What it is unhealthy for stays to be told until it is not.
+            (Ok(()), _) => {}
+        }
+        if change == Some(Change::Fell) {
+            self.illness.begins(now);
+        }
+        change
+    }
+
+    fn weigh(&self, passed: bool, params: &Params) -> Option<Change> {
         let fresh = self.fresh.swap(false, Relaxed);
         let known = self.known();
         let needed = match (known, passed) {
@@ -133,6 +158,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const PARAMS: Params = Params {
@@ -147,7 +174,12 @@ mod tests {
 
     /// What each of these results changes: `+` for a check passed, `-` for one failed.
     fn changes(memory: &Memory, results: &str, params: &Params) -> String {
-        let change = |result| match memory.learn(result == '+', params) {
+        let now = Instant::now();
+        let told = |result| match result {
+            '+' => Ok(()),
+            _ => Err(Failure::Status(500)),
+        };
+        let change = |result| match memory.learn(&told(result), params, now) {
             Some(Change::Rose) => 'R',
             Some(Change::Fell) => 'F',
             None => '.',
@@ -227,5 +259,42 @@ mod tests {
         let memory = Memory::default();
         memory.restore(true);
         assert_eq!(changes(&memory, "---", &PARAMS), "..F");
+    }
+
+    #[test]
+    fn what_its_checks_find_is_told_until_it_is_healthy_and_passes_one() {
+        let memory = Memory::default();
+        let begun = Instant::now();
+        let told = |after: u64, result: &Result<(), Failure>| {
+            let now = begun + Duration::from_secs(after);
+            memory.learn(result, &PARAMS, now);
+            let lasts = memory.illness.lasts(now + Duration::from_secs(1));
+            (
+                memory.illness.cause().unwrap_or_default().to_string(),
+                lasts.map(|lasts| lasts.as_secs()),
+            )
+        };
+        let (well, ill) = (Ok(()), |status| Err(Failure::Status(status)));
+        let of = |cause: &str, lasts| (cause.to_owned(), lasts);
+        assert_eq!(told(0, &well), of("", None));
+        // It is not unhealthy yet.
+        assert_eq!(told(1, &ill(500)), of("status 500", None));
+        assert_eq!(told(2, &well), of("", None));
+        assert_eq!(told(3, &ill(500)), of("status 500", None));
+        assert_eq!(told(4, &ill(501)), of("status 501", None));
+        assert_eq!(told(5, &ill(502)), of("status 502", Some(1)));
+        assert_eq!(told(9, &ill(503)), of("status 503", Some(5)));
+        // Nor healthy.
+        assert_eq!(told(10, &well), of("status 503", Some(6)));
+        assert_eq!(told(11, &well), of("", None));
+    }
+
+    #[test]
+    fn an_illness_that_another_process_saw_begin_has_a_cause_from_its_next_check_on() {
+        let memory = Memory::default();
+        memory.restore(false);
+        let now = Instant::now();
+        memory.learn(&Err(Failure::Body), &PARAMS, now);
+        assert!(memory.illness.cause().is_some() && memory.illness.lasts(now).is_none());
     }
 }

@@ -118,7 +118,7 @@ impl Asked {
             }
         }
         let params = &self.probe.check().verdict;
-        match self.state.verdict.learn(result.is_ok(), params) {
+        match self.state.verdict.learn(result, params, now) {
             Some(Change::Rose) => {
                 self.state.rises(now);
                 self.metrics.rose.inc();

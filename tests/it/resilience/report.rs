@@ -110,6 +110,12 @@ async fn what_checks_breakers_ejections_and_queues_make_of_a_pool_is_told() {
         json!([false, "open", "healthy", "open"])
     );
     assert!(is_time(&other["ejected_for"], 3_600.0), "{other}");
+    assert_eq!(one["check_error"], "status 500");
+    assert!(is_time(&one["unhealthy_for"], 3_600.0), "{one}");
+    assert_eq!(
+        parts(other, &["check_error", "unhealthy_for"]),
+        json!([null, null])
+    );
     // A tenth less or more.
     assert!(is_time(&other["trial_in"], 3_960.0), "{other}");
 
@@ -138,12 +144,15 @@ async fn what_checks_breakers_ejections_and_queues_make_of_a_pool_is_told() {
     let head = "pool p (round_robin): 1 in flight of 1, 1 waiting, looks past health";
     assert!(said.has_line(head), "{said:?}");
     let states = states(&said.text);
-    assert_eq!(states[0], "available (unhealthy)");
-    assert!(
-        states[1].starts_with("open, trial in ") && states[1].ends_with(" (ejected)"),
-        "{states:?}"
-    );
-    assert_eq!(states[2..], ["unhealthy", "ejected"]);
+    let state = |index: usize, begin: &str, end: &str| {
+        let state: &str = states[index];
+        assert!(state.starts_with(begin) && state.ends_with(end), "{state}");
+    };
+    state(0, "available (unhealthy for ", "s: status 500)");
+    state(1, "open, trial in ", " left)");
+    assert!(states[1].contains(" (ejected, "), "{states:?}");
+    state(2, "unhealthy for ", "s: status 500");
+    state(3, "ejected, ", " left");
 
     ill.release();
     for asked in [first, second] {
