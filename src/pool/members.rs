@@ -94,7 +94,7 @@ impl Members {
                 Some(Refusal::Unhealthy) => endpoint.health.due_in(endpoint, ask.now),
                 Some(Refusal::Open) => {
                     open = true;
-                    Some(endpoint.breaker.due_in(endpoint, ask.now))
+                    Some(endpoint.breaker.retry_after(endpoint, ask.now))
                 }
                 // The others don't matter then; under overload many ask.
                 Some(Refusal::Full) => return NoEndpoint::Full,

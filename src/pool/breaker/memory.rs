@@ -32,15 +32,19 @@ const DUE_SHIFT: u32 = STATE_BITS + ROUND_BITS;
 
 const UNTROUBLED: u64 = 0;
 const CLOSED: u64 = 1;
-/// Open, or half-open.
-const TRIED: u64 = 2;
+const OPEN: u64 = 2;
+const HALF_OPEN: u64 = 3;
+
+/// How long who is refused while trials are under way is told to wait at most.
+const WHILE_TRIED: Duration = Duration::from_secs(1);
 
 impl Word {
     fn of(machine: &Machine, params: &Params) -> Self {
         let state = match machine.state() {
             State::Closed if machine.is_untroubled() => UNTROUBLED,
             State::Closed => CLOSED,
-            State::HalfOpen { .. } | State::Open { .. } => TRIED,
+            State::Open { .. } => OPEN,
+            State::HalfOpen { .. } => HALF_OPEN,
         };
         // 42 bits of milliseconds are 139 years.
         let due = machine.due(params).min(u64::MAX >> DUE_SHIFT);
@@ -82,6 +86,16 @@ impl Memory {
     /// How long until a request is let through at the latest; none at all if that may be now.
     pub fn due_in(&self, now: Instant) -> Duration {
         Duration::from_millis(self.word().due().saturating_sub(clock::millis(now)))
+    }
+
+    /// When it is worth asking again: while trials are under way the first to end may close it, long before one more is let
+    /// through.
+    pub fn retry_after(&self, now: Instant) -> Duration {
+        let due = self.due_in(now);
+        match self.word().state() {
+            HALF_OPEN => due.min(WHILE_TRIED),
+            _ => due,
+        }
     }
 
     /// Lets a request through, or not. A change is told to `note` before anyone else can make the next one.

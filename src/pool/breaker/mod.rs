@@ -38,6 +38,11 @@ pub trait Breaker: Send + Sync {
     /// How long until a request is let through at the latest.
     fn due_in(&self, endpoint: &Endpoint, now: Instant) -> Duration;
 
+    /// How long who is refused should wait: not for the trials that are under way to be given up.
+    fn retry_after(&self, endpoint: &Endpoint, now: Instant) -> Duration {
+        self.due_in(endpoint, now)
+    }
+
     /// Its state as it was last written down; `None` where there is no breaker.
     fn state(&self, _: &Endpoint) -> Option<State> {
         None
@@ -150,6 +155,10 @@ impl Breaker for Watchful {
 
     fn due_in(&self, endpoint: &Endpoint, now: Instant) -> Duration {
         self.memory(endpoint).due_in(now)
+    }
+
+    fn retry_after(&self, endpoint: &Endpoint, now: Instant) -> Duration {
+        self.memory(endpoint).retry_after(now)
     }
 
     fn state(&self, endpoint: &Endpoint) -> Option<State> {
