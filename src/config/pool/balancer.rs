@@ -27,7 +27,7 @@ pub struct Balancer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Spanned<String>>,
     /// For `ring_hash` and `maglev`: how many times its share of the requests in flight an endpoint may have before the
-    /// next one for the key is taken: over 1, to 1000; 0 for no bound. Default: 1.25.
+    /// next one for the key is taken: over 1, below 10; 0 for no bound. Default: 1.25.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_load: Option<Spanned<f64>>,
     /// For `ring_hash`: points on the ring for each unit of weight: 1 to 10000. Default: 160.

@@ -18,13 +18,14 @@ use crate::pool::{Ask, Endpoint, clock};
 pub struct MaxLoad(u32);
 
 impl MaxLoad {
-    /// The largest that is of any use.
-    pub const MOST: f64 = 1000.0;
+    /// From so many times its share on it is hardly a bound. What is written there is meant in percent, as other proxies
+    /// have it.
+    pub const LIMIT: f64 = 10.0;
 
-    /// This many times its share; `None` if that is not over 1, or over [`MOST`](Self::MOST).
+    /// This many times its share; `None` if that is not over 1, or not below [`LIMIT`](Self::LIMIT).
     pub fn new(times: f64) -> Option<Self> {
         let thousandths = (times * 1000.0).round();
-        ((1001.0..=Self::MOST * 1000.0).contains(&thousandths)).then_some(Self(thousandths as u32))
+        ((1001.0..Self::LIMIT * 1000.0).contains(&thousandths)).then_some(Self(thousandths as u32))
     }
 }
 

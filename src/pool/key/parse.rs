@@ -19,9 +19,12 @@ pub enum KeyError {
     /// HTTP/2 has no such field.
     #[error("`header.host` is absent from many requests of HTTP/2")]
     HostHeader,
-    /// A brace that is not closed, or not opened.
-    #[error("a `{0}` stands alone")]
-    LoneBrace(char),
+    /// A brace that is not opened.
+    #[error("a `}}` stands alone")]
+    LoneBrace,
+    /// A brace that is not closed after these words.
+    #[error("`}}` is missing after `{{{0}`")]
+    OpenBrace(String),
     /// A template without a word.
     #[error("the key is the same for every request")]
     Constant,
@@ -36,7 +39,10 @@ impl KeyError {
                  template: \"{client_ip}-{header.X-User}\""
             }
             KeyError::HostHeader => "write `host`",
-            KeyError::LoneBrace(_) => "write a brace that stands for itself twice: `{{`",
+            KeyError::LoneBrace => "write a brace that stands for itself twice: `}}`",
+            KeyError::OpenBrace(_) => {
+                "close it, as in \"{client_ip}-{header.X-User}\"; a brace that stands for itself is written twice: `{{`"
+            }
             KeyError::Constant => "name a part of the request in braces, as `{client_ip}`",
         }
     }
@@ -63,14 +69,16 @@ pub(super) fn parts(text: &str) -> Result<Box<[Part]>, KeyError> {
             literal.push('}');
             rest = after;
         } else if let Some(after) = brace.strip_prefix('{') {
-            let (name, after) = after.split_once('}').ok_or(KeyError::LoneBrace('{'))?;
+            let (name, after) = after
+                .split_once('}')
+                .ok_or_else(|| KeyError::OpenBrace(after.to_owned()))?;
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal).into()));
             }
             parts.push(Part::Word(word(name)?));
             rest = after;
         } else {
-            return Err(KeyError::LoneBrace('}'));
+            return Err(KeyError::LoneBrace);
         }
     }
     literal.push_str(rest);

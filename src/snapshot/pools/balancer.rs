@@ -132,16 +132,14 @@ fn max_load(settings: &Balancer, reporter: &mut Reporter<'_>) -> Option<MaxLoad>
     }
     let max_load = MaxLoad::new(times.value);
     if max_load.is_none() {
-        reporter.error(
-            "balancer.max_load",
-            times,
-            format!(
-                "{} is not over 1 and at most {}",
-                times.value,
-                MaxLoad::MOST
-            ),
-            Some("1.25 lets an endpoint have a quarter more than its share; 0 for no bound"),
-        );
+        let (given, limit) = (times.value, MaxLoad::LIMIT);
+        let hint = match given >= limit {
+            true => format!("{given} is {given} times the share; write `1.25` for a quarter more"),
+            false => "1.25 lets an endpoint have a quarter more than its share; 0 for no bound"
+                .to_owned(),
+        };
+        let message = format!("{given} is not over 1 and below {limit}");
+        reporter.error("balancer.max_load", times, message, Some(&hint));
     }
     max_load
 }
