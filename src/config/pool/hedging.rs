@@ -18,7 +18,8 @@ pub struct Hedging {
     /// `p95`: when the header of the answer takes longer than that of 95 of 100 requests of the last ten to twenty seconds,
     /// once there were a hundred. Or a time. Default: p95.
     pub after: Spanned<HedgeAfter>,
-    /// How many of the requests of the last ten seconds may be asked twice, in percent: 1 to 100. Default: 5.
+    /// How many of the requests of the last ten seconds may be asked twice, in percent: 1 to 100. With 5, none is while
+    /// there were fewer than 20. Default: 5.
     pub budget: Spanned<Percent>,
 }
 
