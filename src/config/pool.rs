@@ -148,7 +148,7 @@ pub struct EndpointSettings {
     pub address: String,
     /// Its share of the requests, against the other weights: 0 (none) to 1000. The weights of SRV records are times this.
     /// Default: 1.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "weight")]
     pub weight: u16,
     /// Endpoints of a higher number are used when none of a lower one is available: 0 to 255. The lowest priority of SRV
     /// records becomes this one, the higher ones the numbers after it. Default: 0.
@@ -164,6 +164,30 @@ pub struct EndpointSettings {
 
 const fn one() -> u16 {
     1
+}
+
+/// Reads a weight. Some that are too large are read as well: there is more to say about them than the range.
+fn weight<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    struct Weight;
+
+    impl Visitor<'_> for Weight {
+        type Value = u16;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number from 0 to 1000")
+        }
+
+        fn visit_u16<E: de::Error>(self, weight: u16) -> Result<u16, E> {
+            Ok(weight)
+        }
+
+        fn visit_u64<E: de::Error>(self, weight: u64) -> Result<u16, E> {
+            u16::try_from(weight)
+                .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(weight), &self))
+        }
+    }
+
+    deserializer.deserialize_u16(Weight)
 }
 
 impl EndpointSettings {

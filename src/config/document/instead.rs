@@ -2,13 +2,17 @@
 
 use super::key_path::KeyPath;
 use super::{Kind, Node};
+use crate::config::units::StatusRange;
 
 /// The longest value that a hint repeats.
 const LONGEST: usize = 60;
 
 /// ``write `status: [200]` `` for `status: 200`; nothing for what is no single value, or too long to be repeated.
 pub(super) fn of_list(node: &Node, path: &KeyPath<'_>) -> Option<String> {
-    Some(written(path, &format!("[{}]", repeated(node)?)))
+    let value = repeated(node)?;
+    // Repeated as it is, it would be the next mistake.
+    let class = StatusRange::class(&value).map(|class| class.to_string());
+    Some(written(path, &format!("[{}]", class.unwrap_or(value))))
 }
 
 /// ``write `retries: { limit: 3 }` `` for `retries: 3`. `name` is that of the type that has the mapping; for a value that
@@ -36,6 +40,7 @@ fn written(path: &KeyPath<'_>, value: &str) -> String {
 fn meant(name: &str, text: &str, value: &str) -> Option<String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_time = !is_number && text.starts_with(|first: char| first.is_ascii_digit());
+    let is_switch = matches!(text, "true" | "false");
     let is_path = text.starts_with('/');
     let entries = match (name, text) {
         ("Retries" | "RouteRetries", "false") => "limit: 0".to_owned(),
@@ -49,8 +54,11 @@ fn meant(name: &str, text: &str, value: &str) -> Option<String> {
         ("Keepalive", _) if is_time => format!("idle: {value}"),
         ("PoolTimeouts", _) if is_time => format!("total: {value}"),
         ("Sticky", "true" | "cookie") => "cookie: {}".to_owned(),
+        ("StickyCookie", _) if !is_switch && !text.is_empty() => format!("name: {value}"),
+        ("RetryBudget", _) if is_number => format!("percent: {value}"),
+        ("Backoff", _) if is_time => format!("base: {value}"),
         // The mapping of these may be empty.
-        ("Health" | "Ejection" | "Hedging" | "PoolTls", "true") => String::new(),
+        ("Health" | "Ejection" | "Hedging" | "PoolTls" | "StickyCookie", "true") => String::new(),
         _ => return None,
     };
     Some(entries)

@@ -63,12 +63,14 @@ impl<'de> Reader<'de, '_> {
     }
 }
 
-/// The methods for whole numbers: each checks the range of its own type.
+/// The methods for whole numbers: each checks the range of its own type, and what is none is told with that, or with the
+/// narrower one a visitor says it expects.
 macro_rules! whole_numbers {
     ($($method:ident $visit:ident $type:ident;)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
             let (text, plain) = self.scalar(&"a whole number")?;
-            visitor.$visit(scalar::read_whole(text, plain, $type::MIN, $type::MAX)?)
+            let expected = scalar::whole_expected(&visitor, $type::MIN, $type::MAX);
+            visitor.$visit(scalar::read_whole(text, plain, &expected)?)
         })*
     };
 }

@@ -4,6 +4,10 @@
 //! a whole number with a leading zero (`0755`) is refused as a number, because it is octal to some and decimal to
 //! others (as text it stays what it is); a number too large for 64 bits is text where any type will do.
 
+use std::fmt::Display;
+
+use serde::de::Expected;
+
 use super::failure::Failure;
 use crate::config::diagnostics::quoted;
 
@@ -68,10 +72,23 @@ pub(super) fn read_bool(text: &str, plain: bool) -> Result<bool, Failure> {
     Err(wrong("`true` or `false`", text, plain, hint))
 }
 
-/// The whole number from `least` to `most` of a scalar for which one is expected.
-pub(super) fn read_whole<N>(text: &str, plain: bool, least: N, most: N) -> Result<N, Failure>
+/// What is expected where a whole number is: the visitor's words if it has such, or else one from `least` to `most`.
+pub(super) fn whole_expected(
+    visitor: &dyn Expected,
+    least: impl Display,
+    most: impl Display,
+) -> String {
+    match visitor.to_string() {
+        // Other visitors say the name of a type, which is no word for an operator.
+        range if range.starts_with("a whole number") => range,
+        _ => format!("a whole number from {least} to {most}"),
+    }
+}
+
+/// The whole number of a scalar for which one is expected.
+pub(super) fn read_whole<N>(text: &str, plain: bool, expected: &str) -> Result<N, Failure>
 where
-    N: TryFrom<i128> + std::fmt::Display,
+    N: TryFrom<i128>,
 {
     let number = whole(text);
     if let (Some(number), true) = (number, plain)
@@ -86,8 +103,7 @@ where
     } else {
         None
     };
-    let expected = format!("a whole number from {least} to {most}");
-    Err(wrong(&expected, text, plain, hint))
+    Err(wrong(expected, text, plain, hint))
 }
 
 /// The number of a scalar for which one is expected, with or without a fraction.

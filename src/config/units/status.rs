@@ -20,6 +20,14 @@ impl StatusRange {
         Self { first, last }
     }
 
+    /// What is meant by `5xx`, which is not how it is written here.
+    pub fn class(text: &str) -> Option<Self> {
+        let (class, rest) = text.split_at_checked(1)?;
+        let first = class.parse::<u16>().ok()? * 100;
+        let is_class = rest.eq_ignore_ascii_case("xx") && (100..=500).contains(&first);
+        is_class.then(|| Self::new(first, first + 99))
+    }
+
     /// The codes.
     pub const fn codes(self) -> RangeInclusive<u16> {
         self.first..=self.last
@@ -31,9 +39,13 @@ impl FromStr for StatusRange {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let wrong = |why: &str| {
+            let hint = match Self::class(text) {
+                Some(class) => format!("write `{class}`"),
+                None => "write a code as 204, or some as `200-299`".to_owned(),
+            };
             UnitError::new(
                 format!("{} is not a status code: {why}", quoted(text)),
-                Some("write a code as 204, or some as `200-299`".to_owned()),
+                Some(hint),
             )
         };
         let code = |text: &str| {
@@ -105,6 +117,17 @@ mod tests {
         ] {
             let error = text.parse::<StatusRange>().expect_err(text);
             assert!(error.hint.is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_writes_a_class_of_codes_is_told_how_that_is_written() {
+        for (text, range) in [("5xx", "500-599"), ("1XX", "100-199")] {
+            let error = text.parse::<StatusRange>().expect_err(text);
+            assert_eq!(error.hint, Some(format!("write `{range}`")));
+        }
+        for text in ["6xx", "0xx", "+xx", "xx", "5x", "5xxx", "äxx"] {
+            assert_eq!(StatusRange::class(text), None, "{text}");
         }
     }
 }

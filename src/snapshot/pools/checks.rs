@@ -40,14 +40,19 @@ pub(super) fn failing<T>(
         Ok(range) if *range.codes().start() >= 400 => return Some(range),
         Ok(range) => {
             let message = format!("`{range}` has answers below 400, which are no failures");
-            (message, CODES)
+            (message, CODES.to_owned())
         }
         Err(error) if text.starts_with(|first: char| first.is_ascii_digit()) => {
-            (error.message, CODES)
+            let class = StatusRange::class(text).filter(|class| *class.codes().start() >= 400);
+            let hint = class.map_or_else(|| CODES.to_owned(), |class| format!("write `{class}`"));
+            (error.message, hint)
         }
-        Err(_) => (format!("`{}` {strange}", text.escape_debug()), words),
+        Err(_) => (
+            format!("`{}` {strange}", text.escape_debug()),
+            words.to_owned(),
+        ),
     };
-    reporter.error(key, at, message, Some(hint));
+    reporter.error(key, at, message, Some(&hint));
     None
 }
 
