@@ -87,6 +87,20 @@ reasons! {
     HeaderTooLarge = "header_too_large", 431, "http_request_error";
     /// The client went away before the answer was complete.
     ClientGone = "client_gone", 499, "http_request_error";
+    /// The body comes more slowly than the listener allows.
+    BodyTooSlow = "body_too_slow", 408, "http_request_error";
+    /// The client's address may not come in.
+    IpDenied = "ip_denied", 403, "http_request_denied";
+    /// More requests came than a rate limit allows.
+    RateLimited = "rate_limited", 429, "http_request_denied";
+    /// The request does not show who sent it, or not in a way that is believed.
+    Unauthenticated = "unauthenticated", 401, "http_request_denied";
+    /// Who sent the request may not do that.
+    Forbidden = "forbidden", 403, "http_request_denied";
+    /// Whoever knows whether the request may go on can't be asked.
+    AuthUnavailable = "auth_unavailable", 503, "destination_unavailable";
+    /// The process has as much to do as it may, or as little memory left as it must.
+    Overloaded = "overloaded", 503, "connection_limit_reached";
     /// No route matches the request.
     NoRoute = "no_route", 404, "destination_not_found";
     /// The pool has no endpoint that may be used now.

@@ -6,8 +6,9 @@
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
+//! | [`admission`] | who may come in, by addresses and numbers? | nothing of ours |
 //! | [`route`] | which route does it match? | nothing of ours |
-//! | [`policy`] | what is done to it on its route? | `config`, `route`, `pool::Priority`, `proxy::forward` |
+//! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool::Priority`, `proxy::forward`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error` |
@@ -17,7 +18,7 @@
 //! from it), [`state`] (memory that outlives a generation), [`tls`] (certificates and rustls configurations), [`admin`] (the
 //! own listener for metrics, probes and orders), [`cli`] and [`demo`]. The [`manual`] tells how it fits together and why.
 //!
-//! `config`, `route`, `policy` and the parts of `pool` that decide name no session and no server of Pingora: they are pure,
+//! `admission`, `config`, `route`, `policy` and the parts of `pool` that decide name no session and no server of Pingora: they are pure,
 //! and tested in microseconds.
 //!
 //! # Words
@@ -29,6 +30,7 @@
 //! | listener | an address that accepts connections, with its TLS, protocol and limit settings |
 //! | route | which requests get which policies and which pool |
 //! | policy | one thing done to a request or response on a route |
+//! | access | the policies that decide whether a request may go on |
 //! | pool | a named set of endpoints with a balancer, limits and timeouts |
 //! | endpoint | one address in a pool |
 //! | balancer | the algorithm that chooses an endpoint |
@@ -53,6 +55,7 @@
 //! | reason | why a request ended as it did: one closed set for log, metric and `Proxy-Status` |
 
 pub mod admin;
+pub mod admission;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::IpFilter;
 use super::tls::ListenerTls;
 use super::{ByteSize, Spanned, Timespan};
 
@@ -38,6 +39,10 @@ pub struct Listener {
     /// Whether a PROXY protocol header (v1 or v2) comes before everything else. Default: off.
     #[serde(default)]
     pub proxy_protocol: ProxyProtocol,
+    /// Which clients may come in, by address; anyone else gets 403. It holds for every request, before a route is looked
+    /// for. Default: all.
+    #[serde(default, skip_serializing_if = "IpFilter::is_empty")]
+    pub ip_filter: IpFilter,
     /// How long a client may take.
     #[serde(default)]
     pub timeouts: ListenerTimeouts,

@@ -4,6 +4,7 @@
 //! problem with its place, [`crate::snapshot`] resolves the names and reports what only shows across sections.
 //! [`diff`] tells two configurations apart.
 
+pub mod access;
 pub mod access_log;
 pub mod admin;
 pub mod diagnostics;

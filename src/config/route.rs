@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::IpFilter;
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use priority::RoutePriority;
@@ -30,6 +31,9 @@ pub struct Route {
     /// Policy: the largest request body, instead of the listener's limit; 0 for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<ByteSize>,
+    /// Policy: which clients may come in, by address; anyone else gets 403. Default: all.
+    #[serde(default, skip_serializing_if = "IpFilter::is_empty")]
+    pub ip_filter: IpFilter,
     /// Policy: which requests go first when the pool can't serve all at once: `low`, `normal`, `high`, or
     /// `{ header: X-Priority, default: normal }` for what the request says itself. Default: normal.
     #[serde(

@@ -107,6 +107,13 @@ impl Blame {
             | Reason::UriTooLong
             | Reason::HeaderTooLarge
             | Reason::ClientGone
+            | Reason::BodyTooSlow
+            | Reason::IpDenied
+            | Reason::RateLimited
+            | Reason::Unauthenticated
+            | Reason::Forbidden
+            | Reason::AuthUnavailable
+            | Reason::Overloaded
             | Reason::NoRoute
             | Reason::NoEndpoint
             | Reason::QueueFull

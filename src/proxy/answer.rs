@@ -16,6 +16,7 @@ use super::ctx::RequestCtx;
 use super::forward::{Fields, X_REQUEST_ID, proxy_status};
 use crate::error::{ProxyError, Reason};
 use crate::policy::Respond;
+use crate::policy::access::Reply;
 use crate::server::connection::Connection;
 
 static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -25,7 +26,7 @@ static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// What goes with 405 (RFC 9110 §15.5.6): everything but what only a forward proxy does.
 pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// The longest a client is told to wait before it tries again, in seconds: what it waits for may come sooner.
+/// The longest a client is told to wait with 503 before it tries again, in seconds: what it waits for may come sooner.
 const LONGEST_WAIT: u64 = 300;
 
 /// Sends a redirect.
@@ -61,6 +62,19 @@ pub async fn respond(
         header.set(CONTENT_TYPE, respond.content_type.clone());
     }
     send(session, ctx, header, respond.body.clone()).await
+}
+
+/// Sends what a policy has answered.
+///
+/// # Errors
+///
+/// The client's connection broke.
+pub async fn reply(session: &mut Session, ctx: &RequestCtx, reply: Reply) -> pingora::Result<()> {
+    let mut header = ResponseHeader::build(reply.status, Some(reply.fields.len() + 4))?;
+    for (name, value) in reply.fields {
+        Fields::append(&mut header, name, value);
+    }
+    send(session, ctx, header, reply.body).await
 }
 
 /// Tells the client that its request failed. A gRPC client is told in the header of a response without body
@@ -107,8 +121,11 @@ pub async fn failure(
     if let Some(id) = request_id {
         header.set(X_REQUEST_ID.clone(), id);
     }
-    if reason.status() == 503 {
-        header.set(RETRY_AFTER, retry_after(ctx.retry_after));
+    match (reason.status(), ctx.retry_after) {
+        (503, wait) => header.set(RETRY_AFTER, retry_after(wait, LONGEST_WAIT)),
+        // A client that comes before its time is refused again.
+        (429, Some(wait)) => header.set(RETRY_AFTER, retry_after(Some(wait), u64::MAX)),
+        _ => {}
     }
     if reason == Reason::MethodNotAllowed {
         header.set(ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
@@ -118,12 +135,12 @@ pub async fn failure(
 }
 
 /// In how many whole seconds to come again (RFC 9110 §10.2.3): one at least, rounded up so that it is not too early.
-fn retry_after(wait: Option<Duration>) -> HeaderValue {
+fn retry_after(wait: Option<Duration>, longest: u64) -> HeaderValue {
     let wait = wait.unwrap_or_default();
     let seconds = wait
         .as_secs()
         .saturating_add((wait.subsec_nanos() > 0).into());
-    HeaderValue::from(seconds.clamp(1, LONGEST_WAIT))
+    HeaderValue::from(seconds.clamp(1, longest))
 }
 
 /// A few lines for whoever looks at the answer: the status, the reason to search for, the request's id.
@@ -202,7 +219,7 @@ pub fn client(session: &Session) -> Option<&Connection> {
     session.stream()?.as_any().downcast_ref()
 }
 
-/// What the listener and the route add to every response.
+/// What the listener, its policies and the route add to every response.
 pub fn decorate(fields: &mut impl Fields, ctx: &RequestCtx) {
     if let Some(hsts) = ctx
         .listener
@@ -210,6 +227,9 @@ pub fn decorate(fields: &mut impl Fields, ctx: &RequestCtx) {
         .and_then(|listener| listener.hsts.as_ref())
     {
         fields.set(STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    for edit in &ctx.granted.to_client {
+        edit.apply(fields);
     }
     if let Some(route) = &ctx.route
         && !ctx.panicked
@@ -259,7 +279,7 @@ mod tests {
             (Some(Duration::from_secs(3_600)), "300"),
             (Some(Duration::MAX), "300"),
         ] {
-            assert_eq!(retry_after(wait), seconds, "{wait:?}");
+            assert_eq!(retry_after(wait, LONGEST_WAIT), seconds, "{wait:?}");
         }
     }
 }

@@ -243,6 +243,9 @@ fn request_fields(
         None if !fields.map().contains_key(HOST) => fields.set(HOST, HeaderValue::from_static("")),
         None => {}
     }
+    for edit in &ctx.granted.to_endpoint {
+        edit.apply(fields);
+    }
     route.request_headers.apply(fields);
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::forward::{Peer, Scheme};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError};
+use crate::policy::access::Granted;
 use crate::pool::retries::Retries;
 use crate::pool::{Lease, Pool, Priority, Timeouts, Tried, Wanted, Wish};
 use crate::snapshot::{End, Listener, Route, Snapshot};
@@ -49,6 +50,10 @@ pub struct RequestCtx {
     pub host: Option<HeaderValue>,
     /// Its route.
     pub route: Option<Arc<Route>>,
+    /// How many access policies have let it pass: those of its listener, then those of its route.
+    pub admitted: usize,
+    /// What they found out.
+    pub granted: Granted,
     /// The target the endpoint sees, where it is not the one that came.
     pub target: Option<String>,
     /// What a consistent balancer goes by.
@@ -129,6 +134,8 @@ impl RequestCtx {
             request_id: None,
             host: None,
             route: None,
+            admitted: 0,
+            granted: Granted::default(),
             target: None,
             key: None,
             priority: Priority::default(),

@@ -6,14 +6,24 @@ use http::HeaderMap;
 use pingora::http::RequestHeader;
 
 use super::about::About;
+use super::admit::admit;
 use super::ctx::RequestCtx;
 use super::facts::Facts;
 use super::forward::{Peer, Scheme, client_address, request_id};
 use crate::error::{Phase, ProxyError, Reason};
+use crate::policy::access::{Later, Reply};
 use crate::policy::{https, redirect};
 use crate::route::Request;
-use crate::snapshot::{End, Forwarding, Route};
+use crate::snapshot::{End, Forwarding, Listener, Route};
 use crate::telemetry::metrics::Counted;
+
+/// How far deciding has come.
+pub enum Step {
+    /// It is known what is to be done.
+    Decided(Next),
+    /// A policy has to find something out first.
+    Wait(Later),
+}
 
 /// What is to be done.
 pub enum Next {
@@ -28,9 +38,18 @@ pub enum Next {
     },
     /// Its route has an answer of its own.
     Respond(Arc<Route>),
+    /// A policy has an answer for it.
+    Answer(Box<Reply>),
 }
 
-/// Takes note of where the request came from, and finds its route and what the route says.
+impl From<Next> for Step {
+    fn from(next: Next) -> Self {
+        Self::Decided(next)
+    }
+}
+
+/// Takes note of where the request came from, and finds its route and what the route says. After a policy had to wait, it
+/// is called once more: what was waited for is not asked again, and all before that is read anew.
 ///
 /// # Errors
 ///
@@ -39,24 +58,11 @@ pub fn decide(
     header: &RequestHeader,
     about: &Arc<About>,
     ctx: &mut RequestCtx,
-) -> Result<Next, ProxyError> {
-    let listener = match ctx.snapshot.listener(about.door.key()) {
-        Some(listener) => Arc::clone(listener),
-        // Its listener was removed; who is in is served as if it were still there.
-        None => about.door.listener(),
-    };
-    ctx.in_flight = Some(Counted::new(&listener.metrics.requests_in_flight));
-    note_origin(header, about, ctx);
-    ctx.listener = Some(Arc::clone(&listener));
-
+) -> Result<Step, ProxyError> {
+    let listener = arrive(header, about, ctx);
     let facts =
         Facts::read(header, &listener).map_err(|reason| ProxyError::new(reason, Phase::Header))?;
     ctx.host.clone_from(&facts.authority);
-    if let Some(port) = listener.redirect_https
-        && ctx.scheme == Scheme::Http
-    {
-        return to_https(&facts, port);
-    }
     let request = Request {
         host: &facts.host,
         path: &facts.path,
@@ -64,6 +70,14 @@ pub fn decide(
         method: &header.method,
         headers: &header.headers,
     };
+    if let Some(step) = admit(&listener.access, 0, header, &request, ctx)? {
+        return Ok(step);
+    }
+    if let Some(port) = listener.redirect_https
+        && ctx.scheme == Scheme::Http
+    {
+        return to_https(&facts, port).map(Step::from);
+    }
     let (route, found) = listener
         .routes
         .find(&request)
@@ -71,7 +85,7 @@ pub fn decide(
     let route = Arc::clone(route);
     ctx.route = Some(Arc::clone(&route));
     if route.https_redirect && ctx.scheme == Scheme::Http {
-        return to_https(&facts, listener.https_port);
+        return to_https(&facts, listener.https_port).map(Step::from);
     }
     ctx.max_body = route.max_body.unwrap_or(listener.max_body);
     if let (Some(length), Some(most)) = (facts.content_length, ctx.max_body)
@@ -79,7 +93,11 @@ pub fn decide(
     {
         return Err(ProxyError::new(Reason::BodyTooLarge, Phase::Header));
     }
-    match &route.end {
+    let before = listener.access.len();
+    if let Some(step) = admit(&route.access, before, header, &request, ctx)? {
+        return Ok(step);
+    }
+    let next = match &route.end {
         End::Pool(pool, _) => {
             ctx.priority = route.priority.of(&header.headers);
             if let Some(sticky) = &pool.sticky {
@@ -90,7 +108,7 @@ pub fn decide(
                 .key
                 .as_ref()
                 .and_then(|key| key.of(&request, ctx.client));
-            Ok(Next::Carry)
+            Next::Carry
         }
         End::Redirect(redirect) => {
             let asked = redirect::Asked {
@@ -101,13 +119,30 @@ pub fn decide(
                 query: facts.query,
                 prefix: found.prefix_len,
             };
-            Ok(Next::Redirect {
+            Next::Redirect {
                 status: redirect.status,
                 location: redirect.location(&asked),
-            })
+            }
         }
-        End::Respond(_) => Ok(Next::Respond(route)),
+        End::Respond(_) => Next::Respond(route),
+    };
+    Ok(next.into())
+}
+
+/// Takes note of a request that has come, unless that was done before, and finds its listener.
+fn arrive(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx) -> Arc<Listener> {
+    if let Some(listener) = &ctx.listener {
+        return Arc::clone(listener);
     }
+    let listener = match ctx.snapshot.listener(about.door.key()) {
+        Some(listener) => Arc::clone(listener),
+        // Its listener was removed; who is in is served as if it were still there.
+        None => about.door.listener(),
+    };
+    ctx.in_flight = Some(Counted::new(&listener.metrics.requests_in_flight));
+    note_origin(header, about, ctx);
+    ctx.listener = Some(Arc::clone(&listener));
+    listener
 }
 
 fn to_https(facts: &Facts<'_>, port: u16) -> Result<Next, ProxyError> {

@@ -13,9 +13,10 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 
 use super::about::About;
+use super::admit::settle;
 use super::answer;
 use super::ctx::RequestCtx;
-use super::decide::{Next, decide};
+use super::decide::{Next, Step, decide};
 use super::direct::{self, Broken};
 use super::duplex;
 use super::facts::wants_websocket;
@@ -49,11 +50,22 @@ impl Gate {
                 "a session without its connection's facts",
             );
         };
-        let next = match decide(session.req_header(), &about, ctx) {
-            Ok(next) => next,
-            Err(error) => return refuse(session, ctx, error).await,
+        let mut step = decide(session.req_header(), &about, ctx);
+        let next = loop {
+            match step {
+                Ok(Step::Decided(next)) => break next,
+                Ok(Step::Wait(later)) => {
+                    let settled = settle(later.await, ctx).transpose();
+                    step = settled.unwrap_or_else(|| decide(session.req_header(), &about, ctx));
+                }
+                Err(error) => return refuse(session, ctx, error).await,
+            }
         };
         match next {
+            Next::Answer(reply) => {
+                answer::reply(session, ctx, *reply).await?;
+                Ok(true)
+            }
             Next::Redirect { status, location } => {
                 answer::redirect(session, ctx, status, &location).await?;
                 Ok(true)

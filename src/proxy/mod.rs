@@ -1,7 +1,8 @@
 //! What happens to one request? Pingora's hooks, each one call into the straight line:
-//! [`facts`] and [`decide`] → [`forward`] → a carrier ([`direct`] or [`duplex`]) → [`fail`] if need be → [`finish`].
+//! [`facts`], [`decide`] and [`admit`] → [`forward`] → a carrier ([`direct`] or [`duplex`]) → [`fail`] if need be → [`finish`].
 
 mod about;
+mod admit;
 mod again;
 mod answer;
 mod attempt;

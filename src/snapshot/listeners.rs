@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::access;
 use super::compile::networks;
 use super::files::Sources;
+use super::reporter::Reporter;
 use super::routes::{CompiledRoute, table};
 use super::{Listener, ListenerTimeouts, ProxyProtocol, Routes};
 use crate::config::listener::{Listener as Written, ProxyProtocolMode, Redirect};
@@ -73,6 +75,10 @@ pub(super) fn compile(
                 );
             }
             let (trusted, trust_unix) = one.proxy_protocol();
+            let access = access::of_listener(
+                written,
+                &mut Reporter::new("listeners", &written.name, diagnostics),
+            );
             let limits = &written.limits;
             let name: Arc<str> = Arc::from(written.name.value.as_str());
             let listener = Listener {
@@ -104,6 +110,7 @@ pub(super) fn compile(
                     body: written.timeouts.body.as_duration(),
                     write: written.timeouts.write.as_duration(),
                 },
+                access,
                 head: HeadLimits {
                     header: limits.header.as_usize(),
                     fields: usize::from(*limits.fields),

@@ -2,6 +2,7 @@
 //!
 //! [`compile`] makes it out of the configuration and the state, or reports every problem at once.
 
+mod access;
 mod addresses;
 mod compile;
 mod files;
@@ -24,6 +25,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
+use crate::policy::access::Policies;
 use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
 use crate::pool::retries::Retries;
 use crate::pool::{Address, Pool, Timeouts};
@@ -137,6 +139,8 @@ pub struct Listener {
     pub proxy_protocol: ProxyProtocol,
     /// How long a client may take.
     pub timeouts: ListenerTimeouts,
+    /// What decides whether a request may go on, before a route is looked for.
+    pub access: Policies,
     /// How large a header may be.
     pub head: HeadLimits,
     /// How large a body may be, unless the route says otherwise.
@@ -218,6 +222,8 @@ pub struct Route {
     pub https_redirect: bool,
     /// How large a body may be: `None` as the listener says, `Some(None)` without limit.
     pub max_body: Option<Option<u64>>,
+    /// What decides whether a request may go on: the route's own, then its pool's.
+    pub access: Policies,
     /// Which of its requests go first when the pool can't serve all at once.
     pub priority: PriorityRule,
     /// What the endpoint sees instead of path or host.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
+use super::access;
 use super::listeners::WithRoutes;
 use super::names::Unread;
 use super::pools::{Pools, retries, unlimited_if_zero};
@@ -69,6 +70,7 @@ pub(super) fn compile(
         let retries = one.retries(end.as_ref());
         let listeners = one.listeners(&known);
         let priority = one.priority(end.as_ref());
+        let access = access::of_route(written, &mut one.reporter);
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)
@@ -90,6 +92,7 @@ pub(super) fn compile(
                 max_body: written
                     .max_body
                     .map(|size| Some(size.as_u64()).filter(|size| *size > 0)),
+                access,
                 priority,
                 rewrite,
                 request_headers,

@@ -25,6 +25,8 @@ pub struct Record<'a> {
     pub endpoint: Option<&'a str>,
     /// The client, after PROXY protocol and trusted `Forwarded` fields. None if there is no address, as on a UNIX socket.
     pub client: Option<IpAddr>,
+    /// Who the client has shown to be, if a policy of the route asked.
+    pub user: Option<&'a str>,
     /// The other end of the connection.
     pub peer: Option<Peer>,
     /// The request's method.
@@ -110,6 +112,7 @@ pub(super) mod tests {
             pool: Some("api-v2"),
             endpoint: Some("10.0.0.7:8080"),
             client: Some(IpAddr::from([203, 0, 113, 9])),
+            user: Some("ada"),
             peer: Some(Peer::Inet(SocketAddr::from(([198, 51, 100, 4], 40_112)))),
             method: "POST",
             scheme: "https",
@@ -142,6 +145,7 @@ pub(super) mod tests {
             pool: None,
             endpoint: None,
             client: None,
+            user: None,
             peer: None,
             reason: None,
             phase: None,

@@ -10,6 +10,7 @@ mod failures;
 mod forwarding;
 mod hashing;
 mod health;
+mod ip_filter;
 mod limits;
 mod listeners;
 mod malformed;

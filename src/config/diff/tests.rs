@@ -382,6 +382,7 @@ routes:
       methods: [GET]
       headers: [{ name: a, exact: b }, { name: c, present: true }]
       query: [{ name: a, regex: b }]
+    ip_filter: { allow: [10.0.0.0/8], deny: [10.0.0.1] }
     priority: { header: X-Priority, default: high }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }

@@ -11,7 +11,13 @@ pub(super) fn append(out: &mut Vec<u8>, record: &Record<'_>) {
         Some(client) => address::ip(out, client),
         None => out.push(b'-'),
     }
-    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(b" - ");
+    match record.user.filter(|user| !user.is_empty()) {
+        // A space would begin the next field.
+        Some(user) => escape_but(out, user.as_bytes(), |byte| is_plain(byte) && byte != b' '),
+        None => out.push(b'-'),
+    }
+    out.extend_from_slice(b" [");
     timestamp::common_log(out, record.time);
     out.extend_from_slice(b"] \"");
     append_request(out, record);
@@ -49,10 +55,15 @@ fn append_request(out: &mut Vec<u8>, record: &Record<'_>) {
 fn escape(out: &mut Vec<u8>, value: &[u8]) {
     if all_plain(value) {
         out.extend_from_slice(value);
-        return;
+    } else {
+        escape_but(out, value, is_plain);
     }
+}
+
+/// Appends `value`, with every byte as `\xHH` that may not stay as it is.
+fn escape_but(out: &mut Vec<u8>, value: &[u8], stays: impl Fn(u8) -> bool) {
     for &byte in value {
-        if is_plain(byte) {
+        if stays(byte) {
             out.push(byte);
         } else {
             let (high, low) = (usize::from(byte >> 4), usize::from(byte & 0xf));
@@ -75,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_full_record_is_the_line_nginx_would_write() {
-        let expected = "203.0.113.9 - - [02/Jan/2025:03:04:05 +0000] \"POST /v2/items?page=2 HTTP/2.0\" 502 12345 \
+        let expected = "203.0.113.9 - ada [02/Jan/2025:03:04:05 +0000] \"POST /v2/items?page=2 HTTP/2.0\" 502 12345 \
                         \"https://example.org/\" \"curl/8.5.0\"\n";
         assert_eq!(line(&full()), expected);
     }

@@ -17,6 +17,7 @@ pub(super) fn append(out: &mut Vec<u8>, record: &Record<'_>) {
     if let Some(client) = record.client {
         line.quoted("client", |out| address::ip(out, client));
     }
+    line.text_if("user", record.user);
     match record.peer {
         Some(Peer::Inet(peer)) => line.quoted("peer", |out| address::socket(out, peer)),
         Some(Peer::Unix) => line.text("peer", Peer::UNIX),
@@ -71,7 +72,7 @@ mod tests {
     fn a_full_record_has_every_field_under_its_name() {
         let expected = json!({
             "time": "2025-01-02T03:04:05.678Z", "duration": 1.50025, "listener": "edge", "route": "api",
-            "pool": "api-v2", "endpoint": "10.0.0.7:8080", "client": "203.0.113.9", "peer": "198.51.100.4:40112",
+            "pool": "api-v2", "endpoint": "10.0.0.7:8080", "client": "203.0.113.9", "user": "ada", "peer": "198.51.100.4:40112",
             "method": "POST", "scheme": "https", "host": "example.org", "target": "/v2/items?page=2",
             "protocol": "HTTP/2", "status": 502, "reason": "upstream_reset", "phase": "response",
             "bytes_received": 17, "bytes_sent": 12345, "attempts": 2, "retries": 1, "queue": 0.12, "connect": 0.00042, "first_byte": 0.031,
@@ -87,7 +88,7 @@ mod tests {
         let value = parsed(&bare());
         let fields = value.as_object().expect("an object");
         for field in [
-            "route", "client", "peer", "reason", "queue", "connect", "referer", "sni",
+            "route", "client", "user", "peer", "reason", "queue", "connect", "referer", "sni",
         ] {
             assert!(!fields.contains_key(field), "{field}");
         }

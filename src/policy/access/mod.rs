@@ -1,0 +1,147 @@
+//! May a request go on? Policies that decide it: one file each, and here what they are asked and what they may say.
+//!
+//! They are asked one after the other, in the order that `snapshot/access.rs` writes down: those of the listener, then
+//! those of the route, then those of its pool. The first that does not let the request pass ends it.
+
+pub mod ip_filter;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::error::Reason;
+use crate::proxy::forward::{Fields, Scheme};
+use crate::route::Request;
+
+pub use ip_filter::IpFilter;
+
+/// A policy that decides whether a request may go on.
+pub trait Access: Send + Sync {
+    /// Decides about one request. What it found out goes into `granted`, also if it refuses: a refusal has fields of its
+    /// own, such as `WWW-Authenticate`.
+    fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict;
+}
+
+/// Policies in their order.
+pub type Policies = Box<[Arc<dyn Access>]>;
+
+/// What a policy may look at.
+pub struct Asked<'r> {
+    /// Host, path, query, method and fields. The path is in its normal form.
+    pub request: &'r Request<'r>,
+    /// Path and query as the client wrote them.
+    pub target: &'r [u8],
+    /// The client's own address, as far as the proxies in front are trusted; `None` on a Unix socket.
+    pub client: Option<IpAddr>,
+    /// How the client speaks.
+    pub scheme: Scheme,
+    /// Whether it wants a WebSocket.
+    pub upgrade: bool,
+    /// When it came.
+    pub now: Instant,
+    /// The same on the wall clock.
+    pub time: SystemTime,
+}
+
+/// What a policy says.
+pub enum Verdict {
+    /// The request may go on, as far as this policy goes.
+    Pass,
+    /// It may not.
+    Refuse(Refusal),
+    /// It is answered here, and that is no failure: a CORS preflight, what an authorisation service answered.
+    Answer(Box<Reply>),
+    /// It takes a while to find out.
+    Later(Later),
+}
+
+/// Why a request may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason, which has the status.
+    pub reason: Reason,
+    /// When to come again, with 429 and 503.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// A refusal without a time to come again.
+    pub const fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            retry_after: None,
+        }
+    }
+}
+
+/// An answer that is no failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// Its fields; `Content-Length` is added.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A verdict to come. It owns what it needs, its own time limit included.
+pub type Later = Pin<Box<dyn Future<Output = (Verdict, Granted)> + Send>>;
+
+/// What policies found out about a request, and what follows from it.
+#[derive(Debug, Default)]
+pub struct Granted {
+    /// Who the client has shown to be.
+    pub user: Option<Arc<str>>,
+    /// Changes to the request that the endpoint gets.
+    pub to_endpoint: Vec<Edit>,
+    /// Changes to the answer that the client gets, whoever gives it.
+    pub to_client: Vec<Edit>,
+}
+
+impl Granted {
+    /// Adds what a verdict that came later has brought.
+    pub fn absorb(&mut self, later: Granted) {
+        let Granted {
+            user,
+            to_endpoint,
+            to_client,
+        } = later;
+        if user.is_some() {
+            self.user = user;
+        }
+        self.to_endpoint.extend(to_endpoint);
+        self.to_client.extend(to_client);
+    }
+}
+
+/// A change to a message's fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Takes every line of this name away.
+    Remove(HeaderName),
+    /// Makes this the only line of the name.
+    Set(HeaderName, HeaderValue),
+    /// Adds a line after those that are there.
+    Append(HeaderName, HeaderValue),
+}
+
+impl Edit {
+    /// Makes the change.
+    pub fn apply(&self, fields: &mut impl Fields) {
+        match self {
+            Self::Remove(name) => {
+                if fields.map().contains_key(name) {
+                    fields.remove(name);
+                }
+            }
+            Self::Set(name, value) => fields.set(name.clone(), value.clone()),
+            Self::Append(name, value) => fields.append(name.clone(), value.clone()),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! May the request go on? Asks the policies that decide it, one after the other, and takes up again where one had to wait.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pingora::http::RequestHeader;
+
+use super::ctx::RequestCtx;
+use super::decide::{Next, Step};
+use super::facts::wants_websocket;
+use crate::error::{Phase, ProxyError};
+use crate::policy::access::{Access, Asked, Granted, Refusal, Verdict};
+use crate::route::Request;
+
+/// Asks `policies`, before which there are `before` others on the line. Those that have let the request pass are not
+/// asked again: what they count is counted once.
+///
+/// # Errors
+///
+/// One of them refuses the request.
+pub fn admit(
+    policies: &[Arc<dyn Access>],
+    before: usize,
+    header: &RequestHeader,
+    request: &Request<'_>,
+    ctx: &mut RequestCtx,
+) -> Result<Option<Step>, ProxyError> {
+    let left = policies.get(ctx.admitted.saturating_sub(before)..);
+    let Some(left @ [_, ..]) = left else {
+        return Ok(None);
+    };
+    let asked = Asked {
+        request,
+        target: header.raw_path(),
+        client: ctx.client,
+        scheme: ctx.scheme,
+        upgrade: wants_websocket(header),
+        now: Instant::now(),
+        time: ctx.time,
+    };
+    for policy in left {
+        let verdict = policy.decide(&asked, &mut ctx.granted);
+        if let Some(step) = follow(verdict, ctx)? {
+            return Ok(Some(step));
+        }
+    }
+    Ok(None)
+}
+
+/// Does what a verdict says that came later.
+///
+/// # Errors
+///
+/// It refuses the request.
+pub fn settle(
+    (verdict, granted): (Verdict, Granted),
+    ctx: &mut RequestCtx,
+) -> Result<Option<Step>, ProxyError> {
+    ctx.granted.absorb(granted);
+    follow(verdict, ctx)
+}
+
+fn follow(verdict: Verdict, ctx: &mut RequestCtx) -> Result<Option<Step>, ProxyError> {
+    match verdict {
+        Verdict::Pass => {
+            ctx.admitted += 1;
+            Ok(None)
+        }
+        Verdict::Refuse(Refusal {
+            reason,
+            retry_after,
+        }) => {
+            ctx.retry_after = retry_after;
+            Err(ProxyError::new(reason, Phase::Route))
+        }
+        Verdict::Answer(reply) => Ok(Some(Next::Answer(reply).into())),
+        Verdict::Later(later) => Ok(Some(Step::Wait(later))),
+    }
+}
