@@ -7,7 +7,7 @@ use pingora::http::RequestHeader;
 
 use super::about::{About, TlsAbout};
 use super::ctx::RequestCtx;
-use super::decide::{Next, decide};
+use super::decide::{Next, Step, decide};
 use crate::config::{Diagnostics, load};
 use crate::error::Reason;
 use crate::server::door::Door;
@@ -78,8 +78,13 @@ fn decided(listener: &str, peer: &str, target: &str, fields: &[(&'static str, &s
     let snapshot = snapshot();
     let about = about(&snapshot, listener, peer, false);
     let mut ctx = RequestCtx::new(snapshot);
-    match decide(&request(target, fields), &about, &mut ctx) {
-        Ok(Next::Carry) => {
+    let next = match decide(&request(target, fields), &about, &mut ctx) {
+        Ok(Step::Decided(next)) => next,
+        Ok(Step::Wait(_)) => return "waits".to_owned(),
+        Err(error) => return error.reason.to_string(),
+    };
+    match next {
+        Next::Carry => {
             let route = ctx.route.as_ref().expect("it has a route");
             format!(
                 "{} {}",
@@ -87,9 +92,9 @@ fn decided(listener: &str, peer: &str, target: &str, fields: &[(&'static str, &s
                 ctx.target.as_deref().unwrap_or("as it came")
             )
         }
-        Ok(Next::Redirect { status, location }) => format!("{} {location}", status.as_u16()),
-        Ok(Next::Respond(route)) => format!("respond {}", route.name),
-        Err(error) => error.reason.to_string(),
+        Next::Redirect { status, location } => format!("{} {location}", status.as_u16()),
+        Next::Respond(route) => format!("respond {}", route.name),
+        Next::Answer(reply) => format!("answer {}", reply.status.as_u16()),
     }
 }
 
