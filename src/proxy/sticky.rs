@@ -6,7 +6,7 @@ use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use super::ctx::RequestCtx;
 use super::forward::{Fields, Scheme};
 use crate::pool::Pool;
-use crate::pool::sticky::cookie;
+use crate::route::cookie;
 
 /// Takes the cookie out of the request that the endpoint gets: it is not the application's.
 pub fn strip(fields: &mut impl Fields, pool: &Pool) {

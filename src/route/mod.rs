@@ -38,8 +38,10 @@
 //! its own cache the first times a thread runs it; a header regex joins the lines of a repeated field;
 //! a query regex decodes a value that has escapes.
 
+pub mod cookie;
 mod host;
 mod host_index;
+pub mod key;
 mod overlap;
 mod path;
 mod pattern;

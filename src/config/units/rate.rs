@@ -55,9 +55,10 @@ impl Rate {
         self.per
     }
 
-    /// The time between two, evenly spread, rounded down to a nanosecond.
+    /// The time between two, evenly spread, rounded up to a nanosecond: as fast as the rate at most.
     pub fn interval(self) -> Duration {
-        self.per.as_duration() / self.count.get()
+        let per = self.per.as_duration().as_secs() * 1_000_000_000;
+        Duration::from_nanos(per.div_ceil(u64::from(self.count.get())))
     }
 }
 
@@ -126,6 +127,8 @@ mod tests {
         assert_eq!((rate.count().get(), rate.per()), (30, Per::Minute));
         assert_eq!(rate.interval(), Duration::from_secs(2));
         assert_eq!(rate.to_string(), "30/m");
+        let rate: Rate = "3/s".parse().expect("a rate");
+        assert_eq!(rate.interval(), Duration::from_nanos(333_333_334));
     }
 
     #[test]

@@ -19,7 +19,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Ask, Endpoint, Members, Refusal};
-use cookie::{SetCookie, values};
+use crate::route::cookie::values;
+use cookie::SetCookie;
+
 pub use marks::{Mark, Marks};
 pub use secret::{ProcessSecret, Secret};
 pub use token::Signer;

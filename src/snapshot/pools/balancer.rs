@@ -11,6 +11,7 @@ use crate::pool::KeyRule;
 use crate::pool::balancer::maglev::{LARGEST_TABLE, is_prime, next_prime};
 use crate::pool::balancer::{MaxLoad, Rule};
 use crate::pool::key::Digest;
+use crate::route::key::Purpose;
 use crate::snapshot::reporter::Reporter;
 
 /// Compiles it; what is wrong is reported.
@@ -118,7 +119,12 @@ fn key(settings: &Balancer, digest: Digest, reporter: &mut Reporter<'_>) -> Opti
     let rule = KeyRule::parse(&text.value, digest);
     rule.map_err(|error| {
         let message = error.to_string();
-        reporter.error("balancer.key", text, message, Some(error.hint()));
+        reporter.error(
+            "balancer.key",
+            text,
+            message,
+            Some(error.hint(Purpose::Balance)),
+        );
     })
     .ok()
 }

@@ -1,10 +1,10 @@
-//! How is a key's rule written?
+//! How is a key written?
 
 use http::HeaderName;
 
-use super::{Part, Word};
+use super::{Part, Purpose, Word};
 
-/// Why a key's rule can't be read.
+/// Why a key can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There is nothing.
@@ -32,8 +32,14 @@ pub enum KeyError {
 
 impl KeyError {
     /// What to write instead.
-    pub const fn hint(&self) -> &'static str {
+    pub const fn hint(&self, purpose: Purpose) -> &'static str {
         match self {
+            KeyError::Empty | KeyError::UnknownWord(_) | KeyError::BadName(..)
+                if matches!(purpose, Purpose::Limit) =>
+            {
+                "the words are client_ip, path, host, header.NAME, cookie.NAME, query.NAME, claim.NAME, and in braces in \
+                 a template: \"{client_ip}-{header.X-User}\"; `global` stands alone"
+            }
             KeyError::Empty | KeyError::UnknownWord(_) | KeyError::BadName(..) => {
                 "the words are client_ip, path, host, header.NAME, cookie.NAME, query.NAME, and in braces in a \
                  template: \"{client_ip}-{header.X-User}\""
@@ -43,18 +49,21 @@ impl KeyError {
             KeyError::OpenBrace(_) => {
                 "close it, as in \"{client_ip}-{header.X-User}\"; a brace that stands for itself is written twice: `{{`"
             }
+            KeyError::Constant if matches!(purpose, Purpose::Limit) => {
+                "name a part of the request in braces, as `{client_ip}`, or write `global`"
+            }
             KeyError::Constant => "name a part of the request in braces, as `{client_ip}`",
         }
     }
 }
 
-/// The pieces of a key's rule.
-pub(super) fn parts(text: &str) -> Result<Box<[Part]>, KeyError> {
+/// The parts of a key.
+pub(super) fn parts(text: &str, purpose: Purpose) -> Result<Box<[Part]>, KeyError> {
     if text.is_empty() {
         return Err(KeyError::Empty);
     }
     if !text.contains(['{', '}']) {
-        return Ok(Box::new([Part::Word(word(text)?)]));
+        return Ok(Box::new([Part::Word(word(text, purpose)?)]));
     }
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -75,7 +84,7 @@ pub(super) fn parts(text: &str) -> Result<Box<[Part]>, KeyError> {
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal).into()));
             }
-            parts.push(Part::Word(word(name)?));
+            parts.push(Part::Word(word(name, purpose)?));
             rest = after;
         } else {
             return Err(KeyError::LoneBrace);
@@ -91,7 +100,7 @@ pub(super) fn parts(text: &str) -> Result<Box<[Part]>, KeyError> {
     Ok(parts.into())
 }
 
-fn word(text: &str) -> Result<Word, KeyError> {
+fn word(text: &str, purpose: Purpose) -> Result<Word, KeyError> {
     let bad = |what| KeyError::BadName(text.to_owned(), what);
     match text.split_once('.') {
         None if text == "client_ip" => Ok(Word::ClientIp),
@@ -108,6 +117,8 @@ fn word(text: &str) -> Result<Word, KeyError> {
         }
         Some(("cookie", _)) => Err(bad("cookie")),
         Some(("query", "")) => Err(bad("query parameter")),
+        Some(("claim", "")) if purpose == Purpose::Limit => Err(bad("claim")),
+        Some(("claim", name)) if purpose == Purpose::Limit => Ok(Word::Claim(name.into())),
         Some(("query", name)) => Ok(Word::Query(name.into())),
         _ => Err(KeyError::UnknownWord(text.to_owned())),
     }
