@@ -12,6 +12,7 @@ use crate::admin::client::{AskError, Place, read};
 use crate::admin::{
     Candidate, Comparison, DrainReport, PoolsReport, ReloadReport, UpgradeReport, UpgradeRequest,
 };
+use crate::admission::rate::{self, Buckets};
 use crate::config::{Config, Diagnostics, load, print, schema};
 use crate::demo;
 use crate::pool::Address;
@@ -21,6 +22,7 @@ use crate::server::directory::{AUTO, Directory};
 use crate::server::exit::StartError;
 use crate::server::reload::prepare::{self, Prepared};
 use crate::server::run::{self, Launch};
+use crate::state::State;
 
 /// Where the configuration is, unless said otherwise.
 const DEFAULT_CONFIG: &str = "/etc/portcullis/portcullis.yaml";
@@ -346,8 +348,8 @@ fn upgrade(
 }
 
 fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCode {
-    let prepared = match run::new_state() {
-        Ok(state) => prepare::prepare(path, &state),
+    let state = match run::new_state() {
+        Ok(state) => state,
         Err(error) => return started(Err(error)),
     };
     let Prepared {
@@ -355,7 +357,7 @@ fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCod
         snapshot,
         diagnostics,
         ..
-    } = prepared;
+    } = prepare::prepare(path, &state);
     let mut text = String::new();
     if !diagnostics.is_empty() {
         text.push_str(&format!("{diagnostics}\n"));
@@ -377,6 +379,9 @@ fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCod
             format!("; {}", count(&diagnostics))
         },
     ));
+    for line in memory_of_limits(&state) {
+        text.push_str(&format!("\n  {line}"));
+    }
     match against {
         None => say(&text, ExitCode::SUCCESS),
         Some(at) => {
@@ -390,6 +395,26 @@ fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCod
             let candidate = Candidate::new(&config, &snapshot.files);
             answered(compare(&candidate, &running.place(), text))
         }
+    }
+}
+
+/// How much memory each rate limit takes from the start, and never more.
+fn memory_of_limits(state: &State) -> Vec<String> {
+    let mut limits = state.buckets.held();
+    limits.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let line = |(place, buckets): &(rate::Place, Arc<Buckets>)| {
+        let keys = count_of(place.keys as usize, "key");
+        format!("{place}: {keys} in {}", rounded(buckets.bytes()))
+    };
+    limits.iter().map(line).collect()
+}
+
+/// A size that a person reads.
+fn rounded(bytes: usize) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} bytes"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::access::IpFilter;
+use super::access::{IpFilter, RateLimit};
 use super::tls::ListenerTls;
 use super::{ByteSize, Spanned, Timespan};
 
@@ -43,6 +43,9 @@ pub struct Listener {
     /// for. Default: all.
     #[serde(default, skip_serializing_if = "IpFilter::is_empty")]
     pub ip_filter: IpFilter,
+    /// How many requests may come, counted before a route is looked for. Default: no limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
     /// How long a client may take.
     #[serde(default)]
     pub timeouts: ListenerTimeouts,

@@ -16,6 +16,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::access::RateLimit;
 use super::tls::PoolTls;
 use super::units::Percent;
 use super::{Spanned, Timespan};
@@ -98,6 +99,9 @@ pub struct Pool {
     /// its full share at once. Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Spanned<Timespan>,
+    /// How many requests may come, of all routes together; asked after those of the route. Default: no limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
     /// How many requests are served at once, and how many wait.
     #[serde(default)]
     pub limits: Limits,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::access::RateLimit;
 use super::pool::Endpoint;
 use super::resolver::{NameServers, SYSTEM};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
@@ -59,10 +60,20 @@ impl Printed for Admin {}
 impl Printed for AccessLog {}
 impl Printed for ProcessLog {}
 impl Printed for Forwarding {}
-impl Printed for Listener {}
+
+impl Printed for Listener {
+    fn fill_in(&mut self) {
+        self.rate_limits.iter_mut().for_each(RateLimit::fill_in);
+    }
+
+    fn mask(&mut self) {
+        mask_keys(&mut self.rate_limits);
+    }
+}
 
 impl Printed for Route {
     fn fill_in(&mut self) {
+        self.rate_limits.iter_mut().for_each(RateLimit::fill_in);
         if self.pool.is_some() {
             self.priority.get_or_insert_default();
         }
@@ -77,6 +88,7 @@ impl Printed for Route {
     }
 
     fn mask(&mut self) {
+        mask_keys(&mut self.rate_limits);
         for edits in [&mut self.request_headers, &mut self.response_headers] {
             for (name, value) in edits.set.iter_mut().chain(edits.add.iter_mut()) {
                 if names_a_secret(name) {
@@ -108,6 +120,7 @@ impl Printed for Resolver {
 
 impl Printed for Pool {
     fn fill_in(&mut self) {
+        self.rate_limits.iter_mut().for_each(RateLimit::fill_in);
         for endpoint in &mut self.endpoints {
             let mut settings = endpoint.value.settings();
             settings.priority = settings.priority();
@@ -120,6 +133,7 @@ impl Printed for Pool {
     }
 
     fn mask(&mut self) {
+        mask_keys(&mut self.rate_limits);
         let sticky = self.sticky.as_mut();
         if let Some(cookie) = sticky.and_then(|sticky| sticky.value.cookie.as_mut()) {
             // Too short for a secret: what is printed does not run with it.
@@ -142,6 +156,13 @@ pub fn escape(value: &mut serde_json::Value) {
         serde_json::Value::Object(entries) => entries.values_mut().for_each(escape),
         _ => {}
     }
+}
+
+/// Masks the exempt values of keys such as `header.X-Api-Key`.
+fn mask_keys(limits: &mut [RateLimit]) {
+    let secret = |limit: &&mut RateLimit| names_a_secret(&limit.key.value);
+    let secret = limits.iter_mut().filter(secret);
+    secret.for_each(|limit| limit.mask(MASK));
 }
 
 const MASK: &str = "***";

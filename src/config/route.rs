@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::access::IpFilter;
+use super::access::{IpFilter, RateLimit};
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use priority::RoutePriority;
@@ -34,6 +34,9 @@ pub struct Route {
     /// Policy: which clients may come in, by address; anyone else gets 403. Default: all.
     #[serde(default, skip_serializing_if = "IpFilter::is_empty")]
     pub ip_filter: IpFilter,
+    /// Policy: how many requests may come; several limits are asked in their order. Default: no limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
     /// Policy: which requests go first when the pool can't serve all at once: `low`, `normal`, `high`, or
     /// `{ header: X-Priority, default: normal }` for what the request says itself. Default: normal.
     #[serde(

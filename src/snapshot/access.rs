@@ -1,25 +1,52 @@
 //! Which policies decide whether a request may go on, and in which order?
 
+mod rate_limits;
+
 use std::sync::Arc;
 
+use super::files::Sources;
 use super::reporter::Reporter;
 use crate::admission::NetworkSet;
 use crate::admission::networks::parse;
+use crate::admission::rate::Scope;
 use crate::config::access::IpFilter as WrittenIpFilter;
 use crate::config::{Listener as WrittenListener, Route as WrittenRoute, Spanned};
 use crate::policy::access::{Access, IpFilter, Policies};
+pub(super) use rate_limits::{OfPools, of_pools};
 
 /// Those of a listener: they hold for whatever it is asked, before a route is looked for.
-pub(super) fn of_listener(written: &WrittenListener, reporter: &mut Reporter<'_>) -> Policies {
+pub(super) fn of_listener(
+    written: &WrittenListener,
+    sources: &Sources<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Policies {
+    let place = (Scope::Listener, &written.name);
+    let limits = rate_limits::compile(place, &written.rate_limits, sources, reporter);
     let mut policies: Vec<Arc<dyn Access>> = Vec::new();
     policies.extend(ip_filter(&written.ip_filter, reporter));
+    policies.extend(limits.plain);
     policies.into()
 }
 
-/// Those of a route. The order is the documented one: what costs least comes first.
-pub(super) fn of_route(written: &WrittenRoute, reporter: &mut Reporter<'_>) -> Policies {
+/// Those of a route, and after them the limits of the pool it ends at, which it shares with other routes. The order is the
+/// documented one: what costs least comes first, and a limit that goes by claims after what verifies them.
+pub(super) fn of_route(
+    written: &WrittenRoute,
+    of_pools: &OfPools,
+    sources: &Sources<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Policies {
+    let place = (Scope::Route, &written.name);
+    let limits = rate_limits::compile(place, &written.rate_limits, sources, reporter);
     let mut policies: Vec<Arc<dyn Access>> = Vec::new();
     policies.extend(ip_filter(&written.ip_filter, reporter));
+    policies.extend(limits.plain);
+    policies.extend(limits.by_claim);
+    if let Some(pool) = &written.pool
+        && let Some(limits) = of_pools.get(&pool.value)
+    {
+        policies.extend(limits.iter().map(Arc::clone));
+    }
     policies.into()
 }
 

@@ -40,7 +40,7 @@ pub fn compile(
     let sources = Sources::new(state);
     names::check_unique(config, &mut diagnostics);
     let (pools, lookups) = pools::compile(config, &sources, &mut diagnostics);
-    let routes = routes::compile(config, state, &pools, unread, &mut diagnostics);
+    let routes = routes::compile(config, &sources, &pools, unread, &mut diagnostics);
     let listeners = listeners::compile(config, &sources, &routes, now, &mut diagnostics);
     overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);

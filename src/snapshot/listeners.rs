@@ -77,6 +77,7 @@ pub(super) fn compile(
             let (trusted, trust_unix) = one.proxy_protocol();
             let access = access::of_listener(
                 written,
+                sources,
                 &mut Reporter::new("listeners", &written.name, diagnostics),
             );
             let limits = &written.limits;

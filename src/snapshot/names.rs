@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::reporter::Reporter;
 use crate::config::document::{Kind, Node};
 use crate::config::load::Loaded;
 use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
@@ -87,30 +88,36 @@ fn entry<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
 
 /// Reports names that are given twice, empty, or would not make a good label.
 pub(super) fn check_unique(config: &Config, diagnostics: &mut Diagnostics) {
-    check(
-        "listeners",
-        config.listeners.iter().map(|listener| &listener.name),
-        diagnostics,
-    );
-    check(
-        "routes",
-        config.routes.iter().map(|route| &route.name),
-        diagnostics,
-    );
-    check(
-        "pools",
-        config.pools.iter().map(|pool| &pool.name),
-        diagnostics,
-    );
+    let mut report = |key: String, name: &Spanned<String>, message: String, hint| {
+        let diagnostic = Diagnostic::error(key, message);
+        diagnostics.push(diagnostic.at(name.position.clone()).hint(hint));
+    };
+    let listeners = config.listeners.iter().map(|listener| &listener.name);
+    check("listeners", listeners, &mut report);
+    let routes = config.routes.iter().map(|route| &route.name);
+    check("routes", routes, &mut report);
+    let pools = config.pools.iter().map(|pool| &pool.name);
+    check("pools", pools, &mut report);
 }
 
 /// The longest name.
 const LONGEST: usize = 128;
 
+/// As [`check_unique`], for a list within one part.
+pub(super) fn check_list<'c>(
+    key: &str,
+    names: impl Iterator<Item = &'c Spanned<String>>,
+    reporter: &mut Reporter<'_>,
+) {
+    check(key, names, |key, name, message, hint| {
+        reporter.error(&key, name, message, hint.as_deref());
+    });
+}
+
 fn check<'c>(
     section: &str,
     names: impl Iterator<Item = &'c Spanned<String>>,
-    diagnostics: &mut Diagnostics,
+    mut report: impl FnMut(String, &'c Spanned<String>, String, Option<String>),
 ) {
     let mut first: HashMap<&str, &Spanned<String>> = HashMap::new();
     for name in names {
@@ -123,22 +130,21 @@ fn check<'c>(
             || text.starts_with('_')
             || !text.chars().all(is_label)
         {
-            diagnostics.push(
-                Diagnostic::error(key, format!("`{}` is not a name", text.escape_debug()))
-                    .at(name.position.clone())
-                    .hint(format!(
-                        "use 1 to {LONGEST} letters, digits and `-_.:/@`, not starting with `_`"
-                    )),
-            );
+            let message = format!("`{}` is not a name", text.escape_debug());
+            let hint =
+                format!("use 1 to {LONGEST} letters, digits and `-_.:/@`, not starting with `_`");
+            report(key, name, message, Some(hint));
         } else if let Some(earlier) = first.get(text) {
             let place = earlier
                 .position
                 .as_ref()
                 .map(|place| format!(", first at {place}"))
                 .unwrap_or_default();
-            diagnostics.push(
-                Diagnostic::error(key, format!("the name `{text}` is given twice{place}"))
-                    .at(name.position.clone()),
+            report(
+                key,
+                name,
+                format!("the name `{text}` is given twice{place}"),
+                None,
             );
         } else {
             first.insert(text, name);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 use super::access;
+use super::files::Sources;
 use super::listeners::WithRoutes;
 use super::names::Unread;
 use super::pools::{Pools, retries, unlimited_if_zero};
@@ -21,7 +22,6 @@ use crate::pool::retries::Retries;
 use crate::route::{
     HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex,
 };
-use crate::state::State;
 
 /// One compiled route, with what the tables are built from.
 pub(super) struct CompiledRoute {
@@ -36,7 +36,7 @@ pub(super) struct CompiledRoute {
 /// Compiles every route. One with errors is left out, after all of its errors were reported.
 pub(super) fn compile(
     config: &Config,
-    state: &State,
+    sources: &Sources<'_>,
     pools: &Pools,
     unread: &Unread,
     diagnostics: &mut Diagnostics,
@@ -51,6 +51,7 @@ pub(super) fn compile(
         unread,
         listeners: &listeners,
     };
+    let of_pools = access::of_pools(config, sources, diagnostics);
     let mut used = vec![false; pools.len()];
     let mut compiled = Vec::with_capacity(config.routes.len());
     for (index, written) in config.routes.iter().enumerate() {
@@ -70,7 +71,7 @@ pub(super) fn compile(
         let retries = one.retries(end.as_ref());
         let listeners = one.listeners(&known);
         let priority = one.priority(end.as_ref());
-        let access = access::of_route(written, &mut one.reporter);
+        let access = access::of_route(written, &of_pools, sources, &mut one.reporter);
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)
@@ -99,7 +100,7 @@ pub(super) fn compile(
                 response_headers,
                 retries,
                 end,
-                metrics: state.metrics.route(&written.name.value),
+                metrics: sources.state.metrics.route(&written.name.value),
             };
             compiled.push(CompiledRoute {
                 route: Arc::new(route),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::admission::rate::{Buckets, Place};
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
@@ -26,6 +27,8 @@ pub struct State {
     pub endpoints: Registry<EndpointKey, EndpointState>,
     /// What is remembered about each pool, by its name.
     pub pools: Registry<Arc<str>, PoolState>,
+    /// What each rate limit remembers of the keys that have come.
+    pub buckets: Registry<Place, Buckets>,
     /// What cookies are signed with where no secret is given.
     pub sticky: ProcessSecret,
     /// TLS sessions that clients may resume, by listener.
@@ -49,6 +52,7 @@ impl State {
             metrics,
             endpoints: Registry::default(),
             pools: Registry::default(),
+            buckets: Registry::default(),
             sticky: ProcessSecret::default(),
             tls_sessions: Registry::default(),
             roots: Roots::system(),
@@ -63,6 +67,7 @@ impl State {
     pub fn forget_unused(&self) {
         self.endpoints.forget_unused();
         self.pools.forget_unused();
+        self.buckets.forget_unused();
         self.tls_sessions.forget_unused();
     }
 }

@@ -9,6 +9,7 @@ mod families;
 mod guards;
 mod labels;
 mod live;
+mod rates;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,6 +21,7 @@ use catalogue::Catalogue;
 use families::{Checks, Endpoints, Listeners, Pools, Routes};
 use guards::{Breakers, Ejections, FailOpens};
 use live::Live;
+use rates::RateLimits;
 
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
@@ -30,6 +32,7 @@ pub use guards::{
 };
 pub use labels::{HedgeResult, RefusedReason, ReloadResult, RetryResult, TlsVersion};
 pub use live::{Family, Handle};
+pub use rates::{RateLimitMetrics, RateLimitSeries};
 
 /// The media type of what [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -53,6 +56,7 @@ pub struct Metrics {
     breakers: Arc<Live<Breakers>>,
     ejections: Arc<Live<Ejections>>,
     fail_opens: Arc<Live<FailOpens>>,
+    rate_limits: Arc<Live<RateLimits>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -106,6 +110,7 @@ impl Metrics {
             breakers: Live::new(new.breakers()?, ENDPOINT_LIMIT),
             ejections: Live::new(new.ejections()?, ENDPOINT_LIMIT),
             fail_opens: Live::new(new.fail_opens()?, NAME_LIMIT),
+            rate_limits: Live::new(new.rate_limits()?, NAME_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -160,6 +165,11 @@ impl Metrics {
     /// The metrics of a pool that may fail open.
     pub fn fail_open(&self, pool: &str) -> FailOpenMetrics {
         self.fail_opens.hold(&[pool])
+    }
+
+    /// The metrics of the rate limit `limit` of the listener, route or pool (`scope`) of that name.
+    pub fn rate_limit(&self, scope: &str, name: &str, limit: &str) -> RateLimitMetrics {
+        self.rate_limits.hold(&[scope, name, limit])
     }
 
     /// Counts a request that failed.

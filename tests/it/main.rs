@@ -18,6 +18,7 @@ mod overload;
 mod policies;
 mod process;
 mod proxy_protocol;
+mod rate_limits;
 mod reload;
 mod resilience;
 mod retries;

@@ -12,8 +12,10 @@ mod buckets;
 mod exempt;
 mod key;
 mod limit;
+mod place;
 
 pub use buckets::Buckets;
 pub use exempt::ExemptKeys;
 pub use key::{RateKey, network};
 pub use limit::{Limit, Taken, TooMuch};
+pub use place::{Place, Scope};

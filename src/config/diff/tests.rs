@@ -383,6 +383,8 @@ routes:
       headers: [{ name: a, exact: b }, { name: c, present: true }]
       query: [{ name: a, regex: b }]
     ip_filter: { allow: [10.0.0.0/8], deny: [10.0.0.1] }
+    rate_limits:
+      - { name: a, rate: 1/s, burst: 2, key: path, ipv6_prefix: 56, keys: 9, exempt: [10.0.0.1], exempt_keys: [/a] }
     priority: { header: X-Priority, default: high }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
@@ -470,6 +472,8 @@ fn collect_leaves(value: &Value, path: String, leaves: &mut Vec<String>) {
 fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Config> {
     let words = [
         "7h",
+        "7/m",
+        "always",
         "3KiB",
         "1.3",
         "duplex",

@@ -4,6 +4,7 @@
 //! those of the route, then those of its pool. The first that does not let the request pass ends it.
 
 pub mod ip_filter;
+pub mod rate_limit;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -13,12 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value};
 
 use crate::error::Reason;
 use crate::proxy::forward::{Fields, Scheme};
 use crate::route::Request;
 
 pub use ip_filter::IpFilter;
+pub use rate_limit::RateLimit;
 
 /// A policy that decides whether a request may go on.
 pub trait Access: Send + Sync {
@@ -98,6 +101,8 @@ pub type Later = Pin<Box<dyn Future<Output = (Verdict, Granted)> + Send>>;
 pub struct Granted {
     /// Who the client has shown to be.
     pub user: Option<Arc<str>>,
+    /// What its verified token says.
+    pub claims: Option<Arc<Map<String, Value>>>,
     /// Changes to the request that the endpoint gets.
     pub to_endpoint: Vec<Edit>,
     /// Changes to the answer that the client gets, whoever gives it.
@@ -109,11 +114,15 @@ impl Granted {
     pub fn absorb(&mut self, later: Granted) {
         let Granted {
             user,
+            claims,
             to_endpoint,
             to_client,
         } = later;
         if user.is_some() {
             self.user = user;
+        }
+        if claims.is_some() {
+            self.claims = claims;
         }
         self.to_endpoint.extend(to_endpoint);
         self.to_client.extend(to_client);

@@ -81,7 +81,7 @@ enum Word {
     Cookie(Box<str>),
     /// The first query parameter of that name, decoded.
     Query(Box<str>),
-    /// The claim of that name of the verified token: a text, a number or a boolean.
+    /// The claim of that name of the verified token: a text, a number or a boolean. Dots lead into objects.
     Claim(Box<str>),
 }
 
@@ -160,7 +160,7 @@ mod tests {
     fn a_claim_is_a_text_a_number_or_a_boolean() {
         let claims = json!({
             "sub": "ann", "n": -12, "f": 1.5, "b": true, "https://a.example/tenant": "t",
-            "empty": "", "null": null, "list": ["a"], "map": {"a": 1},
+            "empty": "", "null": null, "list": ["a"], "map": {"a": 1, "b": {"c": "d"}},
         });
         let claims = claims.as_object();
         for (name, value) in [
@@ -173,6 +173,9 @@ mod tests {
             ("null", None),
             ("list", None),
             ("map", None),
+            ("map.a", Some("1")),
+            ("map.b.c", Some("d")),
+            ("map.b.c.d", None),
             ("other", None),
         ] {
             let expected = vec![value.map(str::to_owned)];

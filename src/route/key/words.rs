@@ -1,6 +1,6 @@
 //! What does a request have for a word of a key?
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Piece, Source, Word};
 use crate::route::{cookie, query_value};
@@ -18,7 +18,7 @@ pub(super) fn read(word: &Word, from: &Source<'_>, take: impl FnOnce(Piece<'_>))
             let value = request.query.and_then(|query| query_value(query, name));
             return take(piece(value.as_deref()));
         }
-        Word::Claim(name) => match from.claims.and_then(|claims| claims.get(&**name)) {
+        Word::Claim(name) => match from.claims.and_then(|claims| claim(claims, name)) {
             Some(Value::String(text)) => Some(text.as_bytes()),
             Some(Value::Bool(true)) => Some(&b"true"[..]),
             Some(Value::Bool(false)) => Some(&b"false"[..]),
@@ -29,6 +29,14 @@ pub(super) fn read(word: &Word, from: &Source<'_>, take: impl FnOnce(Piece<'_>))
         },
     };
     take(piece(value));
+}
+
+/// The claim of this name; dots lead into objects, unless a claim is called so as a whole.
+fn claim<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+    claims.get(name).or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        claim(claims.get(first)?.as_object()?, rest)
+    })
 }
 
 fn piece(value: Option<&[u8]>) -> Piece<'_> {

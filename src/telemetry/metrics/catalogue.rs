@@ -9,6 +9,7 @@ use prometheus::{
 
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
+use super::rates::RateLimits;
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::error::Reason;
 
@@ -219,6 +220,21 @@ impl Catalogue {
                 "portcullis_pool_fail_open",
                 "1 while a pool looks past health because fewer of its endpoints are healthy than its panic_threshold.",
                 &["pool"],
+            )?,
+        })
+    }
+
+    pub(super) fn rate_limits(&self) -> Result<RateLimits, Error> {
+        Ok(RateLimits {
+            requests: self.counters(
+                "portcullis_rate_limit_total",
+                "Requests that a rate limit was asked about, by result; the scope is what the limit is a part of: a listener, a route or a pool.",
+                &["scope", "name", "limit", "result"],
+            )?,
+            forgotten: self.counters(
+                "portcullis_rate_limit_keys_forgotten_total",
+                "Keys that a rate limit forgot before their debt was paid off, because others had come in their place; many mean that `keys` is small.",
+                &["scope", "name", "limit"],
             )?,
         })
     }

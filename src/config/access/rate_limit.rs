@@ -1,0 +1,103 @@
+//! How many requests may come?
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Spanned;
+use crate::config::units::Rate;
+
+/// The key of a limit that names none.
+pub const DEFAULT_KEY: &str = "client_ip";
+/// How many bits of an IPv6 address tell clients apart: a network of that size is what one customer gets at least.
+pub const DEFAULT_IPV6_PREFIX: u8 = 64;
+/// How many keys are remembered at once.
+pub const DEFAULT_KEYS: u32 = 100_000;
+
+/// A limit of how many requests of one key may come: a token bucket, exact to the request. What is too much gets 429.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// A name for metrics and for the fields of answers, unique in its listener, route or pool.
+    pub name: Spanned<String>,
+    /// How many requests of a key may come in a second (`100/s`), minute (`30/m`) or hour (`5/h`).
+    pub rate: Spanned<Rate>,
+    /// How many may come at once: from 1 on. Default: as many as the rate gives in a second, 1 at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Spanned<u32>>,
+    /// What requests of one key have in common: `client_ip`, `path`, `host`, `header.NAME`, `cookie.NAME`, `query.NAME`,
+    /// `claim.NAME` (of a verified token; not on listeners), a template of these such as `{client_ip}-{path}`, or `global`
+    /// (all requests share one bucket). In the place of what a request does not have stands its client's address.
+    /// Default: client_ip.
+    #[serde(default = "client_ip")]
+    pub key: Spanned<String>,
+    /// How many bits of an IPv6 address tell clients apart: 1 to 128; IPv4 addresses count whole. Default: 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6_prefix: Option<Spanned<u8>>,
+    /// How many keys that have come of late are remembered at once: 1 to 10,000,000. Their memory, 32 bytes and a little
+    /// for each, is taken at the start. When more come, those that have used least are forgotten. Default: 100000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Spanned<u32>>,
+    /// Addresses and networks (CIDR) of clients that are not counted. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exempt: Vec<Spanned<String>>,
+    /// Values of the key that are not counted. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exempt_keys: Vec<Spanned<String>>,
+    /// Whether what is too much is only counted, and goes on. Default: false.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Which answers tell the client of the limit, in the fields `RateLimit` and `RateLimit-Policy`: `refused` or `always`.
+    /// Default: refused.
+    #[serde(default)]
+    pub fields: LimitFields,
+}
+
+/// Which answers tell the client of a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitFields {
+    /// Those that refuse.
+    #[default]
+    Refused,
+    /// All.
+    Always,
+}
+
+fn client_ip() -> Spanned<String> {
+    Spanned::new(DEFAULT_KEY.to_owned())
+}
+
+impl RateLimit {
+    /// How many may come at once.
+    pub fn burst(&self) -> u32 {
+        let written = self.burst.as_ref().map(|burst| burst.value);
+        written.unwrap_or_else(|| {
+            let seconds = self.rate.per().as_duration().as_secs();
+            let in_a_second = u64::from(self.rate.count().get()) / seconds;
+            u32::try_from(in_a_second).unwrap_or(u32::MAX).max(1)
+        })
+    }
+
+    /// Whether all requests share one bucket.
+    pub fn is_global(&self) -> bool {
+        self.key.value == "global"
+    }
+
+    /// Writes the defaults that are not written when it is read.
+    pub fn fill_in(&mut self) {
+        let burst = self.burst();
+        self.burst.get_or_insert(Spanned::new(burst));
+        if !self.is_global() {
+            let prefix = Spanned::new(DEFAULT_IPV6_PREFIX);
+            self.ipv6_prefix.get_or_insert(prefix);
+            self.keys.get_or_insert(Spanned::new(DEFAULT_KEYS));
+        }
+    }
+
+    /// Replaces the values of its key.
+    pub fn mask(&mut self, mask: &str) {
+        for value in &mut self.exempt_keys {
+            mask.clone_into(&mut value.value);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! How do written rate limits become those that count?
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::networks;
+use crate::admission::rate::{Buckets, ExemptKeys, Limit, Place, RateKey, Scope, TooMuch};
+use crate::config::access::rate_limit::{
+    DEFAULT_IPV6_PREFIX, DEFAULT_KEYS, LimitFields, RateLimit as Written,
+};
+use crate::config::{Config, Diagnostics, Spanned};
+use crate::policy::access::rate_limit::Told;
+use crate::policy::access::{Access, Policies, RateLimit};
+use crate::route::key::Purpose;
+use crate::snapshot::files::Sources;
+use crate::snapshot::names;
+use crate::snapshot::reporter::Reporter;
+
+/// The most keys: 320 MiB.
+const MOST_KEYS: u32 = 10_000_000;
+
+/// The limits of each pool, by its name.
+pub(in crate::snapshot) type OfPools = HashMap<String, Policies>;
+
+/// Those of every pool. Its routes share them.
+pub(in crate::snapshot) fn of_pools(
+    config: &Config,
+    sources: &Sources<'_>,
+    diagnostics: &mut Diagnostics,
+) -> OfPools {
+    let mut pools = OfPools::new();
+    for pool in &config.pools {
+        let mut reporter = Reporter::new("pools", &pool.name, diagnostics);
+        let place = (Scope::Pool, &pool.name);
+        let limits = compile(place, &pool.rate_limits, sources, &mut reporter);
+        pools
+            .entry(pool.name.value.clone())
+            .or_insert(limits.all().into());
+    }
+    pools
+}
+
+/// The limits of one listener, route or pool, in the order in which they are written.
+#[derive(Default)]
+pub(super) struct Limits {
+    /// Those that go by what every request shows.
+    pub(super) plain: Vec<Arc<dyn Access>>,
+    /// Those that go by what a token says, and must wait until it is verified.
+    pub(super) by_claim: Vec<Arc<dyn Access>>,
+}
+
+impl Limits {
+    fn all(self) -> Vec<Arc<dyn Access>> {
+        let mut all = self.plain;
+        all.extend(self.by_claim);
+        all
+    }
+}
+
+/// Compiles them; what is wrong is reported, and the limit left out.
+pub(super) fn compile(
+    place: (Scope, &Spanned<String>),
+    written: &[Written],
+    sources: &Sources<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Limits {
+    let mut limits = Limits::default();
+    names::check_list(
+        "rate_limits",
+        written.iter().map(|limit| &limit.name),
+        reporter,
+    );
+    for (index, written) in written.iter().enumerate() {
+        let mut one = One {
+            part: format!("rate_limits[{index}]"),
+            written,
+            reporter: &mut *reporter,
+        };
+        if let Some(limit) = one.compile(place, sources) {
+            let list = match limit.key.has_claim() {
+                true => &mut limits.by_claim,
+                false => &mut limits.plain,
+            };
+            list.push(Arc::new(limit));
+        }
+    }
+    limits
+}
+
+/// The compilation of one limit.
+struct One<'a, 'r> {
+    part: String,
+    written: &'a Written,
+    reporter: &'a mut Reporter<'r>,
+}
+
+impl One<'_, '_> {
+    fn error<T>(&mut self, key: &str, at: &Spanned<T>, message: String, hint: Option<&str>) {
+        let key = format!("{}.{key}", self.part);
+        self.reporter.error(&key, at, message, hint);
+    }
+
+    fn compile(
+        &mut self,
+        (scope, part): (Scope, &Spanned<String>),
+        sources: &Sources<'_>,
+    ) -> Option<RateLimit> {
+        let written = self.written;
+        let ipv6_prefix = self.ipv6_prefix();
+        let keys = self.keys();
+        let limit = self.limit();
+        let key = self.key(scope, ipv6_prefix);
+        self.exempt_keys();
+        let exempt = format!("{}.exempt", self.part);
+        let exempt = networks(&exempt, &written.exempt, self.reporter);
+        let (limit, key) = (limit?, key?);
+        if self.reporter.failed() {
+            // No memory for what is not going to run.
+            return None;
+        }
+        let name = written.name.value.as_str();
+        let place = Place {
+            scope,
+            part: part.value.as_str().into(),
+            limit: name.into(),
+            key: written.key.value.as_str().into(),
+            ipv6_prefix,
+            keys,
+        };
+        let exempt_keys = written.exempt_keys.iter().map(|key| key.value.as_str());
+        let make = || Buckets::new(keys, Instant::now());
+        Some(RateLimit {
+            limit,
+            key,
+            buckets: sources.state.buckets.get_or_create(place, make),
+            exempt,
+            exempt_keys: ExemptKeys::new(exempt_keys),
+            dry_run: written.dry_run,
+            told: Told::new(name, &limit, written.fields == LimitFields::Always)?,
+            metrics: sources
+                .state
+                .metrics
+                .rate_limit(scope.as_str(), &part.value, name),
+        })
+    }
+
+    fn limit(&mut self) -> Option<Limit> {
+        let (rate, burst) = (&self.written.rate, self.written.burst());
+        let Some(some) = NonZeroU32::new(burst) else {
+            if let Some(burst) = &self.written.burst {
+                let hint = "with 1, requests come one by one; to let nobody in, refuse them: `respond: { status: 403 }`";
+                let message = "with a burst below 1 no request would ever pass".to_owned();
+                self.error("burst", burst, message, Some(hint));
+            }
+            return None;
+        };
+        match Limit::new(rate.value, some) {
+            Ok(limit) => Some(limit),
+            Err(TooMuch::Rate) => {
+                let message = format!(
+                    "`{}` is over 10000000/s, the most that is counted",
+                    rate.value
+                );
+                self.error("rate", rate, message, Some("leave the limit out"));
+                None
+            }
+            Err(TooMuch::Burst) => {
+                let message = format!(
+                    "at `{}`, a burst of {burst} takes over a year to come back",
+                    rate.value
+                );
+                let at = Spanned {
+                    value: (),
+                    position: match &self.written.burst {
+                        Some(burst) => burst.position.clone(),
+                        None => rate.position.clone(),
+                    },
+                };
+                self.error(
+                    "burst",
+                    &at,
+                    message,
+                    Some("make it smaller, or the rate higher"),
+                );
+                None
+            }
+        }
+    }
+
+    fn key(&mut self, scope: Scope, ipv6_prefix: u8) -> Option<RateKey> {
+        let text = &self.written.key;
+        match RateKey::parse(&text.value, ipv6_prefix) {
+            Ok(key) if key.has_claim() && scope == Scope::Listener => {
+                let message =
+                    "a listener knows no claims: tokens are verified on routes".to_owned();
+                self.error(
+                    "key",
+                    text,
+                    message,
+                    Some("move the limit to the routes or the pool"),
+                );
+                None
+            }
+            Ok(key) => Some(key),
+            Err(error) => {
+                self.error(
+                    "key",
+                    text,
+                    error.to_string(),
+                    Some(error.hint(Purpose::Limit)),
+                );
+                None
+            }
+        }
+    }
+
+    fn ipv6_prefix(&mut self) -> u8 {
+        let Some(prefix) = &self.written.ipv6_prefix else {
+            return DEFAULT_IPV6_PREFIX;
+        };
+        if self.written.is_global() {
+            self.no_effect("ipv6_prefix", prefix);
+        } else if !(1..=128).contains(&prefix.value) {
+            let message = format!("{} is not from 1 to 128", prefix.value);
+            let hint = "64 takes a customer's network for one client; for one bucket for all, write `key: global`";
+            self.error("ipv6_prefix", prefix, message, Some(hint));
+        }
+        prefix.value
+    }
+
+    /// How many keys are remembered.
+    fn keys(&mut self) -> u32 {
+        let is_global = self.written.is_global();
+        let Some(keys) = &self.written.keys else {
+            return if is_global { 1 } else { DEFAULT_KEYS };
+        };
+        if is_global {
+            self.no_effect("keys", keys);
+        } else if !(1..=MOST_KEYS).contains(&keys.value) {
+            let message = format!("{} is not from 1 to {MOST_KEYS}", keys.value);
+            let hint = "a million keys take 32MiB; those that used least are forgotten first";
+            self.error("keys", keys, message, Some(hint));
+        }
+        keys.value
+    }
+
+    fn exempt_keys(&mut self) {
+        if let Some(first) = self.written.exempt_keys.first()
+            && self.written.is_global()
+        {
+            self.no_effect("exempt_keys", first);
+        }
+        for (index, value) in self.written.exempt_keys.iter().enumerate() {
+            if value.value.is_empty() {
+                let key = format!("exempt_keys[{index}]");
+                let message = "no key is empty: what is empty counts as absent".to_owned();
+                self.error(&key, value, message, None);
+            }
+        }
+    }
+
+    fn no_effect<T>(&mut self, key: &str, at: &Spanned<T>) {
+        let message = "has no effect where one bucket is for all".to_owned();
+        self.error(key, at, message, Some("remove it, or change `key: global`"));
+    }
+}
