@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
-//! | [`admission`] | who may come in, by addresses and numbers? | nothing of ours |
+//! | [`admission`] | who may come in, by addresses, numbers and secrets? | nothing of ours |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool::Priority`, `proxy::forward`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |

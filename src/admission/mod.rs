@@ -1,7 +1,9 @@
-//! Who may come in, and how much of it? What decides it by addresses and numbers alone, and so names no connection and no
-//! session.
+//! Who may come in, and how much of it? What decides it by addresses, numbers and secrets alone, and so names no
+//! connection and no session.
 
+pub mod api_keys;
 pub mod networks;
+pub mod passwords;
 pub mod rate;
 
 pub use networks::{InvalidNetwork, NetworkSet};

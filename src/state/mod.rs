@@ -2,6 +2,7 @@
 //! holds it any more. Parameters never live here: they stand in the snapshot and come as arguments.
 
 mod names;
+mod passwords;
 mod pems;
 mod registry;
 
@@ -16,6 +17,7 @@ use crate::pool::{EndpointState, PoolState};
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
 pub use names::{Names, Standing};
+pub use passwords::Passwords;
 pub use pems::Pems;
 pub use registry::Registry;
 
@@ -37,6 +39,8 @@ pub struct State {
     pub roots: Roots,
     /// What host names resolved to.
     pub names: Names,
+    /// Where passwords are tried, and which were right.
+    pub passwords: Passwords,
     /// Certificates and keys that are in memory.
     pub pems: Pems,
     /// Told when there is another generation, or a pool has other members.
@@ -57,6 +61,7 @@ impl State {
             tls_sessions: Registry::default(),
             roots: Roots::system(),
             names: Names::default(),
+            passwords: Passwords::default(),
             pems: Pems::default(),
             members_changed: Arc::default(),
             addresses_changed: Notify::new(),
