@@ -96,6 +96,12 @@ impl Printed for Route {
                 }
             }
         }
+        if let Some(basic_auth) = &mut self.basic_auth {
+            basic_auth.value.mask(MASK);
+        }
+        if let Some(api_key) = &mut self.api_key {
+            api_key.value.mask(MASK);
+        }
         let matches = &mut self.r#match;
         for Spanned { value: field, .. } in matches.headers.iter_mut().chain(&mut matches.query) {
             if names_a_secret(&field.name) {

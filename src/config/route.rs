@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::access::{IpFilter, RateLimit};
+use super::access::{ApiKey, BasicAuth, IpFilter, RateLimit};
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use priority::RoutePriority;
@@ -37,6 +37,20 @@ pub struct Route {
     /// Policy: how many requests may come; several limits are asked in their order. Default: no limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<RateLimit>,
+    /// Policy: which programs may come in, by a key that they send; any other gets 401. Default: all.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub api_key: Option<Spanned<ApiKey>>,
+    /// Policy: which users may come in, by their passwords; anyone else gets 401. Default: all.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub basic_auth: Option<Spanned<BasicAuth>>,
     /// Policy: which requests go first when the pool can't serve all at once: `low`, `normal`, `high`, or
     /// `{ header: X-Priority, default: normal }` for what the request says itself. Default: normal.
     #[serde(

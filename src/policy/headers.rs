@@ -77,7 +77,12 @@ impl HeaderEdits {
     }
 }
 
-fn field_name(name: &str) -> Result<HeaderName, String> {
+/// The name of a field that a route may change.
+///
+/// # Errors
+///
+/// It is no name, or belongs to the connection.
+pub fn field_name(name: &str) -> Result<HeaderName, String> {
     let parsed = HeaderName::try_from(name)
         .map_err(|_| format!("`{name}` is not the name of a header field"))?;
     if FRAMING.contains(&parsed.as_str()) {

@@ -8,12 +8,12 @@ use pingora::http::RequestHeader;
 use super::about::About;
 use super::admit::admit;
 use super::ctx::RequestCtx;
-use super::facts::Facts;
+use super::facts::{Facts, joined};
 use super::forward::{Peer, Scheme, client_address, request_id};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::policy::access::{Later, Reply};
+use crate::policy::access::{Later, Reply, SecretParameter};
 use crate::policy::{https, redirect};
-use crate::route::Request;
+use crate::route::{Request, query_without};
 use crate::snapshot::{End, Forwarding, Listener, Route};
 use crate::telemetry::metrics::Counted;
 
@@ -103,7 +103,8 @@ pub fn decide(
             if let Some(sticky) = &pool.sticky {
                 ctx.wish = sticky.wish(&header.headers, ctx.time);
             }
-            ctx.target = target(&facts, &route, found.prefix_len)?;
+            let secret = ctx.granted.secret_parameter.as_ref();
+            ctx.target = target(&facts, &route, found.prefix_len, secret)?;
             ctx.key = pool
                 .key
                 .as_ref()
@@ -158,15 +159,26 @@ fn to_https(facts: &Facts<'_>, port: u16) -> Result<Next, ProxyError> {
 }
 
 /// The target the endpoint sees, where it is not the one that came.
-fn target(facts: &Facts<'_>, route: &Route, prefix: usize) -> Result<Option<String>, ProxyError> {
+fn target(
+    facts: &Facts<'_>,
+    route: &Route,
+    prefix: usize,
+    secret: Option<&SecretParameter>,
+) -> Result<Option<String>, ProxyError> {
+    let secret = secret.filter(|secret| !secret.forward);
+    let kept = secret.and_then(|secret| query_without(facts.query?, &secret.name));
     let path = match &route.rewrite {
         Some(rewrite) => rewrite
             .path(&facts.path, prefix)
             .ok_or(ProxyError::new(Reason::AmbiguousPath, Phase::Route))?,
-        None if !facts.rewritten => return Ok(None),
+        None if !facts.rewritten && kept.is_none() => return Ok(None),
         None => std::borrow::Cow::Borrowed(facts.path.as_ref()),
     };
-    Ok(Some(facts.target(&path)))
+    Ok(Some(match kept.as_deref() {
+        None => facts.target(&path),
+        Some("") => path.into_owned(),
+        Some(query) => joined(&path, query),
+    }))
 }
 
 /// Who sent the request, and where it came from in the first place.

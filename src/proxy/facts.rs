@@ -124,16 +124,19 @@ impl<'a> Facts<'a> {
     /// Path and query as the endpoint is given them.
     pub fn target(&self, path: &str) -> String {
         match self.query {
-            Some(query) => {
-                let mut target = String::with_capacity(path.len() + 1 + query.len());
-                target.push_str(path);
-                target.push('?');
-                target.push_str(query);
-                target
-            }
+            Some(query) => joined(path, query),
             None => path.to_owned(),
         }
     }
+}
+
+/// A target of this path and query.
+pub fn joined(path: &str, query: &str) -> String {
+    let mut target = String::with_capacity(path.len() + 1 + query.len());
+    target.push_str(path);
+    target.push('?');
+    target.push_str(query);
+    target
 }
 
 fn is_absolute(target: &[u8]) -> bool {

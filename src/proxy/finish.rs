@@ -1,5 +1,6 @@
 //! What is written down when a request is over?
 
+use std::borrow::Cow;
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
@@ -8,9 +9,11 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
+use super::facts::joined;
 use super::watchdog::Watchdog;
 use super::{About, attempt};
 use crate::error::{Phase, ProxyError, Reason};
+use crate::route::query_masked;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::Peer;
@@ -133,6 +136,10 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
     };
     let about = ctx.about.as_deref();
     let target = String::from_utf8_lossy(ended.target);
+    let target = match &ctx.granted.secret_parameter {
+        Some(secret) => without_secret(target, &secret.name),
+        None => target,
+    };
     log.write(&Record {
         time: ctx.time,
         duration,
@@ -180,6 +187,14 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
             .and_then(|about| about.tls.as_ref())
             .and_then(|tls| tls.name.as_deref()),
     });
+}
+
+/// The target with `***` for what the parameter of this name holds.
+fn without_secret<'t>(target: Cow<'t, str>, name: &str) -> Cow<'t, str> {
+    let masked = target
+        .split_once('?')
+        .and_then(|(path, query)| query_masked(query, name).map(|query| joined(path, &query)));
+    masked.map_or(target, Cow::Owned)
 }
 
 /// What was refused before it was a request.

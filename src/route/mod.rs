@@ -58,7 +58,9 @@ pub use host::{InvalidHost, normalise as normalise_host};
 pub use path::{AmbiguousPath, normalise as normalise_path};
 pub use pattern::{HostPattern, InvalidPattern, PathPattern};
 pub use predicate::{HeaderMatch, QueryMatch, ValueMatch};
-pub use query::value as query_value;
 pub use query::{encode as encode_parameter, parameter};
+pub use query::{
+    masked as query_masked, value as query_value, values as query_values, without as query_without,
+};
 pub use table::{Matcher, Request, RouteMatch, RouteTable};
 pub use whole_regex::WholeRegex;

@@ -15,10 +15,47 @@ pub fn value<'q>(query: &'q str, name: &str) -> Option<Cow<'q, [u8]>> {
 
 /// The value of the first pair named `name`, still encoded; empty for a name without `=`.
 pub(super) fn first<'q>(query: &'q str, name: &str) -> Option<&'q [u8]> {
-    query.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        equals(key.as_bytes(), name).then_some(value.as_bytes())
+    let mut named = pairs(query).filter(|(key, _)| equals(key.as_bytes(), name));
+    named.next().map(|(_, value)| value.as_bytes())
+}
+
+/// The values of all pairs named `name`, decoded.
+pub fn values<'q>(query: &'q str, name: &str) -> impl Iterator<Item = Cow<'q, [u8]>> {
+    pairs(query)
+        .filter(move |(key, _)| equals(key.as_bytes(), name))
+        .map(|(_, value)| decode(value.as_bytes()))
+}
+
+/// The query without the pairs named `name`; `None` if there is none of them.
+pub fn without(query: &str, name: &str) -> Option<String> {
+    let is_named = |pair: &&str| equals(halves(pair).0.as_bytes(), name);
+    query.split('&').any(|pair| is_named(&pair)).then(|| {
+        let rest: Vec<&str> = query.split('&').filter(|pair| !is_named(pair)).collect();
+        rest.join("&")
     })
+}
+
+/// The query with `***` for the values of the pairs named `name`; `None` if there is none of them.
+pub fn masked(query: &str, name: &str) -> Option<String> {
+    let is_named = |key: &str| equals(key.as_bytes(), name);
+    pairs(query).any(|(key, _)| is_named(key)).then(|| {
+        let shown: Vec<Cow<'_, str>> = query
+            .split('&')
+            .map(|pair| match pair.split_once('=') {
+                Some((key, _)) if is_named(key) => Cow::Owned(format!("{key}=***")),
+                _ => Cow::Borrowed(pair),
+            })
+            .collect();
+        shown.join("&")
+    })
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').map(halves)
+}
+
+fn halves(pair: &str) -> (&str, &str) {
+    pair.split_once('=').unwrap_or((pair, ""))
 }
 
 /// The value of the first pair named `name`, decoded; what is not UTF-8 in it is replaced.
@@ -87,6 +124,21 @@ mod tests {
         assert_eq!(first("a&b=", "a"), Some(&b""[..]));
         assert_eq!(first("aa=1", "a"), None);
         assert_eq!(first("", "a"), None);
+    }
+
+    #[test]
+    fn pairs_of_a_name_are_found_left_out_and_masked_however_they_are_encoded() {
+        let query = "a=1&k%65y=x&b=&key&key=y+z&&c";
+        let found: Vec<_> = values(query, "key").collect();
+        assert_eq!(found, [&b"x"[..], b"", b"y z"]);
+        assert_eq!(without(query, "key").as_deref(), Some("a=1&b=&&c"));
+        assert_eq!(
+            masked(query, "key").as_deref(),
+            Some("a=1&k%65y=***&b=&key&key=***&&c")
+        );
+        assert_eq!(without("key=1", "key").as_deref(), Some(""));
+        assert_eq!((without(query, "ke"), masked(query, "ke")), (None, None));
+        assert_eq!(values("", "key").count(), 0);
     }
 
     #[test]

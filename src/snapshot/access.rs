@@ -1,5 +1,8 @@
 //! Which policies decide whether a request may go on, and in which order?
 
+mod api_key;
+mod basic_auth;
+mod entries;
 mod rate_limits;
 
 use std::sync::Arc;
@@ -41,13 +44,38 @@ pub(super) fn of_route(
     let mut policies: Vec<Arc<dyn Access>> = Vec::new();
     policies.extend(ip_filter(&written.ip_filter, reporter));
     policies.extend(limits.plain);
+    if let Some(written) = &written.api_key {
+        policies.extend(api_key::compile(written, sources, reporter).map(shared));
+    }
+    if let Some(written) = &written.basic_auth {
+        policies.extend(basic_auth::compile(written, sources, reporter).map(shared));
+    }
     policies.extend(limits.by_claim);
+    contradictions(written, reporter);
     if let Some(pool) = &written.pool
         && let Some(limits) = of_pools.get(&pool.value)
     {
         policies.extend(limits.iter().map(Arc::clone));
     }
     policies.into()
+}
+
+fn shared(policy: impl Access + 'static) -> Arc<dyn Access> {
+    Arc::new(policy)
+}
+
+/// A request has one `Authorization`, and policies that each want another one let nobody in.
+fn contradictions(written: &WrittenRoute, reporter: &mut Reporter<'_>) {
+    if let (Some(api_key), Some(_)) = (&written.api_key, &written.basic_auth)
+        && api_key.from.eq_ignore_ascii_case("header.authorization")
+    {
+        reporter.error(
+            "api_key.from",
+            &api_key.from,
+            "`basic_auth` wants its passwords in the same field",
+            Some("let the key come in another field, as `header.X-Api-Key`"),
+        );
+    }
 }
 
 fn ip_filter(written: &WrittenIpFilter, reporter: &mut Reporter<'_>) -> Option<Arc<dyn Access>> {

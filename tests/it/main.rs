@@ -2,7 +2,10 @@
 //!
 //! One binary for all integration tests: it links once, and every file here is one question.
 
+mod access;
+mod api_key;
 mod balancers;
+mod basic_auth;
 mod config;
 mod discovery;
 mod drain_endpoint;

@@ -1,7 +1,11 @@
 //! How are policies written that decide whether a request may go on? One file each.
 
+pub mod api_key;
+pub mod basic_auth;
 pub mod ip_filter;
 pub mod rate_limit;
 
+pub use api_key::ApiKey;
+pub use basic_auth::BasicAuth;
 pub use ip_filter::IpFilter;
 pub use rate_limit::RateLimit;

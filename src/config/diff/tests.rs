@@ -385,6 +385,8 @@ routes:
     ip_filter: { allow: [10.0.0.0/8], deny: [10.0.0.1] }
     rate_limits:
       - { name: a, rate: 1/s, burst: 2, key: path, ipv6_prefix: 56, keys: 9, exempt: [10.0.0.1], exempt_keys: [/a] }
+    api_key: { keys: [{ name: a, sha256: b }], file: c, user_header: X-User }
+    basic_auth: { file: a, users: { b: c }, user_header: X-User }
     priority: { header: X-Priority, default: high }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }

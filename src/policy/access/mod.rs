@@ -3,6 +3,8 @@
 //! They are asked one after the other, in the order that `snapshot/access.rs` writes down: those of the listener, then
 //! those of the route, then those of its pool. The first that does not let the request pass ends it.
 
+pub mod api_key;
+pub mod basic_auth;
 pub mod ip_filter;
 pub mod rate_limit;
 
@@ -20,6 +22,8 @@ use crate::error::Reason;
 use crate::proxy::forward::{Fields, Scheme};
 use crate::route::Request;
 
+pub use api_key::ApiKey;
+pub use basic_auth::BasicAuth;
 pub use ip_filter::IpFilter;
 pub use rate_limit::RateLimit;
 
@@ -103,6 +107,8 @@ pub struct Granted {
     pub user: Option<Arc<str>>,
     /// What its verified token says.
     pub claims: Option<Arc<Map<String, Value>>>,
+    /// A parameter of the query that holds a secret.
+    pub secret_parameter: Option<SecretParameter>,
     /// Changes to the request that the endpoint gets.
     pub to_endpoint: Vec<Edit>,
     /// Changes to the answer that the client gets, whoever gives it.
@@ -115,6 +121,7 @@ impl Granted {
         let Granted {
             user,
             claims,
+            secret_parameter,
             to_endpoint,
             to_client,
         } = later;
@@ -124,9 +131,21 @@ impl Granted {
         if claims.is_some() {
             self.claims = claims;
         }
+        if secret_parameter.is_some() {
+            self.secret_parameter = secret_parameter;
+        }
         self.to_endpoint.extend(to_endpoint);
         self.to_client.extend(to_client);
     }
+}
+
+/// A parameter of the query that holds a secret: the access log does not show its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretParameter {
+    /// Its name, decoded.
+    pub name: Arc<str>,
+    /// Whether the endpoint gets it.
+    pub forward: bool,
 }
 
 /// A change to a message's fields.
@@ -136,6 +155,9 @@ pub enum Edit {
     Remove(HeaderName),
     /// Makes this the only line of the name.
     Set(HeaderName, HeaderValue),
+    /// Makes this the only line of the name, however that is spelled: CGI-like endpoints read `X_User` as `X-User`, and a
+    /// client could send the former.
+    Vouch(HeaderName, HeaderValue),
     /// Adds a line after those that are there.
     Append(HeaderName, HeaderValue),
 }
@@ -150,7 +172,54 @@ impl Edit {
                 }
             }
             Self::Set(name, value) => fields.set(name.clone(), value.clone()),
+            Self::Vouch(name, value) => {
+                let others = fields.map().keys();
+                let spelled = others.filter(|other| is_spelling(other.as_str(), name.as_str()));
+                for other in &spelled.cloned().collect::<Vec<_>>() {
+                    fields.remove(other);
+                }
+                fields.set(name.clone(), value.clone());
+            }
             Self::Append(name, value) => fields.append(name.clone(), value.clone()),
         }
+    }
+}
+
+/// Whether both are one name for those who take `_` for `-`.
+fn is_spelling(one: &str, other: &str) -> bool {
+    let same =
+        |(a, b): (&u8, &u8)| a == b || (matches!(a, b'_' | b'-') && matches!(b, b'_' | b'-'));
+    one.len() == other.len() && one.as_bytes().iter().zip(other.as_bytes()).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn what_is_vouched_for_is_said_by_nobody_else_in_any_spelling() {
+        let mut fields = HeaderMap::new();
+        for name in [
+            "x-remote-user",
+            "x_remote_user",
+            "x-remote_user",
+            "x-remote-users",
+            "xremoteuser",
+        ] {
+            fields.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static("root"),
+            );
+        }
+        let anna = HeaderValue::from_static("anna");
+        Edit::Vouch(HeaderName::from_static("x-remote-user"), anna.clone()).apply(&mut fields);
+        let left: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
+        assert_eq!(
+            (fields.get("x-remote-user"), left.len()),
+            (Some(&anna), 3),
+            "{left:?}"
+        );
     }
 }

@@ -101,6 +101,28 @@ fn print_fills_in_what_a_health_check_does_not_say_and_masks_its_secrets() {
 }
 
 #[test]
+fn print_masks_the_hashes_of_passwords_and_keys() {
+    let hash = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let yaml = format!(
+        "listeners: [{{name: http, address: '127.0.0.1:0'}}]\n\
+         routes: [{{name: all, basic_auth: {{users: {{anna: {hash}}}}}, \
+         api_key: {{keys: [{{name: billing, sha256: {sha256}}}]}}, respond: {{}}}}]\n"
+    );
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(directory.path().join("a.yaml"), yaml).expect("writable");
+    let output = portcullis(directory.path(), &["print", "-c", "a.yaml"]);
+    assert!(output.status.success(), "{output:?}");
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let route = &printed["routes"][0];
+    assert_eq!(route["basic_auth"]["users"]["anna"], "***");
+    assert_eq!(route["basic_auth"]["realm"], "restricted");
+    assert_eq!(route["api_key"]["keys"][0]["sha256"], "***");
+    assert_eq!(route["api_key"]["keys"][0]["name"], "billing");
+    assert_eq!(route["api_key"]["from"], "header.X-Api-Key");
+}
+
+#[test]
 fn what_print_shows_is_a_configuration_itself_and_prints_the_same_again() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for name in configurations(&folder()) {
