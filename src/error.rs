@@ -99,6 +99,8 @@ reasons! {
     Forbidden = "forbidden", 403, "http_request_denied";
     /// Whoever knows whether the request may go on can't be asked.
     AuthUnavailable = "auth_unavailable", 503, "destination_unavailable";
+    /// The same, where the route wants 403 for it.
+    AuthUnavailableForbidden = "auth_unavailable_forbidden", 403, "destination_unavailable";
     /// The process has as much to do as it may, or as little memory left as it must.
     Overloaded = "overloaded", 503, "connection_limit_reached";
     /// No route matches the request.

@@ -8,7 +8,7 @@
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
 //! | [`admission`] | who may come in, by addresses, numbers and secrets? | nothing of ours |
 //! | [`route`] | which route does it match? | nothing of ours |
-//! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool::Priority`, `proxy::forward`, `error` |
+//! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error` |

@@ -77,6 +77,9 @@ impl Printed for Route {
         if self.pool.is_some() {
             self.priority.get_or_insert_default();
         }
+        if let Some(auth) = &mut self.forward_auth {
+            auth.value.fill_in();
+        }
         if let Some(redirect) = &mut self.redirect {
             redirect.value.status.get_or_insert(DEFAULT_REDIRECT);
         }

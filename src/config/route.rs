@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::access::{ApiKey, BasicAuth, IpFilter, RateLimit};
+use super::access::{ApiKey, BasicAuth, ForwardAuth, IpFilter, RateLimit};
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use priority::RoutePriority;
@@ -51,6 +51,13 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub basic_auth: Option<Spanned<BasicAuth>>,
+    /// Policy: a service is asked whether the request may go on. It is asked after the policies that cost less.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub forward_auth: Option<Spanned<ForwardAuth>>,
     /// Policy: which requests go first when the pool can't serve all at once: `low`, `normal`, `high`, or
     /// `{ header: X-Priority, default: normal }` for what the request says itself. Default: normal.
     #[serde(

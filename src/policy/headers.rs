@@ -16,7 +16,7 @@ pub struct HeaderEdits {
 
 /// Fields that say how a message is framed or where its connection ends. Changing them by hand breaks the message, or
 /// lets it be read in two ways.
-const FRAMING: [&str; 7] = [
+pub const FRAMING: [&str; 7] = [
     "connection",
     "content-length",
     "keep-alive",

@@ -27,7 +27,7 @@ pub mod queue;
 pub mod retries;
 pub mod slots;
 #[cfg(test)]
-mod staged;
+pub(crate) mod staged;
 pub mod sticky;
 
 use std::sync::Arc;

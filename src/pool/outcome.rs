@@ -113,6 +113,7 @@ impl Blame {
             | Reason::Unauthenticated
             | Reason::Forbidden
             | Reason::AuthUnavailable
+            | Reason::AuthUnavailableForbidden
             | Reason::Overloaded
             | Reason::NoRoute
             | Reason::NoEndpoint

@@ -12,7 +12,7 @@ use crate::state::State;
 use crate::telemetry::Metrics;
 
 /// A pool, what outlives its generation, and a clock.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     pub state: State,
     pub pool: Arc<Pool>,
     pub now: Instant,

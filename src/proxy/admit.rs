@@ -9,7 +9,8 @@ use super::ctx::RequestCtx;
 use super::decide::{Next, Step};
 use super::facts::wants_websocket;
 use crate::error::{Phase, ProxyError};
-use crate::policy::access::{Access, Asked, Granted, Refusal, Verdict};
+use crate::policy::access::subrequest::{Subrequest, Unanswered};
+use crate::policy::access::{Access, Asked, Granted, Refusal, Reply, Verdict};
 use crate::route::Request;
 
 /// Asks `policies`, before which there are `before` others on the line. Those that have let the request pass are not
@@ -60,6 +61,20 @@ pub fn settle(
     follow(verdict, ctx)
 }
 
+/// Does what follows from a service's answer, or from there being none.
+///
+/// # Errors
+///
+/// The request is refused for it.
+pub fn judge(
+    subrequest: &Subrequest,
+    answered: Result<Reply, Unanswered>,
+    ctx: &mut RequestCtx,
+) -> Result<Option<Step>, ProxyError> {
+    let verdict = subrequest.judge.judge(answered, &mut ctx.granted);
+    follow(verdict, ctx)
+}
+
 fn follow(verdict: Verdict, ctx: &mut RequestCtx) -> Result<Option<Step>, ProxyError> {
     match verdict {
         Verdict::Pass => {
@@ -75,5 +90,6 @@ fn follow(verdict: Verdict, ctx: &mut RequestCtx) -> Result<Option<Step>, ProxyE
         }
         Verdict::Answer(reply) => Ok(Some(Next::Answer(reply).into())),
         Verdict::Later(later) => Ok(Some(Step::Wait(later))),
+        Verdict::Ask(subrequest) => Ok(Some(Step::Ask(subrequest))),
     }
 }

@@ -1,7 +1,8 @@
 //! What do both carriers do around one attempt at an endpoint: lease, request, response, outcome?
 
+use std::fmt::Display;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
@@ -14,7 +15,7 @@ use super::forward::{
     Fields, Keep, Received, add_request_fields, add_response_fields, strip_request, strip_response,
 };
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Ending, HostRule, Lease, NoEndpoint, Pool, Protocol};
+use crate::pool::{Ending, Endpoint, HostRule, Lease, NoEndpoint, Pool, Protocol};
 
 /// Takes the right to use an endpoint, for a request's first attempt; `None` where the pool serves as many requests as it
 /// may, so that it must [wait](lease_in_turn).
@@ -44,14 +45,19 @@ pub async fn lease_in_turn(ctx: &mut RequestCtx, pool: &Pool) -> Result<(), Prox
 
 fn refused(ctx: &mut RequestCtx, pool: &Pool, none: NoEndpoint) -> ProxyError {
     ctx.retry_after = none.retry_after();
-    let reason = match none {
+    let reason = reason_of(none, ctx.deadline());
+    pool.metrics.refused(reason);
+    ProxyError::new(reason, Phase::Pool)
+}
+
+/// The reason behind a lease that was not given to a request which must be over at `deadline`.
+pub fn reason_of(none: NoEndpoint, deadline: Option<Instant>) -> Reason {
+    match none {
         NoEndpoint::Empty | NoEndpoint::Unavailable { .. } => Reason::NoEndpoint,
         NoEndpoint::Open { .. } => Reason::BreakerOpen,
         NoEndpoint::Full | NoEndpoint::QueueFull | NoEndpoint::Displaced => Reason::QueueFull,
-        NoEndpoint::QueueTimeout => fail::timeout(ctx.deadline(), Reason::QueueTimeout),
-    };
-    pool.metrics.refused(reason);
-    ProxyError::new(reason, Phase::Pool)
+        NoEndpoint::QueueTimeout => fail::timeout(deadline, Reason::QueueTimeout),
+    }
 }
 
 /// Takes the right to use an endpoint that was not tried yet, as soon as there is one.
@@ -101,28 +107,35 @@ pub fn until(ctx: &RequestCtx) -> Option<Instant> {
 /// Notes that the attempt's connection is there: a new one that took `connect`, or one that was used before.
 pub fn connected(ctx: &mut RequestCtx, connect: Option<Duration>) {
     ctx.connect = connect;
-    if let Some(lease) = &ctx.lease {
-        match connect {
-            Some(_) => lease.endpoint().metrics.connected.inc(),
-            None => lease.endpoint().metrics.reused.inc(),
-        }
+    if let (Some(lease), Some((pool, _))) = (&ctx.lease, ctx.pool()) {
+        count_connection(pool, lease.endpoint(), connect);
     }
-    if let (Some(after), Some((pool, _))) = (connect, ctx.pool()) {
-        pool.metrics.connected(after);
+}
+
+/// Counts a connection that an attempt has: a new one that took `connect`, or one that was used before.
+pub fn count_connection(pool: &Pool, endpoint: &Endpoint, connect: Option<Duration>) {
+    match connect {
+        Some(after) => {
+            endpoint.metrics.connected.inc();
+            pool.metrics.connected(after);
+        }
+        None => endpoint.metrics.reused.inc(),
+    }
+}
+
+/// Tells the operator what went wrong with the endpoint of an attempt.
+pub fn explain(ctx: &RequestCtx, error: &dyn Display) {
+    if let (Some(lease), Some((pool, _))) = (&ctx.lease, ctx.pool()) {
+        tell(pool, lease.endpoint(), ctx.time, error);
     }
 }
 
 /// Tells the operator what went wrong with an endpoint, once a minute at most: the access log has one word for it, and a
 /// flood of failures must not become a flood of lines.
-pub fn explain(ctx: &RequestCtx, error: &dyn std::fmt::Display) {
-    if let (Some(lease), Some((pool, _))) = (&ctx.lease, ctx.pool())
-        && lease.endpoint().state.tell_failing(ctx.time)
-    {
-        let name = &lease.endpoint().name;
-        log::warn!(
-            "pool {}: endpoint {name}: {error} (told once a minute)",
-            pool.name
-        );
+pub fn tell(pool: &Pool, endpoint: &Endpoint, now: SystemTime, error: &dyn Display) {
+    if endpoint.state.tell_failing(now) {
+        let (pool, name) = (&pool.name, &endpoint.name);
+        log::warn!("pool {pool}: endpoint {name}: {error} (told once a minute)");
     }
 }
 
@@ -273,13 +286,18 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     ctx.upstream_status = Some(status);
     ctx.first_byte = ctx.sent.map(|sent| now.saturating_duration_since(sent));
     if let (Some(after), Some((pool, _))) = (ctx.first_byte, ctx.pool()) {
-        pool.metrics.first_byte(after);
-        if let Some(hedging) = &pool.hedging {
-            hedging.took(after, now);
-        }
+        began(pool, after, now);
     }
     if let Some(lease) = &mut ctx.lease {
         lease.settle(Ending::Answered(status), now);
+    }
+}
+
+/// Notes how long an answer took to begin.
+pub fn began(pool: &Pool, after: Duration, now: Instant) {
+    pool.metrics.first_byte(after);
+    if let Some(hedging) = &pool.hedging {
+        hedging.took(after, now);
     }
 }
 

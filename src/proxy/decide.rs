@@ -11,7 +11,7 @@ use super::ctx::RequestCtx;
 use super::facts::{Facts, joined};
 use super::forward::{Peer, Scheme, client_address, request_id};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::policy::access::{Later, Reply, SecretParameter};
+use crate::policy::access::{Later, Reply, SecretParameter, Subrequest};
 use crate::policy::{https, redirect};
 use crate::route::{Request, query_without};
 use crate::snapshot::{End, Forwarding, Listener, Route};
@@ -23,6 +23,8 @@ pub enum Step {
     Decided(Next),
     /// A policy has to find something out first.
     Wait(Later),
+    /// A service has to be asked first.
+    Ask(Box<Subrequest>),
 }
 
 /// What is to be done.

@@ -13,7 +13,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 
 use super::about::About;
-use super::admit::settle;
+use super::admit::{judge, settle};
 use super::answer;
 use super::ctx::RequestCtx;
 use super::decide::{Next, Step, decide};
@@ -22,6 +22,7 @@ use super::duplex;
 use super::facts::wants_websocket;
 use super::fail::Stage;
 use super::finish::{self, Asked};
+use super::subrequest::ask;
 use super::unwind::{self, Panic};
 use super::watchdog::Watchdog;
 use crate::config::runtime::Carrier;
@@ -58,6 +59,14 @@ impl Gate {
                     let settled = settle(later.await, ctx).transpose();
                     step = settled.unwrap_or_else(|| decide(session.req_header(), &about, ctx));
                 }
+                Ok(Step::Ask(subrequest)) => {
+                    // Boxed, so that what few routes want takes no room in every request.
+                    let asked = Box::pin(ask(session, ctx, &self.idle, &subrequest)).await;
+                    let judged = asked.and_then(|answered| judge(&subrequest, answered, ctx));
+                    let settled = judged.transpose();
+                    step = settled.unwrap_or_else(|| decide(session.req_header(), &about, ctx));
+                }
+                Err(error) if error.reason == Reason::ClientGone => return leave(ctx, error),
                 Err(error) => return refuse(session, ctx, error).await,
             }
         };
@@ -103,14 +112,10 @@ impl Gate {
         match direct::exchange(session, ctx, &self.idle).await {
             Ok(()) => Ok(true),
             Err(Broken::BeforeAnswer(error)) if error.reason == Reason::ClientGone => {
-                ctx.failed(error);
-                Err(direct::broken_answer(error))
+                leave(ctx, error)
             }
             Err(Broken::BeforeAnswer(error)) => refuse(session, ctx, error).await,
-            Err(Broken::InAnswer(error)) => {
-                ctx.failed(error);
-                Err(direct::broken_answer(error))
-            }
+            Err(Broken::InAnswer(error)) => leave(ctx, error),
         }
     }
 }
@@ -136,6 +141,12 @@ async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> boo
     stage == Stage::BeforeHeader
         && failure.reason != Reason::ClientGone
         && answer::failure(session, ctx, failure).await.is_ok()
+}
+
+/// Ends a request that can't be answered any more.
+fn leave(ctx: &mut RequestCtx, error: ProxyError) -> pingora::Result<bool> {
+    ctx.failed(error);
+    Err(direct::broken_answer(error))
 }
 
 async fn refuse(

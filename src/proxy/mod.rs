@@ -19,6 +19,7 @@ mod message;
 mod presence;
 mod retry;
 mod sticky;
+mod subrequest;
 #[cfg(test)]
 mod tests;
 mod unwind;

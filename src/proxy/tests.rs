@@ -80,7 +80,7 @@ fn decided(listener: &str, peer: &str, target: &str, fields: &[(&'static str, &s
     let mut ctx = RequestCtx::new(snapshot);
     let next = match decide(&request(target, fields), &about, &mut ctx) {
         Ok(Step::Decided(next)) => next,
-        Ok(Step::Wait(_)) => return "waits".to_owned(),
+        Ok(Step::Wait(_) | Step::Ask(_)) => return "waits".to_owned(),
         Err(error) => return error.reason.to_string(),
     };
     match next {

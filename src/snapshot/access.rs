@@ -3,12 +3,14 @@
 mod api_key;
 mod basic_auth;
 mod entries;
+mod forward_auth;
 mod rate_limits;
 
 use std::sync::Arc;
 
 use super::files::Sources;
 use super::reporter::Reporter;
+use super::routes::Known;
 use crate::admission::NetworkSet;
 use crate::admission::networks::parse;
 use crate::admission::rate::Scope;
@@ -35,6 +37,7 @@ pub(super) fn of_listener(
 /// documented one: what costs least comes first, and a limit that goes by claims after what verifies them.
 pub(super) fn of_route(
     written: &WrittenRoute,
+    known: &Known<'_>,
     of_pools: &OfPools,
     sources: &Sources<'_>,
     reporter: &mut Reporter<'_>,
@@ -50,6 +53,7 @@ pub(super) fn of_route(
     if let Some(written) = &written.basic_auth {
         policies.extend(basic_auth::compile(written, sources, reporter).map(shared));
     }
+    policies.extend(forward_auth::of_route(written, known, reporter));
     policies.extend(limits.by_claim);
     contradictions(written, reporter);
     if let Some(pool) = &written.pool

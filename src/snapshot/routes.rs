@@ -17,8 +17,8 @@ use crate::config::diagnostics::suggestion;
 use crate::config::route::{FieldMatch, PathMatch, Route as Written};
 use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned, Timespan};
 use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
-use crate::pool::Timeouts;
 use crate::pool::retries::Retries;
+use crate::pool::{Pool, Timeouts};
 use crate::route::{
     HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex,
 };
@@ -55,12 +55,11 @@ pub(super) fn compile(
     let mut used = vec![false; pools.len()];
     let mut compiled = Vec::with_capacity(config.routes.len());
     for (index, written) in config.routes.iter().enumerate() {
-        if let Some(pool) = written
-            .pool
-            .as_ref()
-            .and_then(|pool| pools.get_index_of(&pool.value))
-        {
-            used[pool] = true;
+        let asked = written.forward_auth.as_ref().map(|auth| &auth.value.pool);
+        for pool in written.pool.iter().chain(asked) {
+            if let Some(index) = pools.get_index_of(&pool.value) {
+                used[index] = true;
+            }
         }
         let mut one = One {
             written,
@@ -71,7 +70,7 @@ pub(super) fn compile(
         let retries = one.retries(end.as_ref());
         let listeners = one.listeners(&known);
         let priority = one.priority(end.as_ref());
-        let access = access::of_route(written, &of_pools, sources, &mut one.reporter);
+        let access = access::of_route(written, &known, &of_pools, sources, &mut one.reporter);
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)
@@ -124,10 +123,35 @@ pub(super) fn compile(
     compiled
 }
 
-struct Known<'a> {
+/// The names a route may use.
+pub(super) struct Known<'a> {
     pools: &'a Pools,
     unread: &'a Unread,
     listeners: &'a [&'a str],
+}
+
+impl<'a> Known<'a> {
+    /// The pool that `key` of a route names. If there is none, that is reported.
+    pub(super) fn pool(
+        &self,
+        key: &str,
+        pool: &Spanned<String>,
+        reporter: &mut Reporter<'_>,
+    ) -> Option<&'a Arc<Pool>> {
+        let found = self.pools.get(&pool.value);
+        if found.is_none() && self.unread.has_pool(&pool.value) {
+            // Its own errors are reported where it stands.
+            reporter.told_elsewhere();
+        } else if found.is_none() {
+            let name = pool.value.escape_debug();
+            let meant = suggestion(&pool.value, self.pools.keys().map(String::as_str));
+            let some: Vec<&str> = self.pools.keys().take(10).map(String::as_str).collect();
+            let hint = (!some.is_empty()).then(|| format!("pools: {}", some.join(", ")));
+            let message = format!("the pool `{name}` does not exist{meant}");
+            reporter.error(key, pool, message, hint.as_deref());
+        }
+        found
+    }
 }
 
 /// The compilation of one route.
@@ -277,20 +301,7 @@ impl One<'_> {
     }
 
     fn pool(&mut self, pool: &Spanned<String>, known: &Known<'_>) -> Option<End> {
-        let Some(found) = known.pools.get(&pool.value) else {
-            if known.unread.has_pool(&pool.value) {
-                // Its own errors are reported where it stands.
-                self.reporter.told_elsewhere();
-                return None;
-            }
-            let name = pool.value.escape_debug();
-            let meant = suggestion(&pool.value, known.pools.keys().map(String::as_str));
-            let some: Vec<&str> = known.pools.keys().take(10).map(String::as_str).collect();
-            let hint = (!some.is_empty()).then(|| format!("pools: {}", some.join(", ")));
-            let message = format!("the pool `{name}` does not exist{meant}");
-            self.reporter.error("pool", pool, message, hint.as_deref());
-            return None;
-        };
+        let found = known.pool("pool", pool, &mut self.reporter)?;
         let own = &self.written.timeouts;
         for (key, time) in [
             ("timeouts.first_byte", &own.first_byte),

@@ -10,6 +10,7 @@ mod config;
 mod discovery;
 mod drain_endpoint;
 mod failures;
+mod forward_auth;
 mod forwarding;
 mod hashing;
 mod health;

@@ -496,6 +496,8 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "checking",
         "200-204",
         "pool",
+        "HEAD",
+        "allow",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

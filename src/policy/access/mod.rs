@@ -5,8 +5,10 @@
 
 pub mod api_key;
 pub mod basic_auth;
+pub mod forward_auth;
 pub mod ip_filter;
 pub mod rate_limit;
+pub mod subrequest;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -24,8 +26,10 @@ use crate::route::Request;
 
 pub use api_key::ApiKey;
 pub use basic_auth::BasicAuth;
+pub use forward_auth::ForwardAuth;
 pub use ip_filter::IpFilter;
 pub use rate_limit::RateLimit;
+pub use subrequest::Subrequest;
 
 /// A policy that decides whether a request may go on.
 pub trait Access: Send + Sync {
@@ -65,6 +69,8 @@ pub enum Verdict {
     Answer(Box<Reply>),
     /// It takes a while to find out.
     Later(Later),
+    /// Another service knows.
+    Ask(Box<Subrequest>),
 }
 
 /// Why a request may not go on.

@@ -149,6 +149,13 @@ impl Course {
         ctx.sent = self.sent;
     }
 
+    /// Counts it as that of this endpoint, for what is not the request itself.
+    pub fn count(&self, pool: &Pool, endpoint: &Endpoint) {
+        if let Some(took) = self.connected {
+            attempt::count_connection(pool, endpoint, took);
+        }
+    }
+
     /// How far on the line that is.
     pub fn reached(&self) -> Phase {
         match (self.connected, self.sent) {
@@ -271,6 +278,34 @@ fn has_heard(client: &ClientSession) -> bool {
 fn interim(client: &ClientSession) -> Option<&ResponseHeader> {
     let header = client.resp_header()?;
     header.status.is_informational().then_some(header)
+}
+
+/// Reads on until the header has come that counts, for whom no interim response is meant.
+///
+/// # Errors
+///
+/// Why it does not come.
+pub async fn past_interim(
+    client: &mut ClientSession,
+    course: &Course,
+    until: Option<Instant>,
+    limits: &Limits,
+) -> Result<(), ProxyError> {
+    let sent = course.sent.unwrap_or_else(Instant::now);
+    let mut passed = 0;
+    while let Some(header) = interim(client) {
+        passed += 1;
+        if header.status.as_u16() == 101 || passed > INTERIM_RESPONSES {
+            return Err(ProxyError::new(
+                Reason::UpstreamBadResponse,
+                Phase::Response,
+            ));
+        }
+        let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
+        let read = next_header(client, limit, until, limits).await;
+        read.map_err(|unanswered| unanswered.error)?;
+    }
+    Ok(())
 }
 
 /// Passes interim responses on, until the header has come that counts.

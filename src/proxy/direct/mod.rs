@@ -23,6 +23,7 @@ use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Endpoint, Pool, Protocol, Timeouts};
 use crate::upstream::idle::IdlePool;
+pub use ask::{Course, Question, past_interim, put};
 
 /// Whether this carrier can take the request.
 pub fn fits(session: &mut Session, ctx: &RequestCtx) -> bool {
@@ -43,11 +44,11 @@ pub enum Broken {
 }
 
 /// How long the steps of an exchange may take.
-struct Limits {
+pub struct Limits {
     /// Each step.
-    timeouts: Timeouts,
+    pub timeouts: Timeouts,
     /// The whole request.
-    deadline: Option<Instant>,
+    pub deadline: Option<Instant>,
 }
 
 /// Carries the request; an attempt that failed is made again where its rules allow it.
@@ -133,7 +134,7 @@ fn turned_down(
 }
 
 /// Keeps a connection whose response was read to its end for another request, if both sides want that.
-async fn keep(client: Box<ClientSession>, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
+pub async fn keep(client: Box<ClientSession>, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
     if let Some(stream) = (*client).reuse().await
         && let Ok(connection) = stream.into_any().downcast()
     {
@@ -147,7 +148,7 @@ async fn keep(client: Box<ClientSession>, pool: &Pool, endpoint: &Endpoint, idle
 }
 
 /// How long to wait at most for something that may take `limit` and must end by `deadline`.
-fn within(deadline: Option<Instant>, limit: Duration) -> Duration {
+pub fn within(deadline: Option<Instant>, limit: Duration) -> Duration {
     match deadline {
         Some(deadline) => limit.min(deadline.saturating_duration_since(Instant::now())),
         None => limit,

@@ -1,0 +1,222 @@
+//! May the request go on, by the word of another service? What it is asked, and what its answer means.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::subrequest::{Judge, Subrequest, Unanswered};
+use super::{Access, Asked, Edit, Granted, Refusal, Reply, Verdict};
+use crate::error::Reason;
+use crate::pool::Pool;
+
+/// What the service is told about a request, whatever fields of the client's it is given: the names Traefik and Caddy
+/// use, and those of nginx' users. `X-Forwarded-Host` and `X-Request-ID` are added when it is asked.
+static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+static X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+
+/// Whether a field of this name is told to the service by ourselves, so that the client's own can't be given to it.
+pub fn is_told(name: &HeaderName) -> bool {
+    const TOLD: [&str; 8] = [
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-method",
+        "x-forwarded-proto",
+        "x-forwarded-uri",
+        "x-original-method",
+        "x-original-uri",
+        "x-request-id",
+    ];
+    TOLD.contains(&name.as_str())
+}
+
+/// Asks a service about each request.
+pub struct ForwardAuth {
+    rules: Arc<Rules>,
+}
+
+/// What is asked, and what follows from the answer.
+pub struct Rules {
+    /// The service's pool.
+    pub pool: Arc<Pool>,
+    /// What is asked for; `None` for the request's own path and query.
+    pub target: Option<Box<str>>,
+    /// With which method.
+    pub method: Method,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Fields of the request that it is given.
+    pub asked_with: Box<[HeaderName]>,
+    /// Fields of its answer for the endpoint.
+    pub to_endpoint: Box<[HeaderName]>,
+    /// Fields of its answer for the client.
+    pub to_client: Box<[HeaderName]>,
+    /// What follows when there is no answer; `None` lets the request pass.
+    pub refusal: Option<Reason>,
+}
+
+impl ForwardAuth {
+    /// By these rules.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules: Arc::new(rules),
+        }
+    }
+}
+
+impl Access for ForwardAuth {
+    fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
+        self.rules.disown(asked.request.headers, granted);
+        let Some((target, fields)) = self.rules.question(asked) else {
+            return Verdict::Refuse(Refusal::new(Reason::BadRequest));
+        };
+        let pool = &self.rules.pool;
+        Verdict::Ask(Box::new(Subrequest {
+            key: pool
+                .key
+                .as_ref()
+                .and_then(|key| key.of(asked.request, asked.client)),
+            pool: Arc::clone(pool),
+            method: self.rules.method.clone(),
+            target,
+            fields,
+            timeout: self.rules.timeout,
+            judge: Arc::clone(&self.rules) as Arc<dyn Judge>,
+        }))
+    }
+}
+
+impl Rules {
+    /// Takes away what only the service may say, in every spelling that an endpoint of the CGI kind reads as the same.
+    fn disown(&self, fields: &HeaderMap, granted: &mut Granted) {
+        for name in &self.to_endpoint {
+            granted.to_endpoint.push(Edit::Remove(name.clone()));
+        }
+        for alias in fields.keys().filter(|name| name.as_str().contains('_')) {
+            if self.to_endpoint.iter().any(|name| is_alias(alias, name)) {
+                granted.to_endpoint.push(Edit::Remove(alias.clone()));
+            }
+        }
+    }
+
+    /// Target and fields of the question; `None` if the request has something that can't stand in a field.
+    fn question(&self, asked: &Asked<'_>) -> Option<(String, HeaderMap)> {
+        let request = asked.request;
+        let uri = match request.query {
+            Some(query) => format!("{}?{query}", request.path),
+            None => request.path.to_owned(),
+        };
+        let mut fields = HeaderMap::with_capacity(self.asked_with.len() + 10);
+        for name in &self.asked_with {
+            copy(name, request.headers, &mut fields);
+        }
+        let told = HeaderValue::from_bytes(uri.as_bytes()).ok()?;
+        let method = HeaderValue::from_bytes(request.method.as_str().as_bytes()).ok()?;
+        fields.insert(X_FORWARDED_URI.clone(), told.clone());
+        fields.insert(X_ORIGINAL_URI.clone(), told);
+        fields.insert(X_FORWARDED_METHOD.clone(), method.clone());
+        fields.insert(X_ORIGINAL_METHOD.clone(), method);
+        let scheme = HeaderValue::from_static(asked.scheme.as_str());
+        fields.insert(X_FORWARDED_PROTO.clone(), scheme);
+        if let Some(address) = asked.client.and_then(address) {
+            fields.insert(X_FORWARDED_FOR.clone(), address);
+        }
+        let target = match &self.target {
+            Some(target) => target.as_ref().to_owned(),
+            // `OPTIONS *` asks about no path, and no other method can.
+            None if uri.starts_with('*') => "/".to_owned(),
+            None => uri,
+        };
+        Some((target, fields))
+    }
+
+    fn no_answer(&self, retry_after: Option<Duration>) -> Verdict {
+        match self.refusal {
+            Some(reason) => Verdict::Refuse(Refusal {
+                reason,
+                retry_after,
+            }),
+            None => Verdict::Pass,
+        }
+    }
+}
+
+impl Judge for Rules {
+    fn judge(&self, answered: Result<Reply, Unanswered>, granted: &mut Granted) -> Verdict {
+        let reply = match answered {
+            Ok(reply) => reply,
+            Err(unanswered) => return self.no_answer(unanswered.retry_after),
+        };
+        if reply.status.is_success() {
+            for name in &self.to_endpoint {
+                let values = values(&reply, name);
+                let edits = values.map(|value| Edit::Append(name.clone(), value.clone()));
+                granted.to_endpoint.extend(edits);
+            }
+            for name in &self.to_client {
+                granted.to_client.extend(told_to_client(&reply, name));
+            }
+            Verdict::Pass
+        } else if reply.status.is_redirection() || reply.status.is_client_error() {
+            Verdict::Answer(Box::new(without_length(reply)))
+        } else {
+            self.no_answer(None)
+        }
+    }
+}
+
+/// Copies a field. HTTP/2 may have split a cookie into crumbs, which only HTTP/2 puts together again (RFC 9113 §8.2.3).
+fn copy(name: &HeaderName, from: &HeaderMap, to: &mut HeaderMap) {
+    let mut lines = from.get_all(name).iter();
+    if *name == COOKIE && lines.size_hint() != (1, Some(1)) {
+        let crumbs: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
+        if !crumbs.is_empty()
+            && let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+        {
+            to.insert(name.clone(), joined);
+        }
+        return;
+    }
+    for line in lines.by_ref() {
+        to.append(name.clone(), line.clone());
+    }
+}
+
+fn address(address: IpAddr) -> Option<HeaderValue> {
+    HeaderValue::try_from(address.to_string()).ok()
+}
+
+/// Whether an endpoint may take one name for the other: both are `HTTP_X_USER` to CGI, WSGI and their kind.
+fn is_alias(alias: &HeaderName, name: &HeaderName) -> bool {
+    let folded = |name: &HeaderName| name.as_str().replace('_', "-");
+    alias != name && folded(alias) == folded(name)
+}
+
+fn values<'r>(reply: &'r Reply, name: &'r HeaderName) -> impl Iterator<Item = &'r HeaderValue> {
+    let of_name = reply.fields.iter().filter(move |(own, _)| own == name);
+    of_name.map(|(_, value)| value)
+}
+
+/// A cookie of the service's stands beside those of the endpoint; any other field of it is the only one of its name.
+fn told_to_client(reply: &Reply, name: &HeaderName) -> Vec<Edit> {
+    let edit = |(index, value): (usize, &HeaderValue)| match index {
+        0 if *name != SET_COOKIE => Edit::Set(name.clone(), value.clone()),
+        _ => Edit::Append(name.clone(), value.clone()),
+    };
+    values(reply, name).enumerate().map(edit).collect()
+}
+
+/// Its length is that of the body which goes to the client: an answer to HEAD had another one.
+fn without_length(mut reply: Reply) -> Reply {
+    reply.fields.retain(|(name, _)| *name != CONTENT_LENGTH);
+    reply
+}
+
+#[cfg(test)]
+mod tests;
