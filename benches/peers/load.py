@@ -12,6 +12,15 @@ from dataclasses import dataclass
 
 from peers import BODY, HERE
 
+# What an answer shows of the policies.
+POLICY_FIELDS = [
+    b"x-request-id:",
+    b"x-content-type-options: nosniff",
+    b"x-frame-options: deny",
+    b"referrer-policy: strict-origin-when-cross-origin",
+    b"content-security-policy: default-src 'self'",
+]
+
 # New connections a second where every request opens one: well below what one core can do, so that no queue forms.
 HANDSHAKES = 800
 
@@ -26,6 +35,8 @@ class Scenario:
     connections: int
     over_tls: bool
     path: str = "/bytes/128"
+    # Whether the proxies have the policies of an edge switched on.
+    policies: bool = False
 
 
 SCENARIOS = [
@@ -33,6 +44,7 @@ SCENARIOS = [
     Scenario("tls", "HTTP/1.1 keepalive over TLS, 128 bytes, 64 connections", "wrk", 64, True),
     Scenario("h2", "HTTP/2 over TLS, 128 bytes, 16 connections of 10 streams", "h2", 16, True),
     Scenario("handshake", f"full TLS handshake and one request, {HANDSHAKES} a second", "connect", 0, True),
+    Scenario("policies", "edge policies on: HTTP/1.1 keepalive, 128 bytes, 64 connections", "wrk", 64, False, policies=True),
     Scenario("large", "HTTP/1.1 keepalive, 1 MiB, 16 connections", "wrk", 16, False, "/bytes/1m"),
 ]
 
@@ -172,6 +184,9 @@ def check(running):
         connection.close()
         if not answer.startswith(b"HTTP/1.1 200") or len(answer.partition(b"\r\n\r\n")[2]) != len(BODY):
             raise RuntimeError(f"{running.name} does not proxy: {answer[:300]!r}")
+        shown = [field in answer.lower() for field in POLICY_FIELDS]
+        if not all(shown) if running.policies else any(shown):
+            raise RuntimeError(f"{running.name}: policies {running.policies}, but it answers {answer[:600]!r}")
     return " ".join(chosen)
 
 

@@ -106,9 +106,11 @@ class Place:
                     both.write(pem.read())
 
     def write(self, template, path, values):
-        """Writes a configuration: every @name@ of the template becomes its value."""
+        """Writes a configuration: every @name@ of the template becomes its value, and its lines that end with `# policies`
+        are left out where `policies` is not among the values."""
         with open(os.path.join(HERE, "conf", template)) as source:
-            text = re.sub(r"@([a-z_]+)@", lambda found: str(values[found[1]]), source.read())
+            lines = [line for line in source if "policies" in values or not line.rstrip().endswith("# policies")]
+        text = re.sub(r"@([a-z_]+)@", lambda found: str(values[found[1]]), "".join(lines))
         with open(path, "w") as config:
             config.write(text)
 
@@ -127,12 +129,14 @@ class Place:
         origin = Process("origin", command, self.load_cores, f"{self.directory}/origin.out")
         return _ready(origin, [port])
 
-    def start(self, peer):
-        """Starts a proxy on ports of its own."""
+    def start(self, peer, policies=False):
+        """Starts a proxy on ports of its own; with `policies`, those of an edge are on."""
         plain, tls, admin = free_ports(3)
         name = f"{peer.name}-{plain}"
         config, log = (f"{self.directory}/{name}.{kind}" for kind in ("conf", "access.log"))
         values = {**self.values, **peer.settings, "name": name, "plain": plain, "tls": tls, "admin": admin, "log": log}
+        if policies:
+            values["policies"] = True
         self.write(peer.template, config, values)
 
         def filled(text):
@@ -170,6 +174,11 @@ class Running:
     def name(self):
         """The name of the proxy."""
         return self.peer.name
+
+    @property
+    def policies(self):
+        """Whether the policies of an edge are on."""
+        return "policies" in self.values
 
     def take_log_lines(self):
         """How many lines the access log has got since the last call; it is emptied, so that no run fills the disk."""

@@ -52,11 +52,15 @@ def arguments():
     return chosen
 
 
-def steady(proxies, chosen, place, run):
-    """Every scenario, its rounds with all proxies in turn."""
-    for scenario in load.SCENARIOS:
-        if scenario.name not in chosen.scenarios.split(","):
-            continue
+def wanted_scenarios(chosen):
+    """Those of the command line."""
+    return [scenario for scenario in load.SCENARIOS if scenario.name in chosen.scenarios.split(",")]
+
+
+def steady(started, chosen, place, run):
+    """Every scenario, its rounds with all proxies in turn; `started` has them without and with the policies."""
+    for scenario in wanted_scenarios(chosen):
+        proxies = started[scenario.policies]
         samples = {running.name: [] for running in proxies}
         for running in proxies:
             load.measure(running, scenario, 1, place.load_cores, place.directory)
@@ -119,11 +123,13 @@ def main():
         os.sched_setaffinity(0, load_cores)
         try:
             started.append(place.start_origin(chosen.origin))
-            proxies = []
-            for peer in installed:
-                proxies.append(place.start(peer))
-                started.append(proxies[-1].process)
-                run["proxies"][peer.name] = {"version": peers.version(peer), "tls": load.check(proxies[-1])}
+            proxies = {False: [], True: []}
+            for policies in sorted({False, *(scenario.policies for scenario in wanted_scenarios(chosen))}):
+                for peer in installed:
+                    proxy = place.start(peer, policies)
+                    proxies[policies].append(proxy)
+                    started.append(proxy.process)
+                    run["proxies"][peer.name] = {"version": peers.version(peer), "tls": load.check(proxy)}
             steady(proxies, chosen, place, run)
             run["machine"]["load average at the end"] = load_average()
             for process in started[1:]:
