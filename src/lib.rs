@@ -6,9 +6,9 @@
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
-//! | [`admission`] | who may come in, by addresses, numbers and secrets? | nothing of ours |
+//! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route` |
 //! | [`route`] | which route does it match? | nothing of ours |
-//! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `error` |
+//! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error` |
@@ -44,6 +44,8 @@
 //! | trial | a request that is let through to see whether a breaker may close |
 //! | ejection | an endpoint is left out for a while because its answers show that it is ill |
 //! | mark | what a sticky cookie says instead of an endpoint's address |
+//! | bucket, debt | what the requests of one key of a rate limit share; what they have used of it and time has not paid off |
+//! | cell | where a table remembers the debt of one key |
 //! | outcome | what an attempt taught about the endpoint: success, failure or neutral; or that a hedge outran it |
 //! | check, verdict | an endpoint is asked whether it is well; what its checks have made of it |
 //! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |

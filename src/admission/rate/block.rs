@@ -1,79 +1,147 @@
 //! Which keys of one small part of the table have a debt?
+//!
+//! A block is eight groups of four cells behind one lock. A key has a home, one group that lies in one line of the cache:
+//! as long as its home has room, a question reads that line, and nothing else of the table. Only when a home is full are
+//! its keys put elsewhere in their block, and looked for there.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::limit::{Limit, Taken};
 
-/// How many keys a block holds. With half of all slots in use, one in ten thousand blocks has more keys than that.
-pub(super) const SLOTS: usize = 32;
+/// Groups of a block. With half of all cells in use, one in ten thousand blocks has more keys than cells.
+pub(super) const GROUPS: usize = 8;
+/// Cells of a group: as many as a line of the cache has room for.
+const CELLS: usize = 4;
+/// Cells of a block.
+pub(super) const CELLS_OF_BLOCK: usize = GROUPS * CELLS;
 
-/// A few slots behind one lock. Times are nanoseconds since the table was made.
-pub(super) struct Block {
-    /// What one request took off when the times below were written; 0 as long as there is none.
-    interval: u64,
-    /// The latest time anyone came at: threads read the clock before they have the lock, and time must not go back.
-    latest: u64,
-    /// Whose debt it is. Apart from the times, so that a look-up reads four lines of the cache and not eight.
-    keys: [u64; SLOTS],
-    /// When the debt is paid off; a slot whose time is past is free.
-    times: [u64; SLOTS],
+/// Four cells. They are written only under the lock of their block; they are atomic so that their line can be fetched
+/// before.
+#[repr(align(64))]
+#[derive(Default)]
+pub(super) struct Group {
+    /// Whose debt it is.
+    keys: [AtomicU64; CELLS],
+    /// When the debt is paid off, in nanoseconds since the table was made; a cell whose time is past is free.
+    times: [AtomicU64; CELLS],
 }
 
-impl Block {
-    pub(super) const fn new() -> Self {
-        Self {
-            interval: 0,
-            latest: 0,
-            keys: [0; SLOTS],
-            times: [0; SLOTS],
-        }
+/// What stands behind the lock of a block beside its cells.
+#[derive(Default)]
+pub(super) struct Header {
+    /// The latest time anyone came at: threads read the clock before they have the lock, and time must not go back.
+    latest: u64,
+    /// What one request took off when the times were written, in nanoseconds; an hour at most, so that 48 bits are enough.
+    interval_low: u32,
+    interval_high: u16,
+    /// A bit for each group: whether keys whose home it is may be in others.
+    spilled: u8,
+}
+
+/// The group of a block that a key is in as long as it has room.
+pub(super) const fn home(key: u64) -> usize {
+    key as usize % GROUPS
+}
+
+impl Group {
+    /// The cell of a key, which may be free by now.
+    pub(super) fn find(&self, key: u64) -> Option<usize> {
+        let mut keys = self.keys.iter();
+        keys.position(|other| other.load(Relaxed) == key)
     }
 
-    /// Lets a request of `key` through, or not.
-    pub(super) fn take(&mut self, key: u64, now: u64, limit: &Limit) -> Taken {
+    fn free(&self, now: u64) -> Option<usize> {
+        let mut times = self.times.iter();
+        times.position(|time| time.load(Relaxed) <= now)
+    }
+
+    /// Asks for the key in this cell.
+    fn ask(&self, cell: usize, now: u64, limit: &Limit) -> Taken {
+        let time = &self.times[cell];
+        let taken = limit.ask(time.load(Relaxed).saturating_sub(now));
+        time.store(now + taken.debt(), Relaxed);
+        taken
+    }
+
+    /// Puts a key that has no debt in this cell: its request is never refused.
+    fn begin(&self, cell: usize, key: u64, now: u64, limit: &Limit) -> Taken {
+        let taken = limit.ask(0);
+        self.keys[cell].store(key, Relaxed);
+        self.times[cell].store(now + taken.debt(), Relaxed);
+        taken
+    }
+}
+
+impl Header {
+    /// Lets a request of `key` through, or not. The groups are those of its block.
+    pub(super) fn take(&mut self, groups: &[Group], key: u64, now: u64, limit: &Limit) -> Taken {
         let now = now.max(self.latest);
         self.latest = now;
-        if self.interval != limit.interval() {
-            self.rescale(now, limit);
+        if self.interval() != limit.interval() {
+            self.rescale(groups, now, limit);
         }
-        let known = self.keys.iter().position(|other| *other == key);
-        let slot = known.unwrap_or_else(|| self.least());
-        let debt = self.times[slot].saturating_sub(now);
-        match known {
-            Some(_) => {
-                let taken = limit.ask(debt);
-                self.times[slot] = now + taken.debt();
-                taken
+        let group = &groups[home(key)];
+        if let Some(cell) = group.find(key) {
+            return group.ask(cell, now, limit);
+        }
+        match group.free(now) {
+            Some(cell) if self.spilled & (1 << home(key)) == 0 => {
+                group.begin(cell, key, now, limit)
             }
-            // A key that is not known has no debt and is never refused. If no slot is free, the key with the least debt
-            // is forgotten: it gets back no more than the little it had used, and one over its limit stays over it.
-            None => {
-                let mut taken = limit.ask(0);
-                taken.forgot = debt > 0;
-                self.keys[slot] = key;
-                self.times[slot] = now + taken.debt();
-                taken
-            }
+            _ => self.take_elsewhere(groups, key, now, limit),
         }
     }
 
-    /// The slot with the least debt; a free one, if there is one.
-    fn least(&self) -> usize {
-        let slots = self.times.iter().enumerate();
-        slots.min_by_key(|(_, time)| **time).map_or(0, |(at, _)| at)
+    /// For a key that is not at home: looks at the whole block. If no cell is free, the key with the least debt is
+    /// forgotten: it gets back no more than the little it had used, and one over its limit stays over it.
+    #[cold]
+    fn take_elsewhere(&mut self, groups: &[Group], key: u64, now: u64, limit: &Limit) -> Taken {
+        let mut least = (u64::MAX, 0, 0);
+        let mut spilled = 0;
+        for (at, group) in groups.iter().enumerate() {
+            for cell in 0..CELLS {
+                let time = group.times[cell].load(Relaxed);
+                least = least.min((time, at, cell));
+                if time <= now {
+                    continue;
+                }
+                let other = group.keys[cell].load(Relaxed);
+                if other == key {
+                    return group.ask(cell, now, limit);
+                }
+                if home(other) != at {
+                    spilled |= 1 << home(other);
+                }
+            }
+        }
+        let (time, at, cell) = least;
+        if home(key) != at {
+            spilled |= 1 << home(key);
+        }
+        self.spilled = spilled;
+        let mut taken = groups[at].begin(cell, key, now, limit);
+        taken.forgot = time > now;
+        taken
     }
 
     /// Turns every debt into the same number of requests at another rate; a reload has changed it. What time has paid off
     /// until then, it has at the rate before.
     #[cold]
-    fn rescale(&mut self, now: u64, limit: &Limit) {
-        for time in &mut self.times {
-            let debt = u128::from(time.saturating_sub(now));
+    fn rescale(&mut self, groups: &[Group], now: u64, limit: &Limit) {
+        let (before, after) = (u128::from(self.interval()), u128::from(limit.interval()));
+        for time in groups.iter().flat_map(|group| &group.times) {
+            let debt = u128::from(time.load(Relaxed).saturating_sub(now));
             if debt > 0 {
-                let scaled =
-                    (debt * u128::from(limit.interval())).div_ceil(u128::from(self.interval));
-                let debt = u64::try_from(scaled).unwrap_or(u64::MAX);
-                *time = now + debt.min(limit.full());
+                let debt = u64::try_from((debt * after).div_ceil(before)).unwrap_or(u64::MAX);
+                time.store(now + debt.min(limit.full()), Relaxed);
             }
         }
-        self.interval = limit.interval();
+        self.interval_low = limit.interval() as u32;
+        self.interval_high = (limit.interval() >> 32) as u16;
+    }
+
+    /// 0 as long as there is no time.
+    fn interval(&self) -> u64 {
+        u64::from(self.interval_high) << 32 | u64::from(self.interval_low)
     }
 }

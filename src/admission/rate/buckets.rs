@@ -2,20 +2,26 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
-use std::mem::size_of;
+use std::hint::black_box;
+use std::iter::repeat_with;
+use std::mem::size_of_val;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::block::{Block, SLOTS};
+use super::block::{CELLS_OF_BLOCK, GROUPS, Group, Header, home};
 use super::limit::{Limit, Taken};
 
-/// The debts of the keys of one limit, in memory whose size is fixed when it is made: two slots of 16 bytes for each key
+/// The debts of the keys of one limit, in memory whose size is fixed when it is made: two cells of 16 bytes for each key
 /// that is to be remembered at once.
 ///
 /// A key is 64 bits of a hash with a secret of its own, so that nobody can aim at another's key or fill one part of the
-/// table. Some bits say in which block its slot is; a block has a lock of its own.
+/// table. Its upper bits say in which block its cell is, which has a lock of its own, its lower bits in which group of the
+/// block it is at home.
 pub struct Buckets {
-    blocks: Box<[Mutex<Block>]>,
+    /// One for each block. Apart from the groups, so that those of many blocks stay in the cache.
+    headers: Box<[Mutex<Header>]>,
+    /// Those of the first block, those of the second, and so on.
+    groups: Box<[Group]>,
     secret: RandomState,
     start: Instant,
 }
@@ -23,9 +29,10 @@ pub struct Buckets {
 impl Buckets {
     /// An empty table for so many keys. `start` is the earliest time it will be asked about.
     pub fn new(keys: u32, start: Instant) -> Self {
-        let blocks = std::iter::repeat_with(|| Mutex::new(Block::new()));
+        let blocks = (keys as usize * 2).div_ceil(CELLS_OF_BLOCK).max(1);
         Self {
-            blocks: blocks.take(blocks_for(keys)).collect(),
+            headers: repeat_with(Mutex::default).take(blocks).collect(),
+            groups: repeat_with(Group::default).take(blocks * GROUPS).collect(),
             secret: RandomState::new(),
             start,
         }
@@ -33,7 +40,7 @@ impl Buckets {
 
     /// How much memory it takes, in bytes.
     pub fn bytes(&self) -> usize {
-        self.blocks.len() * size_of::<Mutex<Block>>()
+        size_of_val(&*self.headers) + size_of_val(&*self.groups)
     }
 
     /// The key's number, of whatever `feed` gives the hasher.
@@ -48,23 +55,16 @@ impl Buckets {
         let since = now.saturating_duration_since(self.start).as_nanos();
         // 64 bits of nanoseconds are 584 years.
         let since = u64::try_from(since).unwrap_or(u64::MAX / 2);
-        let mut block = self
-            .block(key)
+        // The upper bits of a product are as even as the key's, for any number of blocks.
+        let block = ((u128::from(key) * self.headers.len() as u128) >> 64) as usize;
+        let groups = &self.groups[block * GROUPS..][..GROUPS];
+        // Has the key's line on its way while the lock is taken; what it says counts only after that.
+        black_box(groups[home(key)].find(key));
+        let mut header = self.headers[block]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        block.take(key, since, limit)
+        header.take(groups, key, since, limit)
     }
-
-    fn block(&self, key: u64) -> &Mutex<Block> {
-        // The upper bits of a product are as even as the key's, for any number of blocks.
-        let at = (u128::from(key) * self.blocks.len() as u128) >> 64;
-        &self.blocks[at as usize]
-    }
-}
-
-/// Two slots for each key.
-fn blocks_for(keys: u32) -> usize {
-    (keys as usize * 2).div_ceil(SLOTS).max(1)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ proptest! {
         }
     }
 
-    /// Many keys in few slots: what is known is never more than its limit, unless it was forgotten.
+    /// Many keys in few cells: what is known is never more than its limit, unless it was forgotten.
     #[test]
     fn keys_do_not_mix(
         burst in 1..6_u32,
@@ -154,7 +154,7 @@ fn time_that_goes_back_gives_nothing_back() {
     let limit = limit(10, 2);
     let buckets = Buckets::new(1, Instant::now());
     assert_eq!(allowed(&buckets, 1, &[SECOND; 3], &limit).len(), 2);
-    // Later in the lock, earlier on the clock: also of another key that takes the same slots.
+    // Later in the lock, earlier on the clock: also of another key that takes the same cells.
     for other in 2..50 {
         buckets.take(other, at(buckets.start, SECOND - 1), &limit);
     }
