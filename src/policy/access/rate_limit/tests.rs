@@ -54,7 +54,7 @@ fn ask(limiter: &RateLimit, client: Option<&str>, key: &str) -> (Option<Refusal>
     let refusal = match limiter.decide(&asked, &mut granted) {
         Verdict::Pass => None,
         Verdict::Refuse(refusal) => Some(refusal),
-        Verdict::Answer(_) | Verdict::Later(_) => panic!("it decides at once"),
+        _ => panic!("it decides at once"),
     };
     let told = granted.to_client.iter().map(|edit| match edit {
         Edit::Append(name, value) => format!("{name}: {}", value.to_str().expect("ASCII")),
