@@ -1,16 +1,20 @@
-//! Does choosing an endpoint, taking and giving back a lease, or finding a request's key allocate? It is a binary of its own because it counts with
-//! a global allocator.
+//! Does choosing an endpoint, taking and giving back a lease, finding a request's key, or asking a rate limit allocate? It is
+//! a binary of its own because it counts with a global allocator.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use allocation_counter::measure;
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Method};
+use portcullis::admission::rate::{Buckets, Limit, RateKey};
 use portcullis::config::load::load_str;
 use portcullis::config::{Config, Diagnostics};
 use portcullis::pool::key::Digest;
 use portcullis::pool::{Ask, Ending, KeyRule, Pool, Sticky, Tried, Wanted};
 use portcullis::route::Request;
+use portcullis::route::key::Source;
 use portcullis::snapshot;
 use portcullis::state::State;
 use portcullis::telemetry::Metrics;
@@ -227,4 +231,39 @@ fn no_key_of_a_request_allocates() {
 fn what_allocates_is_counted() {
     let one = measure(|| drop(std::hint::black_box(Box::new(1))));
     assert_eq!(one.count_total, 1);
+}
+
+#[test]
+fn asking_a_rate_limit_allocates_nothing() {
+    let limit = Limit::new("1/h".parse().expect("a rate"), NonZeroU32::MIN).expect("a limit");
+    let buckets = Buckets::new(100, Instant::now());
+    let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("a=1; sid=x"))]);
+    let request = Request {
+        host: "a.example",
+        path: "/x",
+        query: Some("a=1"),
+        method: &Method::GET,
+        headers: &headers,
+    };
+    let from = Source {
+        request: &request,
+        client: Some("2001:db8::1".parse().expect("an address")),
+        claims: None,
+    };
+    for text in [
+        "global",
+        "client_ip",
+        "{client_ip}-{cookie.sid}-{query.a}-{header.x}",
+    ] {
+        let key = RateKey::parse(text, 64).expect("a key");
+        let now = Instant::now();
+        let mut allowed = 0;
+        let counted = measure(|| {
+            for _ in 0..100 {
+                let key = buckets.key(|hasher| key.feed(&from, hasher));
+                allowed += u32::from(buckets.take(key, now, &limit).allowed);
+            }
+        });
+        assert_eq!((counted.count_total, allowed), (0, 1), "{text}");
+    }
 }
