@@ -96,6 +96,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
         log,
         forwarding,
         resolver,
+        overload,
         listeners,
         routes,
         pools,
@@ -107,6 +108,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
     found.settings("log", &old.log, log);
     found.settings("forwarding", &old.forwarding, forwarding);
     found.settings("resolver", &old.resolver, resolver);
+    found.settings("overload", &old.overload, overload);
     found.items(Section::Listener, &old.listeners, listeners, |one| {
         &one.name
     });

@@ -13,6 +13,7 @@ pub mod document;
 pub mod forwarding;
 pub mod listener;
 pub mod load;
+pub mod overload;
 pub mod pool;
 pub mod print;
 pub mod resolver;
@@ -36,6 +37,7 @@ pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use document::Spanned;
 pub use forwarding::Forwarding;
 pub use listener::Listener;
+pub use overload::Overload;
 pub use pool::Pool;
 pub use resolver::Resolver;
 pub use route::Route;
@@ -62,6 +64,8 @@ pub struct Config {
     pub forwarding: Forwarding,
     /// Who is asked for the addresses of host names.
     pub resolver: Resolver,
+    /// How much the whole process takes on.
+    pub overload: Overload,
     /// Addresses that accept connections.
     pub listeners: Vec<Listener>,
     /// Which requests get which policies and which pool.
@@ -107,6 +111,7 @@ impl Config {
             log: section(root, "log"),
             forwarding: section(root, "forwarding"),
             resolver: section(root, "resolver"),
+            overload: section(root, "overload"),
             listeners: entries(root, "listeners"),
             routes: entries(root, "routes"),
             pools: entries(root, "pools"),

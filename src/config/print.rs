@@ -7,8 +7,8 @@ use super::pool::Endpoint;
 use super::resolver::{NameServers, SYSTEM};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
 use super::{
-    AccessLog, Admin, Config, Forwarding, Listener, Pool, ProcessLog, Resolver, Route, Runtime,
-    Spanned,
+    AccessLog, Admin, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Resolver, Route,
+    Runtime, Spanned,
 };
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
@@ -28,6 +28,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
         log,
         forwarding,
         resolver,
+        overload,
         listeners,
         routes,
         pools,
@@ -38,6 +39,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
     prepare(log);
     prepare(forwarding);
     prepare(resolver);
+    prepare(overload);
     listeners.iter_mut().for_each(prepare);
     routes.iter_mut().for_each(prepare);
     pools.iter_mut().for_each(prepare);
@@ -60,6 +62,7 @@ impl Printed for Admin {}
 impl Printed for AccessLog {}
 impl Printed for ProcessLog {}
 impl Printed for Forwarding {}
+impl Printed for Overload {}
 
 impl Printed for Listener {
     fn fill_in(&mut self) {

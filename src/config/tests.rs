@@ -33,6 +33,7 @@ fn the_reference_gives_every_section_its_defaults() {
         "log",
         "forwarding",
         "resolver",
+        "overload",
     ] {
         assert_eq!(reference[section], minimal[section], "{section}");
     }

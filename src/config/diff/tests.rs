@@ -498,6 +498,7 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "pool",
         "HEAD",
         "allow",
+        "12",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

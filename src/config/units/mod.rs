@@ -4,6 +4,7 @@
 //! value is shown, and written, in the shortest form that reads back as the same value. Only percentages and status codes
 //! are bare numbers, whole ones.
 
+mod auto_count;
 mod byte_size;
 mod percent;
 mod rate;
@@ -16,6 +17,7 @@ use std::str::FromStr;
 
 use serde::de::{self, Deserializer, Visitor};
 
+pub use auto_count::AutoCount;
 pub use byte_size::ByteSize;
 pub use percent::Percent;
 pub use rate::{Per, Rate};
