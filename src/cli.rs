@@ -379,6 +379,7 @@ fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCod
             format!("; {}", count(&diagnostics))
         },
     ));
+    text.push_str(&format!("\n  connections: {}", snapshot.most_connections));
     for line in memory_of_limits(&state) {
         text.push_str(&format!("\n  {line}"));
     }

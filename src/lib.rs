@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
-//! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route` |
+//! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route`, `telemetry` |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |

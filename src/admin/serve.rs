@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::answer::View;
 use crate::server::door::Queue;
-use crate::server::door::listen::{Accepted, Acceptor, ListeningSocket};
+use crate::server::door::accepted::Accepted;
+use crate::server::door::listen::{Acceptor, ListeningSocket};
 use crate::server::door::live::{Alive, Live};
 
 /// Connections at once: scrapers and probes are few, and nobody else belongs here.
@@ -73,19 +74,24 @@ pub async fn serve(
         tokio::select! {
             biased;
             queue = &mut closed => break queue,
-            next = next => if let Some(((stream, ..), place)) = next {
+            next = next => if let Some((accepted, place)) = next
+                && let Some(arrival) = accepted.take_in()
+            {
                 let alive = view.process.askers.one_more();
-                tokio::spawn(connection(stream, Arc::clone(&view), place, alive));
+                tokio::spawn(connection(arrival.socket, Arc::clone(&view), place, alive));
             },
         }
     };
     if let Ok(Queue::Take { handshakes }) = queue {
-        let take = |(stream, ..): Accepted| {
+        let take = |accepted: Accepted| {
+            let Some(arrival) = accepted.take_in() else {
+                return;
+            };
             let (view, places) = (Arc::clone(&view), Arc::clone(&places));
             let alive = view.process.askers.one_more();
             tokio::spawn(async move {
                 if let Ok(place) = places.acquire_owned().await {
-                    connection(stream, view, place, alive).await;
+                    connection(arrival.socket, view, place, alive).await;
                 }
             });
         };

@@ -2,6 +2,7 @@
 //! connection and no session.
 
 pub mod api_keys;
+pub mod connections;
 pub mod networks;
 pub mod passwords;
 pub mod rate;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{IpFilter, RateLimit};
 use super::tls::ListenerTls;
+use super::units::Rate;
 use super::{ByteSize, Spanned, Timespan};
 
 /// An address that accepts connections, with its TLS, protocol and limit settings.
@@ -49,7 +50,7 @@ pub struct Listener {
     /// How long a client may take.
     #[serde(default)]
     pub timeouts: ListenerTimeouts,
-    /// How much a client may send.
+    /// How much a client may send, and how many may be connected.
     #[serde(default)]
     pub limits: ListenerLimits,
 }
@@ -122,7 +123,7 @@ impl Default for ListenerTimeouts {
     }
 }
 
-/// How much a client may send.
+/// How much a client may send, and how many may be connected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerLimits {
@@ -138,6 +139,39 @@ pub struct ListenerLimits {
     pub requests: Spanned<u32>,
     /// HTTP/2 streams open at once on one connection. Default: 100.
     pub streams: Spanned<u32>,
+    /// Connections open at once, those that wait included; what is more is closed at once. 0 for no limit. Default: 0.
+    pub connections: Spanned<u32>,
+    /// The same for those of one client: an IPv4 address, or an IPv6 network of `ipv6_prefix`. 0 for no limit. Proxies in
+    /// `forwarding.trusted_proxies` speak for many clients and are not limited. Default: 0.
+    pub connections_per_client: Spanned<u32>,
+    /// How fast one client may open connections, such as `20/s`; what is faster is closed at once. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_connections_per_client: Option<Spanned<Rate>>,
+    /// How many of them may come at once: from 1 on. Default: as many as the rate gives in a second, 1 at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_connections_burst: Option<Spanned<u32>>,
+    /// How many bits of an IPv6 address tell clients apart, 1 to 128. Default: 64.
+    pub ipv6_prefix: Spanned<u8>,
+    /// Addresses or networks (CIDR) of clients that may have any number of connections, such as an office behind one
+    /// address. Default: none.
+    pub exempt_clients: Vec<Spanned<String>>,
+}
+
+impl ListenerLimits {
+    /// How many connections of a client may come at once where their rate is limited.
+    pub fn arrivals_burst(&self) -> Option<u32> {
+        let rate = self.new_connections_per_client.as_ref()?.value;
+        let written = self.new_connections_burst.as_ref();
+        Some(written.map_or_else(|| rate.in_a_second(), |burst| burst.value))
+    }
+
+    /// Writes the default that is not written when it is read.
+    pub fn fill_in(&mut self) {
+        if let Some(burst) = self.arrivals_burst() {
+            self.new_connections_burst
+                .get_or_insert(Spanned::new(burst));
+        }
+    }
 }
 
 impl Default for ListenerLimits {
@@ -149,6 +183,12 @@ impl Default for ListenerLimits {
             body: Spanned::new(ByteSize::bytes(0)),
             requests: Spanned::new(10_000),
             streams: Spanned::new(100),
+            connections: Spanned::new(0),
+            connections_per_client: Spanned::new(0),
+            new_connections_per_client: None,
+            new_connections_burst: None,
+            ipv6_prefix: Spanned::new(64),
+            exempt_clients: Vec::new(),
         }
     }
 }

@@ -67,6 +67,7 @@ impl Printed for Overload {}
 impl Printed for Listener {
     fn fill_in(&mut self) {
         self.rate_limits.iter_mut().for_each(RateLimit::fill_in);
+        self.limits.fill_in();
     }
 
     fn mask(&mut self) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::error::Reason;
+use crate::upstream::connect;
 
 /// How far the exchange with the endpoint had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,25 @@ fn is_invalid_data(error: &Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }
 
+/// Whether there was no descriptor for the connection.
+fn is_shortage(error: &Error) -> bool {
+    let mut cause = Some(error.root_cause() as &dyn std::error::Error);
+    while let Some(one) = cause {
+        if one
+            .downcast_ref::<io::Error>()
+            .is_some_and(connect::is_shortage)
+        {
+            return true;
+        }
+        cause = one.source();
+    }
+    false
+}
+
 fn of_endpoint(error: &Error, stage: Stage) -> Reason {
+    if stage == Stage::Connecting && is_shortage(error) {
+        return Reason::Overloaded;
+    }
     let timed_out = matches!(
         error.cause.as_ref().and_then(|cause| cause.downcast_ref::<io::Error>()),
         Some(cause) if cause.kind() == io::ErrorKind::TimedOut
@@ -170,6 +189,19 @@ mod tests {
             Reason::UpstreamFirstByteTimeout
         );
         assert_eq!(reason(&error, Stage::InBody), Reason::UpstreamReadTimeout);
+    }
+
+    #[test]
+    fn a_want_of_descriptors_is_no_fault_of_the_endpoint() {
+        let cause = || io::Error::from_raw_os_error(libc::EMFILE);
+        let wrapped = connect::ConnectError::Connect(cause());
+        for error in [
+            Error::because(ErrorType::ConnectError, "test", cause()),
+            Error::because(ErrorType::ConnectError, "test", wrapped),
+        ] {
+            let outer = Error::because(ErrorType::ConnectError, "test", error);
+            assert_eq!(reason(&outer, Stage::Connecting), Reason::Overloaded);
+        }
     }
 
     #[test]

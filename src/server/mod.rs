@@ -18,6 +18,7 @@
 
 pub mod checks;
 pub mod connection;
+pub mod descriptors;
 pub mod directory;
 pub mod door;
 pub mod exit;

@@ -14,6 +14,7 @@ use crate::server::checks::Checks;
 use crate::server::door::Queue;
 use crate::server::door::doors::Doors;
 use crate::server::door::live::Live;
+use crate::server::door::shortage::Shortage;
 use crate::server::reload::watcher::Watched;
 use crate::server::upgrade::Former;
 use crate::server::worker::Task;
@@ -30,6 +31,8 @@ pub struct Process {
     pub state: Arc<State>,
     /// The connections of clients.
     pub live: Arc<Live>,
+    /// Whether descriptors are short.
+    pub shortage: Arc<Shortage>,
     /// Those who look at the process or steer it.
     pub askers: Askers,
     /// What `/readyz` says.
@@ -78,6 +81,7 @@ impl Process {
             config: ArcSwap::from_pointee(config),
             state,
             live: Arc::default(),
+            shortage: Arc::default(),
             askers: Askers::default(),
             readiness: Readiness::default(),
             doors: Mutex::new(doors),

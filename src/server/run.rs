@@ -13,6 +13,7 @@ use crate::admin::{AdminDoor, ControlSocket, View};
 use crate::config::{AccessLogFormat, Config, ProcessLogFormat};
 use crate::pool::Address;
 use crate::pool::retries::Retries;
+use crate::server::descriptors;
 use crate::server::directory::{AUTO, Directory};
 use crate::server::door::doors::{Doors, Inherited};
 use crate::server::exit::StartError;
@@ -112,10 +113,7 @@ fn start(
     snapshot.generation = generation;
     snapshot.access_log = open_access_log(&config, &state.metrics)?.map(Arc::new);
     let state = Arc::new(state);
-    let threads = match usize::from(config.runtime.threads) {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = workers(&config);
 
     let (tasks, workers): (Vec<_>, Vec<_>) =
         (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
@@ -136,6 +134,8 @@ fn start(
         config.routes.len(),
         config.pools.len(),
     );
+    descriptors::raise();
+    log::info!("connections: {}", snapshot.most_connections);
     let runtime = config.runtime.clone();
     let process = Arc::new(Process::new(config, snapshot, state, doors, watched));
     if let Some(predecessor) = &predecessor {
@@ -309,6 +309,14 @@ fn found(name: PathBuf) -> Option<PathBuf> {
 
 /// As often as one request can be sent at most: each attempt once more, should its connection turn out to be closed.
 const ATTEMPTS: usize = 2 * (1 + Retries::MOST as usize);
+
+/// How many threads serve connections.
+pub fn workers(config: &Config) -> usize {
+    match usize::from(config.runtime.threads) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
 
 fn server_conf(threads: usize) -> ServerConf {
     ServerConf {

@@ -106,10 +106,11 @@ impl Edge {
     async fn start_workers(&mut self) -> io::Result<()> {
         let (begun, mut beginning) = mpsc::channel::<()>(1);
         for (number, tasks) in self.workers.drain(..).enumerate() {
-            let (conf, snapshot, live) = (
+            let (conf, snapshot, live, shortage) = (
                 Arc::clone(&self.conf),
                 Arc::clone(&self.process.snapshot),
                 Arc::clone(&self.process.live),
+                Arc::clone(&self.process.shortage),
             );
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -119,7 +120,7 @@ impl Edge {
                 .name(format!("worker-{number}"))
                 .spawn(move || {
                     runtime.block_on(async {
-                        let worker = Arc::new(Worker::new(number, &conf, snapshot, live));
+                        let worker = Arc::new(Worker::new(number, &conf, snapshot, live, shortage));
                         drop(begun);
                         worker.run(tasks).await;
                     });

@@ -133,7 +133,7 @@ fn serve(snapshot: &Arc<Snapshot>) -> (SocketAddr, UnboundedSender<Task>) {
     };
     let door = Arc::new(Door::new(listener, bound, 1));
     let current = Arc::new(ArcSwap::from(Arc::clone(snapshot)));
-    let worker = Worker::new(0, &Arc::new(conf), current, Arc::default());
+    let worker = Worker::new(0, &Arc::new(conf), current, Arc::default(), Arc::default());
     let (tell, told) = unbounded_channel();
     for (_, task) in door.tasks().expect("descriptors") {
         tell.send(task).expect("a worker");

@@ -12,20 +12,24 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, watch};
 
+use crate::admission::connections::Permit;
 use crate::proxy::Gate;
 use crate::server::connection::http1::{self, Ended};
 use crate::server::connection::http2;
 use crate::server::connection::open::{Opened, open};
-use crate::server::door::listen::{Accepted, Acceptor, ListeningSocket};
+use crate::server::descriptors;
+use crate::server::door::accepted::{Accepted, Arrival};
+use crate::server::door::listen::{Acceptor, ListeningSocket};
 use crate::server::door::live::{Alive, Live};
+use crate::server::door::shortage::{Paused, Shortage};
 use crate::server::door::stay::{LAST_CALL, Stay};
-use crate::server::door::{Door, Queue};
+use crate::server::door::{Door, Queue, admit};
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{Counted, RefusedReason};
 use crate::upstream::PeerId;
 use crate::upstream::idle::IdlePool;
 
-/// How long an accept loop rests when the process has no descriptor left.
+/// How long an accept loop rests before it looks again whether there are descriptors.
 const REST: Duration = Duration::from_millis(50);
 
 /// What a worker is told to do.
@@ -46,6 +50,9 @@ pub struct Worker {
     snapshot: Arc<ArcSwap<Snapshot>>,
     idle: Arc<IdlePool>,
     live: Arc<Live>,
+    shortage: Arc<Shortage>,
+    /// How many the process may have.
+    descriptors: u64,
 }
 
 impl Worker {
@@ -55,6 +62,7 @@ impl Worker {
         conf: &Arc<ServerConf>,
         snapshot: Arc<ArcSwap<Snapshot>>,
         live: Arc<Live>,
+        shortage: Arc<Shortage>,
     ) -> Self {
         let idle = Arc::new(IdlePool::default());
         let gate = Gate::new(Arc::clone(&snapshot), Arc::clone(&idle));
@@ -65,6 +73,8 @@ impl Worker {
             snapshot,
             idle,
             live,
+            shortage,
+            descriptors: descriptors::limit(),
         }
     }
 
@@ -102,25 +112,33 @@ impl Worker {
 
     async fn accept(self: Arc<Self>, door: &Arc<Door>, socket: ListeningSocket) -> io::Result<()> {
         let acceptor = Acceptor::new(socket)?;
-        let mut complained = None::<Instant>;
         let queue = {
             let mut closed = std::pin::pin!(door.closed());
+            // While hardly a descriptor is left: who is connected goes on, who waits is taken when there is room.
+            let mut paused = None::<Paused>;
             loop {
                 let accepted = tokio::select! {
                     biased;
                     queue = &mut closed => break queue,
-                    accepted = acceptor.accept() => accepted,
+                    () = tokio::time::sleep(REST), if paused.is_some() => {
+                        if descriptors::has_room(&acceptor, descriptors::limit()) {
+                            paused = None;
+                        }
+                        continue;
+                    }
+                    accepted = acceptor.accept(), if paused.is_none() => accepted,
                 };
                 match accepted {
-                    Ok(accepted) => self.take_in(door, accepted),
-                    Err(error) => {
-                        // No descriptor or no memory: what is connected goes on, what waits is taken when there is room.
-                        if complained.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
-                            log::warn!("listener {}: accept: {error}", door.listener().name);
-                            complained = Some(Instant::now());
+                    Ok(accepted) => {
+                        let is_last = descriptors::is_last(accepted.fd(), self.descriptors);
+                        self.take_in(door, accepted);
+                        if is_last && !descriptors::has_room(&acceptor, descriptors::limit()) {
+                            paused = Some(self.pause(door, None));
                         }
-                        tokio::time::sleep(REST).await;
                     }
+                    // That client has gone already.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => paused = Some(self.pause(door, Some(&error))),
                 }
             }
         };
@@ -131,7 +149,28 @@ impl Worker {
         Ok(())
     }
 
+    fn pause(&self, door: &Door, error: Option<&io::Error>) -> Paused {
+        let listener = door.listener_now();
+        self.snapshot.load().metrics.accept_pauses.inc();
+        self.shortage.begin(&listener.name, error)
+    }
+
     fn take_in(self: &Arc<Self>, door: &Arc<Door>, accepted: Accepted) {
+        let permit = {
+            let listener = door.listener_now();
+            listener.metrics.accepted.inc();
+            let peer = accepted.peer();
+            match admit::at_accept(&self.snapshot.load(), &listener, peer) {
+                Ok(permit) => permit,
+                Err(reason) => {
+                    admit::refused(&listener, reason, peer);
+                    return accepted.refuse();
+                }
+            }
+        };
+        let Some(arrival) = accepted.take_in() else {
+            return;
+        };
         // Counted before it is spawned: the process must not end while one waits for its first turn.
         let live = self.live.one_more();
         let stay = door.welcome(self.number);
@@ -140,7 +179,8 @@ impl Worker {
             live,
             Arc::clone(door),
             stay,
-            accepted,
+            permit,
+            arrival,
         ));
     }
 }
@@ -151,16 +191,22 @@ async fn connection(
     _live: Alive,
     door: Arc<Door>,
     stay: Stay,
-    (socket, peer, local): Accepted,
+    mut permit: Permit,
+    arrival: Arrival,
 ) {
     let listener = door.listener();
     let metrics = listener.metrics.clone();
     let limit = listener.timeouts.handshake;
     drop(listener);
     let _counted = Counted::new(&metrics.connections);
-    metrics.accepted.inc();
     // Boxed, as everything that is over before the connection is idle: an idle connection holds this future for long.
-    let opening = Box::pin(open(door, stay.clone(), socket, peer, local));
+    let opening = Box::pin(open(
+        door,
+        stay.clone(),
+        arrival,
+        &worker.snapshot,
+        &mut permit,
+    ));
     let opened = tokio::select! {
         biased;
         opened = fast_timeout(limit, opening) => opened,

@@ -9,13 +9,12 @@ mod rate_limits;
 use std::sync::Arc;
 
 use super::files::Sources;
+use super::networks::networks_and_files;
 use super::reporter::Reporter;
 use super::routes::Known;
-use crate::admission::NetworkSet;
-use crate::admission::networks::parse;
 use crate::admission::rate::Scope;
 use crate::config::access::IpFilter as WrittenIpFilter;
-use crate::config::{Listener as WrittenListener, Route as WrittenRoute, Spanned};
+use crate::config::{Listener as WrittenListener, Route as WrittenRoute};
 use crate::policy::access::{Access, IpFilter, Policies};
 pub(super) use rate_limits::{OfPools, of_pools};
 
@@ -28,7 +27,7 @@ pub(super) fn of_listener(
     let place = (Scope::Listener, &written.name);
     let limits = rate_limits::compile(place, &written.rate_limits, sources, reporter);
     let mut policies: Vec<Arc<dyn Access>> = Vec::new();
-    policies.extend(ip_filter(&written.ip_filter, reporter));
+    policies.extend(ip_filter(&written.ip_filter, sources, reporter));
     policies.extend(limits.plain);
     policies.into()
 }
@@ -45,7 +44,7 @@ pub(super) fn of_route(
     let place = (Scope::Route, &written.name);
     let limits = rate_limits::compile(place, &written.rate_limits, sources, reporter);
     let mut policies: Vec<Arc<dyn Access>> = Vec::new();
-    policies.extend(ip_filter(&written.ip_filter, reporter));
+    policies.extend(ip_filter(&written.ip_filter, sources, reporter));
     policies.extend(limits.plain);
     if let Some(written) = &written.api_key {
         policies.extend(api_key::compile(written, sources, reporter).map(shared));
@@ -82,30 +81,28 @@ fn contradictions(written: &WrittenRoute, reporter: &mut Reporter<'_>) {
     }
 }
 
-fn ip_filter(written: &WrittenIpFilter, reporter: &mut Reporter<'_>) -> Option<Arc<dyn Access>> {
-    let allow = networks("ip_filter.allow", &written.allow, reporter);
-    let deny = networks("ip_filter.deny", &written.deny, reporter);
+fn ip_filter(
+    written: &WrittenIpFilter,
+    sources: &Sources<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<Arc<dyn Access>> {
+    let allow = networks_and_files(
+        ("ip_filter.allow", &written.allow),
+        ("ip_filter.allow_files", &written.allow_files),
+        sources,
+        reporter,
+    );
+    let deny = networks_and_files(
+        ("ip_filter.deny", &written.deny),
+        ("ip_filter.deny_files", &written.deny_files),
+        sources,
+        reporter,
+    );
+    let allows = !written.allow.is_empty() || !written.allow_files.is_empty();
     (!written.is_empty()).then(|| {
         Arc::new(IpFilter {
-            allow: (!written.allow.is_empty()).then_some(allow),
+            allow: allows.then_some(allow),
             deny,
         }) as Arc<dyn Access>
     })
-}
-
-/// Reads addresses and networks; what is wrong with one is reported.
-pub(super) fn networks(
-    key: &str,
-    written: &[Spanned<String>],
-    reporter: &mut Reporter<'_>,
-) -> NetworkSet {
-    let read = written.iter().enumerate().filter_map(|(index, network)| {
-        parse(&network.value)
-            .map_err(|error| {
-                let key = format!("{key}[{index}]");
-                reporter.error(&key, network, error.to_string(), Some(&error.hint()));
-            })
-            .ok()
-    });
-    NetworkSet::new(read)
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
 use super::files::Sources;
+use super::listener_limits::most_connections;
 use super::{
     Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, pools, resolver,
     routes,
@@ -46,6 +47,7 @@ pub fn compile(
     let forwarding = forwarding(config, &mut diagnostics);
     let resolver = resolver::compile(&config.resolver, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
+    let most_connections = most_connections(config, &mut diagnostics);
     check_access_log(config, &mut diagnostics);
     check_directory(config, &mut diagnostics);
     addresses::check(config, &listeners, admin.as_ref(), &mut diagnostics);
@@ -91,6 +93,7 @@ pub fn compile(
             upgrade_grace: config.runtime.upgrade_grace.as_duration(),
             upgrade_timeout: config.runtime.upgrade_timeout.as_duration(),
         },
+        most_connections,
         files: sources.into_fingerprints(),
         admin,
         metrics: Arc::clone(&state.metrics),

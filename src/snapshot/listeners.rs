@@ -55,8 +55,11 @@ pub(super) fn compile(
                 diagnostics,
             };
             let address = one.address()?;
+            let name: Arc<str> = Arc::from(written.name.value.as_str());
             let table = table(routes, &written.name.value, &mut tables);
             one.check_limits();
+            let key = key(&name, &address);
+            let connections = one.connections(&key, config, sources);
             let tls = written.tls.as_ref().map(|tls| one.tls(tls, sources, now));
             if written.redirect.is_some() && written.tls.is_some() {
                 one.error(
@@ -81,10 +84,9 @@ pub(super) fn compile(
                 &mut Reporter::new("listeners", &written.name, diagnostics),
             );
             let limits = &written.limits;
-            let name: Arc<str> = Arc::from(written.name.value.as_str());
             let listener = Listener {
                 metrics: sources.state.metrics.listener(&name),
-                key: key(&name, &address),
+                key,
                 name,
                 address,
                 tls: tls.flatten(),
@@ -120,6 +122,7 @@ pub(super) fn compile(
                 max_body: Some(limits.body.as_u64()).filter(|size| *size > 0),
                 requests: Some(*limits.requests).filter(|requests| *requests > 0),
                 streams: *limits.streams,
+                connections,
                 routes: Arc::clone(&table.routes),
             };
             Some(CompiledListener {
@@ -169,7 +172,7 @@ pub(super) fn beside(path: &Spanned<String>) -> PathBuf {
 /// The compilation of one listener.
 pub(super) struct One<'a> {
     pub(super) written: &'a Written,
-    diagnostics: &'a mut Diagnostics,
+    pub(super) diagnostics: &'a mut Diagnostics,
 }
 
 impl One<'_> {

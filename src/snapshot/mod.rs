@@ -6,9 +6,11 @@ mod access;
 mod addresses;
 mod compile;
 mod files;
+mod listener_limits;
 mod listener_tls;
 mod listeners;
 mod names;
+mod networks;
 mod overlaps;
 mod pool_tls;
 mod pools;
@@ -23,6 +25,9 @@ use std::time::Duration;
 use http::HeaderValue;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::admission::NetworkSet;
+use crate::admission::connections::Connections;
+use crate::admission::rate::{Buckets, Limit};
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::access::Policies;
@@ -63,6 +68,8 @@ pub struct Snapshot {
     pub files: Fingerprints,
     /// Where the admin listener is.
     pub admin: Option<Address>,
+    /// How many connections of clients there may be, over all listeners.
+    pub most_connections: MostConnections,
     /// Every metric.
     pub metrics: Arc<Metrics>,
     /// The metrics of requests no route takes.
@@ -85,12 +92,24 @@ impl Snapshot {
     /// Takes note that this generation is in force now: its numbers hold where they are counted over generations.
     pub fn put_in_force(&self) {
         self.pools.iter().for_each(|pool| pool.put_in_force());
+        let most = self.most_connections.most.unwrap_or(0);
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.metrics.connections_limit.set(most);
     }
 
     /// The listener with this [key](Listener::key), as this generation knows it.
     pub fn listener(&self, key: &str) -> Option<&Arc<Listener>> {
         self.by_key.get(key)
     }
+}
+
+/// How many connections of clients the process takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MostConnections {
+    /// So many; `None` for no limit.
+    pub most: Option<usize>,
+    /// How many descriptors that goes by, if it was not given.
+    pub descriptors: Option<u64>,
 }
 
 /// How the process ends and hands over; see [`crate::config::runtime::Runtime`].
@@ -149,10 +168,36 @@ pub struct Listener {
     pub requests: Option<u32>,
     /// HTTP/2 streams open at once on one connection.
     pub streams: u32,
+    /// How many connections it takes.
+    pub connections: ConnectionLimits,
     /// Its metrics.
     pub metrics: ListenerMetrics,
     /// Its routes; listeners with the same routes share them.
     pub routes: Arc<Routes>,
+}
+
+/// How many connections a listener takes; see [`crate::config::listener::ListenerLimits`].
+pub struct ConnectionLimits {
+    /// Those that are open.
+    pub open: Arc<Connections>,
+    /// How many there may be; `None` for no limit.
+    pub most: Option<usize>,
+    /// How many of one client; `None` for no limit.
+    pub most_of_client: Option<usize>,
+    /// How fast those of one client may come.
+    pub arrivals: Option<Arrivals>,
+    /// How many bits of an IPv6 address tell clients apart.
+    pub ipv6_prefix: u8,
+    /// Clients that may have any number.
+    pub exempt: NetworkSet,
+}
+
+/// How fast the connections of one client may come.
+pub struct Arrivals {
+    /// Those that came.
+    pub buckets: Arc<Buckets>,
+    /// Rate and burst.
+    pub limit: Limit,
 }
 
 /// TLS with clients.

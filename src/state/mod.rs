@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::admission::connections::{Connections, Count};
 use crate::admission::rate::{Buckets, Place};
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
@@ -33,6 +34,10 @@ pub struct State {
     pub buckets: Registry<Place, Buckets>,
     /// What cookies are signed with where no secret is given.
     pub sticky: ProcessSecret,
+    /// The connections of clients, over all listeners.
+    pub connections: Arc<Count>,
+    /// The connections of clients, by the key of their listener.
+    pub by_listener: Registry<Arc<str>, Connections>,
     /// TLS sessions that clients may resume, by listener.
     pub tls_sessions: Registry<Arc<str>, SessionState>,
     /// The system's certificate authorities, loaded when first needed.
@@ -58,6 +63,8 @@ impl State {
             pools: Registry::default(),
             buckets: Registry::default(),
             sticky: ProcessSecret::default(),
+            connections: Arc::default(),
+            by_listener: Registry::default(),
             tls_sessions: Registry::default(),
             roots: Roots::system(),
             names: Names::default(),
@@ -72,6 +79,7 @@ impl State {
     pub fn forget_unused(&self) {
         self.endpoints.forget_unused();
         self.pools.forget_unused();
+        self.by_listener.forget_unused();
         self.buckets.forget_unused();
         self.tls_sessions.forget_unused();
     }

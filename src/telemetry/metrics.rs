@@ -63,6 +63,10 @@ pub struct Metrics {
     pub generations: IntGauge,
     /// Connections that the process before this one still has.
     pub predecessor_connections: IntGauge,
+    /// Connections of clients that the process takes at most; 0 for no limit.
+    pub connections_limit: IntGauge,
+    /// How often a worker left connections waiting for want of descriptors.
+    pub accept_pauses: IntCounter,
     /// Panics that a request led to.
     pub panics: IntCounter,
     /// The counters of the access log.
@@ -115,6 +119,8 @@ impl Metrics {
             reload: new.reload()?,
             generations: new.generations()?,
             predecessor_connections: new.predecessor_connections()?,
+            connections_limit: new.connections_limit()?,
+            accept_pauses: new.accept_pauses()?,
             panics: new.panics()?,
             access_log: new.access_log()?,
             lookups: new.lookups()?,

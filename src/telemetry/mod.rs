@@ -12,6 +12,7 @@ mod panics;
 mod plain;
 pub mod process_log;
 pub mod record;
+pub mod seldom;
 mod timestamp;
 
 pub use access_log::AccessLog;

@@ -41,11 +41,19 @@ impl ConnectError {
 
 /// What the system's word about a failed connect means.
 pub fn of_connect(error: &io::Error) -> Reason {
+    if is_shortage(error) {
+        return Reason::Overloaded;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reason::ConnectRefused,
         io::ErrorKind::TimedOut => Reason::ConnectTimeout,
         _ => Reason::ConnectFailed,
     }
+}
+
+/// Whether the system could not do what it was asked for want of descriptors. That is no endpoint's fault.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Opens a connection, TLS included, within `limit`.
@@ -91,4 +99,22 @@ pub async fn open(
         .await
         .map_err(ConnectError::Tls)?;
     Ok(EndpointWire::Tls(Box::new(stream)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_want_of_descriptors_is_ours_and_no_endpoint_is_blamed_for_it() {
+        for (code, reason) in [
+            (libc::EMFILE, Reason::Overloaded),
+            (libc::ENFILE, Reason::Overloaded),
+            (libc::ECONNREFUSED, Reason::ConnectRefused),
+            (libc::ETIMEDOUT, Reason::ConnectTimeout),
+            (libc::ENETUNREACH, Reason::ConnectFailed),
+        ] {
+            assert_eq!(of_connect(&io::Error::from_raw_os_error(code)), reason);
+        }
+    }
 }

@@ -71,11 +71,7 @@ impl RateLimit {
     /// How many may come at once.
     pub fn burst(&self) -> u32 {
         let written = self.burst.as_ref().map(|burst| burst.value);
-        written.unwrap_or_else(|| {
-            let seconds = self.rate.per().as_duration().as_secs();
-            let in_a_second = u64::from(self.rate.count().get()) / seconds;
-            u32::try_from(in_a_second).unwrap_or(u32::MAX).max(1)
-        })
+        written.unwrap_or_else(|| self.rate.in_a_second())
     }
 
     /// Whether all requests share one bucket.

@@ -372,6 +372,8 @@ listeners:
   - name: more
     address: ':1'
     proxy_protocol: { mode: required, trusted: [10.0.0.1] }
+    ip_filter: { allow_files: [a.txt], deny_files: [b.txt] }
+    limits: { exempt_clients: [10.0.0.7], new_connections_per_client: 20/s, new_connections_burst: 40 }
     tls: { certificates: [{ certificate: a.pem, key: a.key, names: [a.example] }] }
 routes:
   - name: more

@@ -55,6 +55,13 @@ impl Rate {
         self.per
     }
 
+    /// How many in a second, one at least: a burst where none is given.
+    pub fn in_a_second(self) -> u32 {
+        let seconds = self.per.as_duration().as_secs();
+        let count = u64::from(self.count.get()) / seconds;
+        u32::try_from(count).unwrap_or(u32::MAX).max(1)
+    }
+
     /// The time between two, evenly spread, rounded up to a nanosecond: as fast as the rate at most.
     pub fn interval(self) -> Duration {
         let per = self.per.as_duration().as_secs() * 1_000_000_000;

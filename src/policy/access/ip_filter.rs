@@ -16,7 +16,7 @@ pub struct IpFilter {
 
 impl IpFilter {
     /// Whether a client may come in. One without an address, on a Unix socket, is of this machine: it is in no network.
-    pub fn admits(&self, client: Option<IpAddr>) -> bool {
+    pub fn lets_in(&self, client: Option<IpAddr>) -> bool {
         let denied = client.is_some_and(|client| self.deny.contains(client));
         let allowed = self
             .allow
@@ -28,11 +28,15 @@ impl IpFilter {
 
 impl Access for IpFilter {
     fn decide(&self, asked: &Asked<'_>, _: &mut Granted) -> Verdict {
-        if self.admits(asked.client) {
+        if self.lets_in(asked.client) {
             Verdict::Pass
         } else {
             Verdict::Refuse(Refusal::new(Reason::IpDenied))
         }
+    }
+
+    fn admits(&self, client: IpAddr) -> bool {
+        self.lets_in(Some(client))
     }
 }
 
@@ -46,7 +50,7 @@ mod tests {
     }
 
     fn admits(filter: &IpFilter, client: &str) -> bool {
-        filter.admits(Some(client.parse().expect(client)))
+        filter.lets_in(Some(client.parse().expect(client)))
     }
 
     #[test]
@@ -68,7 +72,7 @@ mod tests {
         };
         assert!(admits(&filter, "192.0.2.1"));
         assert!(!admits(&filter, "2001:db8::1"));
-        assert!(filter.admits(None));
+        assert!(filter.lets_in(None));
     }
 
     #[test]
@@ -77,6 +81,6 @@ mod tests {
             allow: Some(set(&["0.0.0.0/0", "::/0"])),
             deny: NetworkSet::default(),
         };
-        assert!(!filter.admits(None));
+        assert!(!filter.lets_in(None));
     }
 }

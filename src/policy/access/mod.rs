@@ -36,6 +36,12 @@ pub trait Access: Send + Sync {
     /// Decides about one request. What it found out goes into `granted`, also if it refuses: a refusal has fields of its
     /// own, such as `WWW-Authenticate`.
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict;
+
+    /// Whether any request of this client could be let in. Of a listener's policies this is asked when a connection comes
+    /// in, so that who stays outside in any case costs nothing more.
+    fn admits(&self, _client: IpAddr) -> bool {
+        true
+    }
 }
 
 /// Policies in their order.

@@ -1,6 +1,7 @@
 //! Which address does the client really have, when trusted proxies stand between it and us?
 
 use super::{address, members};
+use crate::admission::NetworkSet;
 use http::HeaderMap;
 use http::header::HeaderName;
 use ipnet::IpNet;
@@ -15,24 +16,20 @@ const MAX_HOPS: usize = 64;
 /// The networks whose word is taken for where a request came from. Empty by default: nobody is trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    networks: Box<[IpNet]>,
+    networks: NetworkSet,
 }
 
 impl TrustedProxies {
     /// Trusts every address in `networks`.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
         Self {
-            networks: networks.into_iter().collect(),
+            networks: NetworkSet::new(networks),
         }
     }
 
     /// Whether `address` is in one of the networks. An IPv4-mapped IPv6 address counts as the IPv4 address it holds.
     pub fn contains(&self, address: IpAddr) -> bool {
-        // Without the canonical form, `::ffff:10.0.0.1` on a dual-stack socket would not be in `10.0.0.0/8`.
-        !self.networks.is_empty() && {
-            let address = address.to_canonical();
-            self.networks.iter().any(|net| net.contains(&address))
-        }
+        self.networks.contains(address)
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
@@ -11,12 +12,14 @@ use tokio_rustls::TlsAcceptor;
 use super::proxy_protocol::{self, Parsed};
 use super::socket::Socket;
 use super::wire::Wire;
+use crate::admission::connections::Permit;
 use crate::config::listener::ProxyProtocolMode;
 use crate::proxy::{About, TlsAbout};
 use crate::server::connection::Connection;
-use crate::server::door::Door;
+use crate::server::door::accepted::Arrival;
 use crate::server::door::stay::Stay;
-use crate::snapshot::Listener;
+use crate::server::door::{Door, admit};
+use crate::snapshot::{Listener, Snapshot};
 use crate::telemetry::metrics::{RefusedReason, TlsVersion};
 
 /// How many plaintext bytes of an answer rustls may hold back, beside our own write buffer.
@@ -40,17 +43,28 @@ pub struct Opened {
 pub async fn open(
     door: Arc<Door>,
     stay: Stay,
-    mut socket: Socket,
-    peer: Option<SocketAddr>,
-    local: Option<SocketAddr>,
+    arrival: Arrival,
+    snapshot: &ArcSwap<Snapshot>,
+    permit: &mut Permit,
 ) -> Result<Opened, RefusedReason> {
     let listener = door.listener();
     let mut ahead = BytesMut::new();
-    let (mut peer, mut local) = (peer.map(canonical), local);
+    let Arrival {
+        mut socket,
+        peer,
+        mut local,
+    } = arrival;
+    let mut peer = peer.map(canonical);
     if listener.proxy_protocol.mode != ProxyProtocolMode::Off {
         let told = proxy_header(&listener, &mut socket, peer, &mut ahead).await?;
         if let Some(source) = told.0 {
-            peer = Some(canonical(source));
+            let client = canonical(source);
+            let admitted = admit::behind_header(&snapshot.load(), &listener, client.ip(), permit);
+            if let Err(reason) = admitted {
+                socket.reset_on_close();
+                return Err(reason);
+            }
+            peer = Some(client);
         }
         if let Some(destination) = told.1 {
             local = Some(destination);

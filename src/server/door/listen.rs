@@ -11,10 +11,10 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
+use super::accepted::Accepted;
 use super::socket_file::{self, SocketError, SocketFile};
 use super::turn_away::turn_away;
 use crate::pool::Address;
-use crate::server::connection::socket::Socket as Stream;
 
 /// The kernel's queue of connections that nobody has accepted yet; it takes no more than `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
@@ -264,8 +264,14 @@ pub enum Acceptor {
     Unix(tokio::net::UnixListener),
 }
 
-/// An accepted connection, with both of its ends if it is TCP.
-pub type Accepted = (Stream, Option<SocketAddr>, Option<SocketAddr>);
+impl AsFd for Acceptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
 
 impl Acceptor {
     /// Hands a listening socket to the runtime this is called in.
@@ -288,20 +294,13 @@ impl Acceptor {
     ///
     /// The system's: mostly that no descriptor is left.
     pub async fn accept(&self) -> io::Result<Accepted> {
-        loop {
-            let accepted = match self {
-                Self::Tcp(listener) => {
-                    let (stream, peer) = listener.accept().await?;
-                    of_tcp(stream, peer)
-                }
-                Self::Unix(listener) => {
-                    Some((Stream::from(listener.accept().await?.0), None, None))
-                }
-            };
-            if let Some(accepted) = accepted {
-                return Ok(accepted);
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Accepted::Tcp(stream, peer)
             }
-        }
+            Self::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
+        })
     }
 
     /// Closes it, and takes the connections that were waiting in the kernel's queue, and those whose handshake was under
@@ -334,9 +333,8 @@ impl Acceptor {
                     };
                     if stream.set_nonblocking(true).is_ok()
                         && let Ok(stream) = TcpStream::from_std(stream)
-                        && let Some(accepted) = of_tcp(stream, peer)
                     {
-                        take(accepted);
+                        take(Accepted::Tcp(stream, peer));
                     }
                 }
             }
@@ -351,19 +349,12 @@ impl Acceptor {
                     if stream.set_nonblocking(true).is_ok()
                         && let Ok(stream) = tokio::net::UnixStream::from_std(stream)
                     {
-                        take((Stream::from(stream), None, None));
+                        take(Accepted::Unix(stream));
                     }
                 }
             }
         }
     }
-}
-
-/// `None` for a client that has gone already: nothing else fails here.
-fn of_tcp(stream: TcpStream, peer: SocketAddr) -> Option<Accepted> {
-    stream.set_nodelay(true).ok()?;
-    let local = stream.local_addr().ok()?;
-    Some((Stream::from(stream), Some(peer), Some(local)))
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,9 +1,12 @@
 //! Which addresses are open, over all generations? A door is an address with its sockets, one for each worker; reloads
 //! change what holds behind it, and only closing it ends it.
 
+pub mod accepted;
+pub mod admit;
 pub mod doors;
 pub mod listen;
 pub mod live;
+pub mod shortage;
 pub mod socket_file;
 pub mod stay;
 mod turn_away;

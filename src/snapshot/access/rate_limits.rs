@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::networks;
 use crate::admission::rate::{Buckets, ExemptKeys, Limit, Place, RateKey, Scope, TooMuch};
 use crate::config::access::rate_limit::{
     DEFAULT_IPV6_PREFIX, DEFAULT_KEYS, LimitFields, RateLimit as Written,
@@ -16,6 +15,7 @@ use crate::policy::access::{Access, Policies, RateLimit};
 use crate::route::key::Purpose;
 use crate::snapshot::files::Sources;
 use crate::snapshot::names;
+use crate::snapshot::networks::networks;
 use crate::snapshot::reporter::Reporter;
 
 /// The most keys: 320 MiB.

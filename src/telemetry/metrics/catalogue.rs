@@ -296,6 +296,20 @@ impl Catalogue {
         )
     }
 
+    pub(super) fn connections_limit(&self) -> Result<IntGauge, Error> {
+        self.gauge(
+            "portcullis_connections_limit",
+            "Connections from clients that the process takes at most, over all listeners; 0 for no limit.",
+        )
+    }
+
+    pub(super) fn accept_pauses(&self) -> Result<IntCounter, Error> {
+        self.registered(IntCounter::new(
+            "portcullis_accept_pauses_total",
+            "How often a worker left connections waiting because hardly a descriptor was left.",
+        ))
+    }
+
     pub(super) fn panics(&self) -> Result<IntCounter, Error> {
         self.registered(IntCounter::new(
             "portcullis_panics_total",

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::connections::Full;
+
 /// What came of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,11 +56,30 @@ pub enum RefusedReason {
     TlsHandshake,
     /// The PROXY header or the TLS handshake was not complete in time.
     Timeout,
+    /// The process has as many connections as it may.
+    LimitTotal,
+    /// The listener has.
+    LimitListener,
+    /// The client has.
+    LimitClient,
+    /// The client opens connections faster than it may.
+    RateClient,
+    /// No request of the client would be let in.
+    IpDenied,
 }
 
 impl RefusedReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::ProxyHeader, Self::TlsHandshake, Self::Timeout];
+    pub const ALL: [Self; 8] = [
+        Self::ProxyHeader,
+        Self::TlsHandshake,
+        Self::Timeout,
+        Self::LimitTotal,
+        Self::LimitListener,
+        Self::LimitClient,
+        Self::RateClient,
+        Self::IpDenied,
+    ];
 
     /// The metric's label.
     pub const fn as_str(self) -> &'static str {
@@ -66,6 +87,29 @@ impl RefusedReason {
             Self::ProxyHeader => "proxy_header",
             Self::TlsHandshake => "tls_handshake",
             Self::Timeout => "timeout",
+            Self::LimitTotal => "limit_total",
+            Self::LimitListener => "limit_listener",
+            Self::LimitClient => "limit_client",
+            Self::RateClient => "rate_client",
+            Self::IpDenied => "ip_denied",
+        }
+    }
+
+    /// Whether there are, or come, more than there may.
+    pub const fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Self::LimitTotal | Self::LimitListener | Self::LimitClient | Self::RateClient
+        )
+    }
+}
+
+impl From<Full> for RefusedReason {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Process => Self::LimitTotal,
+            Full::Listener => Self::LimitListener,
+            Full::Client => Self::LimitClient,
         }
     }
 }

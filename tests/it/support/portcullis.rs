@@ -29,6 +29,7 @@ pub struct Builder {
     yaml: String,
     directory: TempDir,
     environment: Vec<(OsString, OsString)>,
+    descriptors: Option<u64>,
 }
 
 impl Builder {
@@ -58,6 +59,13 @@ impl Builder {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Lets the process have so many descriptors and no more.
+    #[must_use]
+    pub fn descriptors(mut self, most: u64) -> Self {
+        self.descriptors = Some(most);
         self
     }
 
@@ -105,7 +113,11 @@ impl Builder {
     fn command(&self, words: &[&str]) -> Command {
         let directory = self.directory.path();
         call::configure(&self.yaml, directory);
-        call::command(words, directory, &self.environment)
+        let command = call::command(words, directory, &self.environment);
+        match self.descriptors {
+            Some(most) => call::with_descriptors(&command, most),
+            None => command,
+        }
     }
 }
 
@@ -146,6 +158,7 @@ impl Portcullis {
             yaml: yaml.to_owned(),
             directory,
             environment: Vec::new(),
+            descriptors: None,
         }
     }
 

@@ -61,6 +61,29 @@ pub fn command(words: &[&str], directory: &Path, environment: &[(OsString, OsStr
     command
 }
 
+/// The same command in a process that may have so many descriptors.
+pub fn with_descriptors(command: &Command, most: u64) -> Command {
+    let mut limited = Command::new("sh");
+    limited
+        .arg("-c")
+        .arg(format!("ulimit -n {most}; exec \"$0\" \"$@\""))
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(directory) = command.get_current_dir() {
+        limited.current_dir(directory);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
+}
+
 /// Writes the configuration into the directory.
 pub fn configure(yaml: &str, directory: &Path) {
     configure_as(CONFIG, yaml, directory);
