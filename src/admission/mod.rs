@@ -6,5 +6,6 @@ pub mod connections;
 pub mod networks;
 pub mod passwords;
 pub mod rate;
+pub mod shared;
 
 pub use networks::{InvalidNetwork, NetworkSet};

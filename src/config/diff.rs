@@ -97,6 +97,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
         forwarding,
         resolver,
         overload,
+        redis,
         listeners,
         routes,
         pools,
@@ -109,6 +110,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
     found.settings("forwarding", &old.forwarding, forwarding);
     found.settings("resolver", &old.resolver, resolver);
     found.settings("overload", &old.overload, overload);
+    found.settings("redis", &old.redis, redis);
     found.items(Section::Listener, &old.listeners, listeners, |one| {
         &one.name
     });

@@ -16,6 +16,7 @@ pub mod load;
 pub mod overload;
 pub mod pool;
 pub mod print;
+pub mod redis;
 pub mod resolver;
 pub mod route;
 pub mod runtime;
@@ -39,6 +40,7 @@ pub use forwarding::Forwarding;
 pub use listener::Listener;
 pub use overload::Overload;
 pub use pool::Pool;
+pub use redis::Redis;
 pub use resolver::Resolver;
 pub use route::Route;
 pub use runtime::Runtime;
@@ -66,6 +68,8 @@ pub struct Config {
     pub resolver: Resolver,
     /// How much the whole process takes on.
     pub overload: Overload,
+    /// What machines share their rate limits through.
+    pub redis: Redis,
     /// Addresses that accept connections.
     pub listeners: Vec<Listener>,
     /// Which requests get which policies and which pool.
@@ -112,6 +116,7 @@ impl Config {
             forwarding: section(root, "forwarding"),
             resolver: section(root, "resolver"),
             overload: section(root, "overload"),
+            redis: section(root, "redis"),
             listeners: entries(root, "listeners"),
             routes: entries(root, "routes"),
             pools: entries(root, "pools"),

@@ -7,12 +7,13 @@ use super::pool::Endpoint;
 use super::resolver::{NameServers, SYSTEM};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
 use super::{
-    AccessLog, Admin, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Resolver, Route,
+    AccessLog, Admin, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Redis, Resolver, Route,
     Runtime, Spanned,
 };
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
-/// or query parameter whose name tells of a secret, and what cookies are signed with.
+/// or query parameter whose name tells of a secret, what cookies are
+/// signed with, and the password and the secret of Redis.
 pub fn effective(config: &Config) -> serde_json::Value {
     fn prepare<T: Printed>(part: &mut T) {
         part.fill_in();
@@ -29,6 +30,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
         forwarding,
         resolver,
         overload,
+        redis,
         listeners,
         routes,
         pools,
@@ -40,6 +42,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
     prepare(forwarding);
     prepare(resolver);
     prepare(overload);
+    prepare(redis);
     listeners.iter_mut().for_each(prepare);
     routes.iter_mut().for_each(prepare);
     pools.iter_mut().for_each(prepare);
@@ -117,6 +120,13 @@ impl Printed for Route {
                 }
             }
         }
+    }
+}
+
+impl Printed for Redis {
+    fn mask(&mut self) {
+        // Too short for a secret: what is printed does not run with it.
+        self.mask(MASK);
     }
 }
 

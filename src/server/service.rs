@@ -231,6 +231,7 @@ impl Edge {
         let process = Arc::clone(&self.process);
         if let Some(mut reloader) = self.reloader.take() {
             reloader.lookups = Lookups::start(snapshot, &process.state);
+            snapshot.look_after_shared_limits();
             tokio::spawn(reloader.serve(requests));
         }
         tokio::spawn(watch(Arc::clone(&process), self.reloads.clone()));

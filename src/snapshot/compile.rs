@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::files::Sources;
 use super::listener_limits::most_connections;
+use super::redis::Redis;
 use super::{
     Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, pools, resolver,
     routes,
@@ -38,11 +39,13 @@ pub fn compile(
     now: SystemTime,
 ) -> Compiled {
     let mut diagnostics = Diagnostics::default();
-    let sources = Sources::new(state);
+    let redis = Redis::compile(&config.redis, state, &mut diagnostics);
+    let sources = Sources::new(state, redis);
     names::check_unique(config, &mut diagnostics);
     let (pools, lookups) = pools::compile(config, &sources, &mut diagnostics);
     let routes = routes::compile(config, &sources, &pools, unread, &mut diagnostics);
     let listeners = listeners::compile(config, &sources, &routes, now, &mut diagnostics);
+    sources.redis.check_used(&config.redis, &mut diagnostics);
     overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);
     let resolver = resolver::compile(&config.resolver, &mut diagnostics);
@@ -85,6 +88,7 @@ pub fn compile(
         pools: pools.into_values().collect(),
         lookups: lookups.into(),
         resolver: Arc::new(resolver),
+        shared_limits: sources.redis.shared.clone(),
         forwarding,
         carrier: config.runtime.carrier,
         life: Life {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
+use super::redis::Redis;
 use crate::state::State;
 use crate::tls::{Pem, TlsError};
 
@@ -17,16 +18,19 @@ pub type Fingerprint = [u8; 32];
 /// The files by path. One that could not be read is not there.
 pub type Fingerprints = BTreeMap<PathBuf, Fingerprint>;
 
-/// What a generation is compiled from beside its configuration: the memory, and the files it names.
+/// What a generation is compiled from beside its configuration: the memory, the files it names, and the Redis its rate
+/// limits may be shared through.
 pub(super) struct Sources<'s> {
     pub(super) state: &'s State,
+    pub(super) redis: Redis,
     read: RefCell<Fingerprints>,
 }
 
 impl<'s> Sources<'s> {
-    pub(super) fn new(state: &'s State) -> Self {
+    pub(super) fn new(state: &'s State, redis: Redis) -> Self {
         Self {
             state,
+            redis,
             read: RefCell::default(),
         }
     }

@@ -14,6 +14,7 @@ mod networks;
 mod overlaps;
 mod pool_tls;
 mod pools;
+mod redis;
 mod reporter;
 mod resolver;
 mod routes;
@@ -28,6 +29,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::admission::NetworkSet;
 use crate::admission::connections::Connections;
 use crate::admission::rate::{Buckets, Limit};
+use crate::admission::shared::Shared;
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::access::Policies;
@@ -58,6 +60,8 @@ pub struct Snapshot {
     pub lookups: Box<[crate::pool::discovery::Lookup]>,
     /// Who is asked for them.
     pub resolver: Arc<crate::pool::discovery::Resolver>,
+    /// What its rate limits are shared through.
+    pub shared_limits: Option<Arc<Shared>>,
     /// Whom to believe about the client, and what the endpoints are told.
     pub forwarding: Forwarding,
     /// Which carrier moves the bytes.
@@ -95,6 +99,14 @@ impl Snapshot {
         let most = self.most_connections.most.unwrap_or(0);
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.metrics.connections_limit.set(most);
+    }
+
+    /// Looks from now on whether the Redis of its rate limits is there; called on the runtime that does what belongs to no
+    /// request.
+    pub fn look_after_shared_limits(&self) {
+        if let Some(shared) = &self.shared_limits {
+            shared.look_after();
+        }
     }
 
     /// The listener with this [key](Listener::key), as this generation knows it.

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::admission::connections::{Connections, Count};
 use crate::admission::rate::{Buckets, Place};
+use crate::admission::shared::{Settings, Shared};
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
@@ -32,6 +33,8 @@ pub struct State {
     pub pools: Registry<Arc<str>, PoolState>,
     /// What each rate limit remembers of the keys that have come.
     pub buckets: Registry<Place, Buckets>,
+    /// Each Redis that rate limits are shared through, with the connections to it.
+    pub shared_limits: Registry<Settings, Shared>,
     /// What cookies are signed with where no secret is given.
     pub sticky: ProcessSecret,
     /// The connections of clients, over all listeners.
@@ -62,6 +65,7 @@ impl State {
             endpoints: Registry::default(),
             pools: Registry::default(),
             buckets: Registry::default(),
+            shared_limits: Registry::default(),
             sticky: ProcessSecret::default(),
             connections: Arc::default(),
             by_listener: Registry::default(),
@@ -81,6 +85,7 @@ impl State {
         self.pools.forget_unused();
         self.by_listener.forget_unused();
         self.buckets.forget_unused();
+        self.shared_limits.forget_unused();
         self.tls_sessions.forget_unused();
     }
 }

@@ -10,6 +10,7 @@ mod guards;
 mod labels;
 mod live;
 mod rates;
+mod shared;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,6 +23,7 @@ use families::{Checks, Endpoints, Listeners, Pools, Routes};
 use guards::{Breakers, Ejections, FailOpens};
 use live::Live;
 use rates::RateLimits;
+use shared::SharedLimits;
 
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
@@ -30,9 +32,10 @@ pub use families::{
 pub use guards::{
     BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
-pub use labels::{HedgeResult, RefusedReason, ReloadResult, RetryResult, TlsVersion};
+pub use labels::{HedgeResult, Missed, RefusedReason, ReloadResult, RetryResult, TlsVersion};
 pub use live::{Family, Handle};
 pub use rates::{RateLimitMetrics, RateLimitSeries};
+pub use shared::{SharedLimitMetrics, SharedLimitSeries};
 
 /// The media type of what [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -57,6 +60,7 @@ pub struct Metrics {
     ejections: Arc<Live<Ejections>>,
     fail_opens: Arc<Live<FailOpens>>,
     rate_limits: Arc<Live<RateLimits>>,
+    shared_limits: Arc<Live<SharedLimits>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -115,6 +119,7 @@ impl Metrics {
             ejections: Live::new(new.ejections()?, ENDPOINT_LIMIT),
             fail_opens: Live::new(new.fail_opens()?, NAME_LIMIT),
             rate_limits: Live::new(new.rate_limits()?, NAME_LIMIT),
+            shared_limits: Live::new(new.shared_limits()?, NAME_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -176,6 +181,11 @@ impl Metrics {
     /// The metrics of the rate limit `limit` of the listener, route or pool (`scope`) of that name.
     pub fn rate_limit(&self, scope: &str, name: &str, limit: &str) -> RateLimitMetrics {
         self.rate_limits.hold(&[scope, name, limit])
+    }
+
+    /// The metrics of the Redis at this address, which shared limits are counted in.
+    pub fn shared_limit(&self, redis: &str) -> SharedLimitMetrics {
+        self.shared_limits.hold(&[redis])
     }
 
     /// Counts a request that failed.

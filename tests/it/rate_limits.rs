@@ -6,6 +6,7 @@ mod keys;
 mod neighbours;
 mod places;
 mod reloads;
+mod shared;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -55,17 +55,20 @@ impl Group {
         times.position(|time| time.load(Relaxed) <= now)
     }
 
+    fn debt(&self, cell: usize, now: u64) -> u64 {
+        self.times[cell].load(Relaxed).saturating_sub(now)
+    }
+
     /// Asks for the key in this cell.
-    fn ask(&self, cell: usize, now: u64, limit: &Limit) -> Taken {
-        let time = &self.times[cell];
-        let taken = limit.ask(time.load(Relaxed).saturating_sub(now));
-        time.store(now + taken.debt(), Relaxed);
+    fn ask(&self, cell: usize, now: u64, answer: impl Fn(u64) -> Taken) -> Taken {
+        let taken = answer(self.debt(cell, now));
+        self.times[cell].store(now + taken.debt(), Relaxed);
         taken
     }
 
     /// Puts a key that has no debt in this cell: its request is never refused.
-    fn begin(&self, cell: usize, key: u64, now: u64, limit: &Limit) -> Taken {
-        let taken = limit.ask(0);
+    fn begin(&self, cell: usize, key: u64, now: u64, answer: impl Fn(u64) -> Taken) -> Taken {
+        let taken = answer(0);
         self.keys[cell].store(key, Relaxed);
         self.times[cell].store(now + taken.debt(), Relaxed);
         taken
@@ -75,27 +78,93 @@ impl Group {
 impl Header {
     /// Lets a request of `key` through, or not. The groups are those of its block.
     pub(super) fn take(&mut self, groups: &[Group], key: u64, now: u64, limit: &Limit) -> Taken {
+        let now = self.at(groups, now, limit);
+        self.ask(groups, key, now, |debt| limit.ask(debt))
+    }
+
+    /// What a request of `key` is told if it is refused; nothing is taken.
+    pub(super) fn refused(
+        &mut self,
+        groups: &[Group],
+        key: u64,
+        now: u64,
+        limit: &Limit,
+    ) -> Option<Taken> {
+        let now = self.at(groups, now, limit);
+        let at_home = groups[home(key)].find(key);
+        let debt = match at_home {
+            Some(cell) => groups[home(key)].debt(cell, now),
+            None if self.spilled & (1 << home(key)) == 0 => 0,
+            None => {
+                let found = groups
+                    .iter()
+                    .filter_map(|group| Some(group.debt(group.find(key)?, now)));
+                found.max().unwrap_or(0)
+            }
+        };
+        let told = limit.ask(debt);
+        (!told.allowed).then_some(told)
+    }
+
+    /// Takes note of what a request of `key` was told elsewhere at the time `then`, or a little later: it has that debt,
+    /// unless it has a deeper one. Returns whether another key was forgotten for it.
+    pub(super) fn note(
+        &mut self,
+        groups: &[Group],
+        key: u64,
+        then: u64,
+        told: &Taken,
+        limit: &Limit,
+    ) -> bool {
+        let now = self.at(groups, then, limit);
+        let debt = (then + told.debt()).saturating_sub(now);
+        // What is paid off already takes nobody's place.
+        debt > 0 && {
+            let deeper = |own: u64| limit.told(told.allowed, own.max(debt));
+            self.ask(groups, key, now, deeper).forgot
+        }
+    }
+
+    /// What time it is, once all debts are at the limit's rate.
+    fn at(&mut self, groups: &[Group], now: u64, limit: &Limit) -> u64 {
         let now = now.max(self.latest);
         self.latest = now;
         if self.interval() != limit.interval() {
             self.rescale(groups, now, limit);
         }
+        now
+    }
+
+    /// Gives a key the debt that `answer` makes of the one it has.
+    fn ask(
+        &mut self,
+        groups: &[Group],
+        key: u64,
+        now: u64,
+        answer: impl Fn(u64) -> Taken,
+    ) -> Taken {
         let group = &groups[home(key)];
         if let Some(cell) = group.find(key) {
-            return group.ask(cell, now, limit);
+            return group.ask(cell, now, answer);
         }
         match group.free(now) {
             Some(cell) if self.spilled & (1 << home(key)) == 0 => {
-                group.begin(cell, key, now, limit)
+                group.begin(cell, key, now, answer)
             }
-            _ => self.take_elsewhere(groups, key, now, limit),
+            _ => self.ask_elsewhere(groups, key, now, answer),
         }
     }
 
     /// For a key that is not at home: looks at the whole block. If no cell is free, the key with the least debt is
     /// forgotten: it gets back no more than the little it had used, and one over its limit stays over it.
     #[cold]
-    fn take_elsewhere(&mut self, groups: &[Group], key: u64, now: u64, limit: &Limit) -> Taken {
+    fn ask_elsewhere(
+        &mut self,
+        groups: &[Group],
+        key: u64,
+        now: u64,
+        answer: impl Fn(u64) -> Taken,
+    ) -> Taken {
         let mut least = (u64::MAX, 0, 0);
         let mut spilled = 0;
         for (at, group) in groups.iter().enumerate() {
@@ -107,7 +176,7 @@ impl Header {
                 }
                 let other = group.keys[cell].load(Relaxed);
                 if other == key {
-                    return group.ask(cell, now, limit);
+                    return group.ask(cell, now, answer);
                 }
                 if home(other) != at {
                     spilled |= 1 << home(other);
@@ -119,7 +188,7 @@ impl Header {
             spilled |= 1 << home(key);
         }
         self.spilled = spilled;
-        let mut taken = groups[at].begin(cell, key, now, limit);
+        let mut taken = groups[at].begin(cell, key, now, answer);
         taken.forgot = time > now;
         taken
     }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::hint::black_box;
 use std::iter::repeat_with;
 use std::mem::size_of_val;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::block::{CELLS_OF_BLOCK, GROUPS, Group, Header, home};
@@ -52,18 +52,40 @@ impl Buckets {
 
     /// Lets one request of a [key](Self::key) through, or not.
     pub fn take(&self, key: u64, now: Instant, limit: &Limit) -> Taken {
+        let (mut header, groups) = self.block(key);
+        header.take(groups, key, self.since(now), limit)
+    }
+
+    /// What a request of a [key](Self::key) is told if it is refused; nothing is taken.
+    pub fn refused(&self, key: u64, now: Instant, limit: &Limit) -> Option<Taken> {
+        let (mut header, groups) = self.block(key);
+        header.refused(groups, key, self.since(now), limit)
+    }
+
+    /// Takes note of what a [key](Self::key) was told elsewhere, where it was asked about at `then`: it has that debt from
+    /// now on, unless it has a deeper one. Returns whether another key was forgotten for it.
+    pub fn note(&self, key: u64, then: Instant, told: &Taken, limit: &Limit) -> bool {
+        let (mut header, groups) = self.block(key);
+        header.note(groups, key, self.since(then), told, limit)
+    }
+
+    fn since(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.start).as_nanos();
         // 64 bits of nanoseconds are 584 years.
-        let since = u64::try_from(since).unwrap_or(u64::MAX / 2);
+        u64::try_from(since).unwrap_or(u64::MAX / 2)
+    }
+
+    /// Takes the lock of the block that the key's cell is in.
+    fn block(&self, key: u64) -> (MutexGuard<'_, Header>, &[Group]) {
         // The upper bits of a product are as even as the key's, for any number of blocks.
         let block = ((u128::from(key) * self.headers.len() as u128) >> 64) as usize;
         let groups = &self.groups[block * GROUPS..][..GROUPS];
         // Has the key's line on its way while the lock is taken; what it says counts only after that.
         black_box(groups[home(key)].find(key));
-        let mut header = self.headers[block]
+        let header = self.headers[block]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        header.take(groups, key, since, limit)
+        (header, groups)
     }
 }
 

@@ -12,6 +12,9 @@ const FASTEST: u64 = 10_000_000;
 /// The longest time in which a burst may come back: nobody waits for it, and sums of times stay far from their limit.
 const LONGEST: u64 = 366 * 24 * 60 * 60 * 1_000_000_000;
 
+/// The longest interval, of a share of a limit: some 78 hours, in the 48 bits that buckets keep of it.
+const SLOWEST: u64 = (1 << 48) - 1;
+
 /// So many requests in a time, and so many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -64,6 +67,28 @@ impl Limit {
         }
     }
 
+    /// A part of this limit, in percent: of the rate, rounded down, and of the burst, but for one request at least. 0 is
+    /// taken for 1.
+    #[must_use]
+    pub fn share(&self, percent: u8) -> Self {
+        let percent = u64::from(percent.clamp(1, 100));
+        let burst = u64::from(self.burst) * percent / 100;
+        Self {
+            interval: (self.interval * 100).div_ceil(percent).min(SLOWEST),
+            // A share of 32 bits has no more.
+            burst: u32::try_from(burst).unwrap_or(self.burst).max(1),
+        }
+    }
+
+    /// What became of a request that was decided elsewhere, with this debt after it, in nanoseconds.
+    pub fn told(&self, allowed: bool, debt: u64) -> Taken {
+        Taken {
+            allowed,
+            forgot: false,
+            debt: debt.min(self.full()),
+        }
+    }
+
     /// How many may come at once.
     pub const fn burst(&self) -> u32 {
         self.burst
@@ -75,12 +100,12 @@ impl Limit {
     }
 
     /// One request, in nanoseconds of debt.
-    pub(super) const fn interval(&self) -> u64 {
+    pub const fn interval(&self) -> u64 {
         self.interval
     }
 
-    /// The debt of a key that has had its whole burst.
-    pub(super) const fn full(&self) -> u64 {
+    /// The debt of a key that has had its whole burst, in nanoseconds.
+    pub const fn full(&self) -> u64 {
         self.interval * self.burst as u64
     }
 
@@ -155,6 +180,21 @@ mod tests {
         assert!(limit("1/h", 8_784).is_ok());
         assert_eq!(limit("1/h", 8_785), Err(TooMuch::Burst));
         assert_eq!(limit("1/h", u32::MAX), Err(TooMuch::Burst));
+    }
+
+    #[test]
+    fn a_share_is_never_more_than_its_part_but_for_one_request() {
+        let limit = limit("10/s", 5).expect("a limit");
+        for (percent, interval, burst) in [
+            (100, 100_000_000, 5),
+            (50, 200_000_000, 2),
+            (30, 333_333_334, 1),
+            (1, 10_000_000_000, 1),
+            (0, 10_000_000_000, 1),
+        ] {
+            let share = limit.share(percent);
+            assert_eq!((share.interval(), share.burst()), (interval, burst));
+        }
     }
 
     #[test]

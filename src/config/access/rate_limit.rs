@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Spanned;
-use crate::config::units::Rate;
+use crate::config::units::{Percent, Rate};
 
 /// The key of a limit that names none.
 pub const DEFAULT_KEY: &str = "client_ip";
@@ -12,6 +12,9 @@ pub const DEFAULT_KEY: &str = "client_ip";
 pub const DEFAULT_IPV6_PREFIX: u8 = 64;
 /// How many keys are remembered at once.
 pub const DEFAULT_KEYS: u32 = 100_000;
+
+/// The share of a limit that one machine lets through while Redis is away.
+pub const DEFAULT_WHILE_AWAY: Percent = Percent::new(100);
 
 /// A limit of how many requests of one key may come: a token bucket, exact to the request. What is too much gets 429.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +40,14 @@ pub struct RateLimit {
     /// for each, is taken at the start. When more come, those that have used least are forgotten. Default: 100000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Spanned<u32>>,
+    /// Where it is counted: `local` (this machine for itself) or `redis` (all machines together, in the Redis of the section
+    /// `redis`). Default: local.
+    #[serde(default)]
+    pub store: Spanned<Store>,
+    /// How many percent of rate and burst this machine lets through while Redis is away, 1 to 100. Only with
+    /// `store: redis`. Default: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub while_away: Option<Spanned<Percent>>,
     /// Addresses and networks (CIDR) of clients that are not counted. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exempt: Vec<Spanned<String>>,
@@ -50,6 +61,17 @@ pub struct RateLimit {
     /// Default: refused.
     #[serde(default)]
     pub fields: LimitFields,
+}
+
+/// Where a limit is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// Each machine for itself.
+    #[default]
+    Local,
+    /// All machines together.
+    Redis,
 }
 
 /// Which answers tell the client of a limit.
@@ -81,6 +103,10 @@ impl RateLimit {
 
     /// Writes the defaults that are not written when it is read.
     pub fn fill_in(&mut self) {
+        if self.store.value == Store::Redis {
+            let while_away = Spanned::new(DEFAULT_WHILE_AWAY);
+            self.while_away.get_or_insert(while_away);
+        }
         let burst = self.burst();
         self.burst.get_or_insert(Spanned::new(burst));
         if !self.is_global() {

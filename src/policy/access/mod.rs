@@ -8,6 +8,7 @@ pub mod basic_auth;
 pub mod forward_auth;
 pub mod ip_filter;
 pub mod rate_limit;
+pub mod shared_rate_limit;
 pub mod subrequest;
 
 use std::future::Future;
@@ -29,6 +30,7 @@ pub use basic_auth::BasicAuth;
 pub use forward_auth::ForwardAuth;
 pub use ip_filter::IpFilter;
 pub use rate_limit::RateLimit;
+pub use shared_rate_limit::SharedRateLimit;
 pub use subrequest::Subrequest;
 
 /// A policy that decides whether a request may go on.

@@ -62,7 +62,7 @@ impl Told {
 
 impl RateLimit {
     /// Whether the request is not counted.
-    fn exempts(&self, asked: &Asked<'_>, from: &Source<'_>) -> bool {
+    pub(super) fn exempts(&self, asked: &Asked<'_>, from: &Source<'_>) -> bool {
         asked
             .client
             .is_some_and(|client| self.exempt.contains(client))
@@ -72,8 +72,8 @@ impl RateLimit {
                 .is_some_and(|keys| keys.contains(&self.key, from))
     }
 
-    /// What follows from what its bucket says about a request.
-    fn verdict(&self, taken: &Taken, granted: &mut Granted) -> Verdict {
+    /// What follows from what its bucket says about a request, by this limit: its own, or a share of it.
+    pub(super) fn verdict(&self, taken: &Taken, limit: &Limit, granted: &mut Granted) -> Verdict {
         if taken.forgot {
             self.metrics.forgotten.inc();
         }
@@ -86,7 +86,7 @@ impl RateLimit {
             return Verdict::Pass;
         }
         if self.told.always || !taken.allowed {
-            self.tell(taken, granted);
+            self.tell(taken, limit, granted);
         }
         if taken.allowed {
             self.metrics.allowed.inc();
@@ -95,13 +95,13 @@ impl RateLimit {
         self.metrics.refused.inc();
         Verdict::Refuse(Refusal {
             reason: Reason::RateLimited,
-            retry_after: Some(taken.more_in(&self.limit)),
+            retry_after: Some(taken.more_in(limit)),
         })
     }
 
-    fn tell(&self, taken: &Taken, granted: &mut Granted) {
-        let remaining = taken.remaining(&self.limit);
-        let more_in = whole_seconds(taken.more_in(&self.limit));
+    fn tell(&self, taken: &Taken, limit: &Limit, granted: &mut Granted) {
+        let remaining = taken.remaining(limit);
+        let more_in = whole_seconds(taken.more_in(limit));
         let state = format!("{};r={remaining};t={more_in}", self.told.name);
         if let Ok(state) = HeaderValue::try_from(state) {
             let policy = self.told.policy.clone();
@@ -124,7 +124,7 @@ impl Access for RateLimit {
         }
         let key = self.buckets.key(|hasher| self.key.feed(&from, hasher));
         let taken = self.buckets.take(key, asked.now, &self.limit);
-        self.verdict(&taken, granted)
+        self.verdict(&taken, &self.limit, granted)
     }
 }
 

@@ -307,6 +307,7 @@ impl Reloader {
             }
         }
         self.lookups = Lookups::start(&snapshot, &process.state);
+        snapshot.look_after_shared_limits();
         snapshot.put_in_force();
         process.state.forget_unused();
         let lookups = snapshot.lookups.iter();

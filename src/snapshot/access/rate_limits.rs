@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use crate::admission::rate::{Buckets, ExemptKeys, Limit, Place, RateKey, Scope, TooMuch};
 use crate::config::access::rate_limit::{
-    DEFAULT_IPV6_PREFIX, DEFAULT_KEYS, LimitFields, RateLimit as Written,
+    DEFAULT_IPV6_PREFIX, DEFAULT_KEYS, DEFAULT_WHILE_AWAY, LimitFields, RateLimit as Written, Store,
 };
 use crate::config::{Config, Diagnostics, Spanned};
 use crate::policy::access::rate_limit::Told;
-use crate::policy::access::{Access, Policies, RateLimit};
+use crate::policy::access::{Access, Policies, RateLimit, SharedRateLimit};
 use crate::route::key::Purpose;
 use crate::snapshot::files::Sources;
 use crate::snapshot::names;
@@ -78,12 +78,21 @@ pub(super) fn compile(
             written,
             reporter: &mut *reporter,
         };
+        let while_away = one.store(sources);
         if let Some(limit) = one.compile(place, sources) {
             let list = match limit.key.has_claim() {
                 true => &mut limits.by_claim,
                 false => &mut limits.plain,
             };
-            list.push(Arc::new(limit));
+            list.push(match (while_away, &sources.redis.shared) {
+                (Some(while_away), Some(store)) => {
+                    let (scope, part) = (place.0.as_str(), &place.1.value);
+                    let place = format!("{scope}/{part}/{}", written.name.value);
+                    let store = Arc::clone(store);
+                    Arc::new(SharedRateLimit::new(limit, store, &place, while_away))
+                }
+                _ => Arc::new(limit),
+            });
         }
     }
     limits
@@ -144,6 +153,38 @@ impl One<'_, '_> {
                 .metrics
                 .rate_limit(scope.as_str(), &part.value, name),
         })
+    }
+
+    /// Of a limit that machines share: how many percent one of them lets through alone.
+    fn store(&mut self, sources: &Sources<'_>) -> Option<u8> {
+        let (store, while_away) = (&self.written.store, &self.written.while_away);
+        match (store.value, while_away) {
+            (Store::Local, Some(while_away)) => {
+                let message = "has no effect on a limit that is not shared".to_owned();
+                let hint = "remove it, or write `store: redis`";
+                self.error("while_away", while_away, message, Some(hint));
+            }
+            (Store::Redis, Some(while_away)) if while_away.get() == 0 => {
+                let message = "with 0 no request would pass while Redis is away".to_owned();
+                let hint = "give each machine its share: 50 for one of two";
+                self.error("while_away", while_away, message, Some(hint));
+            }
+            _ => {}
+        }
+        if store.value == Store::Local {
+            return None;
+        }
+        if !sources.redis.is_there() {
+            let message = "there is no Redis to count in".to_owned();
+            let hint = "add a section `redis: { address: \"127.0.0.1:6379\" }`";
+            self.error("store", store, message, Some(hint));
+        }
+        let while_away = while_away.as_ref();
+        Some(
+            while_away
+                .map_or(DEFAULT_WHILE_AWAY, |percent| percent.value)
+                .get(),
+        )
     }
 
     fn limit(&mut self) -> Option<Limit> {

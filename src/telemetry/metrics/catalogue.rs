@@ -10,6 +10,7 @@ use prometheus::{
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
 use super::rates::RateLimits;
+use super::shared::SharedLimits;
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::error::Reason;
 
@@ -20,6 +21,11 @@ const ANSWER_BUCKETS: [f64; 15] = [
 /// Upper bounds in seconds of what opening a connection may take: much less if the endpoint is near.
 const CONNECT_BUCKETS: [f64; 12] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
+];
+
+/// Upper bounds in seconds of what an answer of Redis may take: its deadline is some milliseconds.
+const SHARED_LIMIT_BUCKETS: [f64; 9] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 ];
 
 /// Upper bounds in seconds of how long a request may wait for a slot.
@@ -235,6 +241,27 @@ impl Catalogue {
                 "portcullis_rate_limit_keys_forgotten_total",
                 "Keys that a rate limit forgot before their debt was paid off, because others had come in their place; many mean that `keys` is small.",
                 &["scope", "name", "limit"],
+            )?,
+        })
+    }
+
+    pub(super) fn shared_limits(&self) -> Result<SharedLimits, Error> {
+        Ok(SharedLimits {
+            reachable: self.gauges(
+                "portcullis_shared_limit_reachable",
+                "1 if the Redis that rate limits are shared through answers in time, 0 while each machine counts for itself.",
+                &["redis"],
+            )?,
+            fallbacks: self.counters(
+                "portcullis_shared_limit_fallbacks_total",
+                "Requests of shared rate limits that this machine decided alone: Redis was away, its answer late, a failure or not asked for.",
+                &["redis", "cause"],
+            )?,
+            duration: self.histograms(
+                "portcullis_shared_limit_duration_seconds",
+                "From the question to the answer of Redis, of answers that came in time.",
+                &["redis"],
+                &SHARED_LIMIT_BUCKETS,
             )?,
         })
     }

@@ -91,6 +91,10 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     ejection.ejections.inc();
     ejection.ejected.set(1);
     fail_open.open.set(1);
+    let redis = metrics.shared_limit("10.0.0.9:6379");
+    redis.reachable(true);
+    redis.missed(Missed::Late);
+    redis.answered(Duration::from_micros(300));
     for line in [
         "portcullis_connections{listener=\"edge\"} 1",
         "portcullis_connections_total{listener=\"edge\"} 1",
@@ -111,6 +115,10 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_upstream_ejections_total{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
         "portcullis_upstream_ejected{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
         "portcullis_pool_fail_open{pool=\"api\"} 1",
+        "portcullis_shared_limit_reachable{redis=\"10.0.0.9:6379\"} 1",
+        "portcullis_shared_limit_fallbacks_total{cause=\"late\",redis=\"10.0.0.9:6379\"} 1",
+        "portcullis_shared_limit_fallbacks_total{cause=\"away\",redis=\"10.0.0.9:6379\"} 0",
+        "portcullis_shared_limit_duration_seconds_count{redis=\"10.0.0.9:6379\"} 1",
         "portcullis_upstream_in_flight{endpoint=\"10.0.0.7:8080\",pool=\"api\"} 1",
     ] {
         assert!(has_line(&metrics, line), "{line}");
@@ -121,10 +129,10 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_connections{listener=\"edge\"} 0"
     ));
     drop((listener, pool, endpoint));
-    drop((breaker, ejection, fail_open));
+    drop((breaker, ejection, fail_open, redis));
     let text = rendered(&metrics);
     assert_eq!(text.matches("_total{").count(), empty);
-    for label in ["listener=", "pool=", "endpoint="] {
+    for label in ["listener=", "pool=", "endpoint=", "redis="] {
         assert!(!text.contains(label), "{label}");
     }
 }

@@ -11,6 +11,7 @@
 //! - [`Ledger`]: clients of all kinds that write down what became of each request, while something happens.
 //! - [`Authority`]: certificates for made-up names.
 //! - [`Dns`]: a name server that says what the test wants.
+//! - [`Redis`]: a redis-server of the test's own.
 //! - [`eventually`]: waiting for a fact. [`at_once`]: that nothing is waited for. [`both_carriers`]: the same test through both carriers.
 
 mod callers;
@@ -22,6 +23,7 @@ mod ledger;
 mod portcullis;
 mod ports;
 mod raw;
+mod redis;
 mod site;
 mod tls;
 mod waiting;
@@ -36,6 +38,7 @@ pub use ledger::{Kind, Ledger, Report, What};
 pub use portcullis::{Former, Portcullis, Said};
 pub use ports::free_port;
 pub use raw::{Raw, RawResponse};
+pub use redis::Redis;
 pub use site::{Carrier, arrived, both_carriers, origin, site};
 pub use tls::{client_config, tls, tls_over};
 pub use waiting::{PATIENCE, at_once, eventually, eventually_some, in_time};

@@ -17,7 +17,8 @@ use tempfile::TempDir;
 
 use super::{Carrier, PATIENCE, Raw, eventually, eventually_some};
 use call::{ACCESS_LOG, addresses};
-use process::{Process, end_all_in, signal};
+pub(super) use process::signal;
+use process::{Process, end_all_in};
 
 pub use call::Said;
 pub use upgrade::Former;

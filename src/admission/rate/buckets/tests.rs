@@ -46,6 +46,42 @@ fn a_key_has_its_burst_and_then_its_rate() {
 }
 
 #[test]
+fn what_was_told_elsewhere_is_known_here() {
+    let buckets = Buckets::new(100, Instant::now());
+    let (start, limit) = (buckets.start, limit(10, 5));
+    assert_eq!(buckets.refused(7, start, &limit), None);
+    // Four of five were had elsewhere: one is left, and asking whether it would be refused takes nothing.
+    let told = limit.told(true, 4 * limit.interval());
+    assert!(!buckets.note(7, start, &told, &limit));
+    assert_eq!(buckets.refused(7, start, &limit), None);
+    assert_eq!(buckets.refused(7, start, &limit), None);
+    assert!(buckets.take(7, start, &limit).allowed);
+    let refused = buckets.refused(7, start, &limit).expect("a refusal");
+    assert_eq!(refused.more_in(&limit), Duration::from_millis(100));
+    // An answer that another one has overtaken makes nobody richer, and the past counts for nothing.
+    buckets.note(7, start, &told, &limit);
+    assert!(buckets.refused(7, start, &limit).is_some());
+    let later = at(start, 10 * SECOND);
+    assert_eq!(buckets.refused(7, later, &limit), None);
+    assert!(!buckets.note(7, start, &told, &limit));
+    assert_eq!(allowed(&buckets, 7, &[10 * SECOND; 9], &limit).len(), 5);
+}
+
+#[test]
+fn a_debt_from_elsewhere_takes_the_place_of_the_least_one() {
+    let buckets = Buckets::new(1, Instant::now());
+    let (start, limit) = (buckets.start, limit(1, 100));
+    let told = |seconds: u64| limit.told(true, seconds * SECOND);
+    for key in 0..CELLS_OF_BLOCK as u64 {
+        assert!(!buckets.note(key, start, &told(key + 2), &limit));
+    }
+    assert!(buckets.note(99, start, &told(100), &limit));
+    assert!(buckets.refused(99, start, &limit).is_some());
+    let forgotten = allowed(&buckets, 0, &[0; 101], &limit);
+    assert_eq!(forgotten.len(), 100);
+}
+
+#[test]
 fn a_million_keys_fit_in_32_mib() {
     let bytes = Buckets::new(1_000_000, Instant::now()).bytes();
     assert!(bytes <= 32 << 20, "{bytes}");
