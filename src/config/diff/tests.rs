@@ -387,6 +387,7 @@ routes:
     ip_filter: { allow: [10.0.0.0/8], deny: [10.0.0.1] }
     rate_limits:
       - { name: a, rate: 1/s, burst: 2, key: path, ipv6_prefix: 56, keys: 9, exempt: [10.0.0.1], exempt_keys: [/a] }
+      - { name: b, rate: 1/s, store: redis, while_away: 50 }
     api_key: { keys: [{ name: a, sha256: b }], file: c, user_header: X-User }
     basic_auth: { file: a, users: { b: c }, user_header: X-User }
     priority: { header: X-Priority, default: high }
@@ -477,6 +478,7 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
     let words = [
         "7h",
         "7/m",
+        "local",
         "always",
         "3KiB",
         "1.3",
