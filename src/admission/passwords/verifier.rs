@@ -177,13 +177,13 @@ impl Verifier {
                 next
             };
             let Some(job) = next else { return };
-            let fits = || job.hash.fits(&job.password);
-            let fits = catch_unwind(AssertUnwindSafe(fits)).ok();
-            let right = fits.map(|fits| fits && job.exists);
-            if let Some(right) = right {
+            // A thread that ended here would be counted for ever.
+            let right = catch_unwind(AssertUnwindSafe(|| {
+                let right = job.hash.fits(&job.password) && job.exists;
                 self.remember(job.fingerprint, right, Instant::now());
-            }
-            self.line().tell(&job.fingerprint, right);
+                right
+            }));
+            self.line().tell(&job.fingerprint, right.ok());
         }
     }
 
