@@ -173,17 +173,15 @@ impl Judge for Rules {
 
 /// Copies a field. HTTP/2 may have split a cookie into crumbs, which only HTTP/2 puts together again (RFC 9113 §8.2.3).
 fn copy(name: &HeaderName, from: &HeaderMap, to: &mut HeaderMap) {
-    let mut lines = from.get_all(name).iter();
-    if *name == COOKIE && lines.size_hint() != (1, Some(1)) {
-        let crumbs: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
-        if !crumbs.is_empty()
-            && let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-        {
+    let lines = from.get_all(name);
+    if *name == COOKIE && lines.iter().nth(1).is_some() {
+        let crumbs: Vec<&[u8]> = lines.iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
             to.insert(name.clone(), joined);
         }
         return;
     }
-    for line in lines.by_ref() {
+    for line in lines {
         to.append(name.clone(), line.clone());
     }
 }
