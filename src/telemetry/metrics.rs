@@ -32,7 +32,7 @@ pub use families::{
 pub use guards::{
     BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
-pub use labels::{HedgeResult, Missed, RefusedReason, ReloadResult, RetryResult, TlsVersion};
+pub use labels::{Flood, HedgeResult, Missed, RefusedReason, ReloadResult, RetryResult, TlsVersion};
 pub use live::{Family, Handle};
 pub use rates::{RateLimitMetrics, RateLimitSeries};
 pub use shared::{SharedLimitMetrics, SharedLimitSeries};

@@ -15,6 +15,7 @@ mod forward_auth;
 mod forwarding;
 mod hashing;
 mod health;
+mod http2_floods;
 mod ip_filter;
 mod limits;
 mod listeners;

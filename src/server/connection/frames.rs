@@ -1,7 +1,8 @@
 //! Is an HTTP/2 client in the middle of a request's header?
 //!
 //! A header may be cut over frames (RFC 9113 §6.10), and until its last one the library waits without a limit; no other
-//! stream can go on meanwhile. So the connection follows the frames' boundaries as they pass, and nothing else of them.
+//! stream can go on meanwhile. So the connection follows the frames' boundaries as they pass, and counts what may become a
+//! flood.
 
 use std::future::Future;
 use std::io;
@@ -11,14 +12,18 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use super::floods::Passed;
 use super::pong::Pong;
 
 /// Type, flags and length of a frame (RFC 9113 §4.1).
 const FRAME_HEADER: usize = 9;
+/// The same with the code of a RST_STREAM (RFC 9113 §6.4).
+const RESET_HEADER: usize = FRAME_HEADER + 4;
 /// The bytes every connection begins with.
 const PREFACE: usize = super::head::HTTP2_PREFACE.len();
 
 const HEADERS: u8 = 0x01;
+const RST_STREAM: u8 = 0x03;
 const CONTINUATION: u8 = 0x09;
 const END_HEADERS: u8 = 0x04;
 
@@ -28,7 +33,7 @@ pub struct Frames {
     /// Bytes that pass before the next frame's header: the preface, or what is left of a frame.
     skip: usize,
     /// The beginning of a frame's header.
-    header: [u8; FRAME_HEADER],
+    header: [u8; RESET_HEADER],
     /// How much of it is there.
     have: usize,
     /// Whether the frame that passes belongs to a request's header.
@@ -37,22 +42,32 @@ pub struct Frames {
     goes_on: bool,
     /// How many headers have begun; only compared with itself.
     begun: u32,
+    passed: Passed,
 }
 
 impl Default for Frames {
     fn default() -> Self {
         Self {
             skip: PREFACE,
-            header: [0; FRAME_HEADER],
+            header: [0; RESET_HEADER],
             have: 0,
             in_header: false,
             goes_on: false,
             begun: 0,
+            passed: Passed::default(),
         }
     }
 }
 
 impl Frames {
+    /// Of the side that sends no preface: ours.
+    pub fn ours() -> Self {
+        Self {
+            skip: 0,
+            ..Self::default()
+        }
+    }
+
     /// Follows what has come, up to a part of a frame, and gives its length: not 0 unless nothing has come.
     pub fn follow_one(&mut self, bytes: &[u8]) -> usize {
         if self.skip > 0 {
@@ -60,13 +75,40 @@ impl Frames {
             self.skip -= passed;
             return passed;
         }
-        let taken = (FRAME_HEADER - self.have).min(bytes.len());
+        let taken = (self.wanted() - self.have).min(bytes.len());
         self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
         self.have += taken;
-        if self.have == FRAME_HEADER {
+        if self.have >= FRAME_HEADER && self.have == self.wanted() {
             self.begin_frame();
         }
         taken
+    }
+
+    /// Follows all of what has passed, and tells of its frames.
+    pub fn follow(&mut self, mut bytes: &[u8]) -> Passed {
+        while !bytes.is_empty() {
+            bytes = &bytes[self.follow_one(bytes)..];
+        }
+        self.passed.take()
+    }
+
+    /// The frames since it was last asked.
+    pub fn passed(&mut self) -> Passed {
+        self.passed.take()
+    }
+
+    /// How much of a frame is looked at.
+    fn wanted(&self) -> usize {
+        if self.have >= FRAME_HEADER && self.header[3] == RST_STREAM && self.length() >= 4 {
+            RESET_HEADER
+        } else {
+            FRAME_HEADER
+        }
+    }
+
+    fn length(&self) -> usize {
+        let [a, b, c, ..] = self.header;
+        usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
     }
 
     /// Whether the next byte begins a frame.
@@ -75,9 +117,12 @@ impl Frames {
     }
 
     fn begin_frame(&mut self) {
-        let [a, b, c, kind, flags, ..] = self.header;
+        let [_, _, _, kind, flags, _, _, _, _, code @ ..] = self.header;
+        let length = self.length();
+        self.skip = length - (self.have - FRAME_HEADER);
         self.have = 0;
-        self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        self.passed
+            .note(kind, flags, length, u32::from_be_bytes(code));
         self.in_header = matches!(kind, HEADERS | CONTINUATION);
         if kind == HEADERS {
             self.begun = self.begun.wrapping_add(1);
@@ -124,6 +169,11 @@ impl HeaderClock {
         length
     }
 
+    /// The frames since it was last asked.
+    pub fn passed(&mut self) -> Passed {
+        self.frames.passed()
+    }
+
     /// What was held back and is due.
     pub fn poll_held(&mut self, cx: &mut Context<'_>) -> Option<impl AsRef<[u8]>> {
         self.pong.poll(&self.frames, cx)
@@ -149,12 +199,6 @@ impl HeaderClock {
 mod tests {
     use super::*;
 
-    fn follow(state: &mut Frames, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            bytes = &bytes[state.follow_one(bytes)..];
-        }
-    }
-
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
         let mut bytes = vec![
             0,
@@ -173,8 +217,10 @@ mod tests {
 
     fn after(frames: &[Vec<u8>]) -> Frames {
         let mut state = Frames::default();
-        follow(&mut state, crate::server::connection::head::HTTP2_PREFACE);
-        frames.iter().for_each(|frame| follow(&mut state, frame));
+        state.follow(crate::server::connection::head::HTTP2_PREFACE);
+        for frame in frames {
+            state.follow(frame);
+        }
         state
     }
 

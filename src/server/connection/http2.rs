@@ -1,23 +1,32 @@
 //! How does an HTTP/2 connection live: streams side by side, each a request?
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use h2::Reason as Code;
+use h2::server::Connection as Http2;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::Digest;
 use pingora::protocols::GetProxyDigest;
+use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_options, handshake};
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::sync::Notify;
 
+use super::calm::{Alarm, Calm};
+use super::floods::Floods;
 use crate::error::Reason;
 use crate::proxy::{About, Unread, Watchdog, unread_request, watch};
 use crate::server::connection::Connection;
 use crate::server::door::stay::{LAST_CALL, Word};
 use crate::server::worker::Worker;
 use crate::snapshot::Listener;
+use crate::telemetry::metrics::{Flood, ListenerMetrics};
 
 /// Streams that are refused before they are requests, on one connection: past it, the connection ends.
 const MALFORMED_STREAMS: usize = 32;
@@ -38,8 +47,11 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     let listener = about.door.listener();
     let (times, streams, requests) = (listener.timeouts, listener.streams, listener.requests);
     let options = options(&listener);
+    let floods = Floods::new(streams, most_continued(&listener), Instant::now());
+    let metrics = listener.metrics.clone();
     drop(listener);
-    connection.become_http2(times.header);
+    let alarm = Arc::new(Alarm::default());
+    connection.become_http2(times.header, Calm::new(floods, Arc::clone(&alarm)));
     let digest = Arc::new(Digest {
         proxy_digest: connection.get_proxy_digest(),
         ..Digest::default()
@@ -77,6 +89,10 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 continue;
             }
             () = &mut may_ask, if told && !ending => continue,
+            flood = alarm.raised() => {
+                note_flood(flood, about, &metrics);
+                return calm_down(http2).await;
+            }
             // A client that does not answer the PING of a graceful end could go on for ever.
             () = &mut gone, if !leaving => {
                 leaving = true;
@@ -114,8 +130,13 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 }
                 let worker = Arc::clone(worker);
                 let stream = open.stream();
+                let about = Arc::clone(about);
                 tokio::spawn(async move {
                     let _stream = stream;
+                    if is_taken_back(&mut session).await {
+                        // Nobody waits for the answer, so no endpoint is asked for it.
+                        return refused(&worker, &about, Reason::ClientGone);
+                    }
                     let session = ServerSession::new_http2(session);
                     let request = worker.proxy.process_new_http(session, &worker.never);
                     let now = || worker.snapshot();
@@ -125,31 +146,95 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             }
             Ok(Some(H2Accept::Rejected)) => {
                 malformed += 1;
-                let unread = Unread {
-                    reason: Reason::BadRequest,
-                    head: b"",
-                    protocol: "HTTP/2",
-                };
-                unread_request(&worker.snapshot(), about, &unread, Instant::now(), 0);
+                refused(worker, about, Reason::BadRequest);
                 if malformed > MALFORMED_STREAMS {
                     return;
                 }
             }
-            Ok(None) | Err(_) => return,
+            Ok(None) => return,
+            Err(error) => {
+                let cause = error.root_cause().downcast_ref::<h2::Error>();
+                if cause.is_some_and(|cause| {
+                    cause.is_library() && cause.reason() == Some(Code::ENHANCE_YOUR_CALM)
+                }) {
+                    note_flood(Flood::Other, about, &metrics);
+                }
+                return;
+            }
         }
     }
+}
+
+/// Takes note of a stream that became no request.
+fn refused(worker: &Worker, about: &About, reason: Reason) {
+    let unread = Unread {
+        reason,
+        head: b"",
+        protocol: "HTTP/2",
+    };
+    unread_request(&worker.snapshot(), about, &unread, Instant::now(), 0);
+}
+
+/// Whether the client has reset the stream already.
+async fn is_taken_back(session: &mut HttpSession) -> bool {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut session.idle()).poll(cx).is_ready())).await
+}
+
+fn note_flood(flood: Flood, about: &About, metrics: &ListenerMetrics) {
+    metrics.flooded(flood);
+    if log::log_enabled!(log::Level::Debug) {
+        let peer = about.peer.map(|peer| peer.ip());
+        log::debug!(
+            "listener {}: HTTP/2 flood of {} from {}",
+            about.door.listener().name,
+            flood.as_str(),
+            peer.map_or("a Unix socket".to_owned(), |peer| peer.to_string()),
+        );
+    }
+}
+
+/// How long the client of a flood may take to hear of its end.
+const CALM: Duration = Duration::from_secs(3);
+
+/// Ends a connection with GOAWAY and `ENHANCE_YOUR_CALM` (RFC 9113 §10.5); the requests on it end with it.
+async fn calm_down(mut http2: Http2<Stream, bytes::Bytes>) {
+    http2.abrupt_shutdown(Code::ENHANCE_YOUR_CALM);
+    // Whether it was heard makes no difference.
+    let _ = fast_timeout(CALM, poll_fn(|cx| http2.poll_closed(cx))).await;
 }
 
 /// What the library takes beyond our own limit, so that it is we who refuse, with a reason: it counts 32 bytes more for
 /// each field.
 const LIBRARY_MARGIN: usize = 16 * 1024;
 
+/// How many streams may be reset before they are looked at, beside those that may be open: more than `floods` lets pass.
+const UNSEEN: usize = 128;
+/// A frame's payload (RFC 9113 §4.2), and the fewest further frames that every header may have.
+const FRAME: usize = 16 * 1024;
+const FEW: usize = 5;
+
+/// Bytes of a header list, as the library counts them.
+fn header_list(listener: &Listener) -> usize {
+    listener.head.header * 2 + LIBRARY_MARGIN
+}
+
+/// In how many frames a header may come: a quarter more than the largest one needs. The library allows no more either.
+fn most_continued(listener: &Listener) -> u32 {
+    let frames = header_list(listener) / FRAME;
+    u32::try_from((frames + frames / 4).max(FEW)).unwrap_or(u32::MAX)
+}
+
 fn options(listener: &Listener) -> pingora::protocols::http::v2::server::H2Options {
     let mut options = default_h2_options();
     options
         .max_concurrent_streams(listener.streams)
-        .max_header_list_size(
-            u32::try_from(listener.head.header * 2 + LIBRARY_MARGIN).unwrap_or(u32::MAX),
+        .max_header_list_size(u32::try_from(header_list(listener)).unwrap_or(u32::MAX))
+        // Streams that are reset before we have looked at them are counted with all others, in `floods`: the library's own
+        // limit of 20 would end the connection of a browser that leaves a page while we are busy.
+        .max_pending_accept_reset_streams(
+            usize::try_from(listener.streams)
+                .unwrap_or(usize::MAX)
+                .saturating_add(UNSEEN),
         )
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

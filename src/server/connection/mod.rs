@@ -5,7 +5,9 @@
 //! pipelined request stays where it is), a write buffer that lets header and body leave in one system call, and a limit
 //! on how long a client may leave an answer unread.
 
+mod calm;
 mod chunked;
+mod floods;
 mod frames;
 pub mod head;
 pub mod http1;
@@ -38,6 +40,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::proxy::About;
+use calm::Calm;
 use chunked::{Chunks, Malformed};
 use frames::HeaderClock;
 use goodbye::Goodbye;
@@ -80,6 +83,7 @@ pub struct Connection {
     about: Arc<ProxyDigest>,
     /// Of HTTP/2.
     headers: Option<Box<HeaderClock>>,
+    calm: Option<Box<Calm>>,
     /// Of WebSockets.
     goodbye: Option<Box<Goodbye>>,
     /// Whether the next response makes it a WebSocket.
@@ -107,6 +111,7 @@ impl Connection {
             stalled: None,
             about,
             headers: None,
+            calm: None,
             goodbye: None,
             becomes_websocket: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
@@ -151,9 +156,10 @@ impl Connection {
     }
 
     /// Hands everything to an HTTP/2 session, which frames and gathers by itself.
-    /// A request's header must be complete within `header_limit`.
-    pub fn become_http2(&mut self, header_limit: Duration) {
+    /// A request's header must be complete within `header_limit`, and `calm` watches what passes.
+    fn become_http2(&mut self, header_limit: Duration, calm: Calm) {
         self.headers = Some(Box::new(HeaderClock::new(header_limit)));
+        self.calm = Some(Box::new(calm));
         self.expect = Expect::Stream;
         self.buffers_writes = false;
     }
@@ -243,6 +249,10 @@ impl Connection {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {
+            if self.calm.as_ref().is_some_and(|calm| calm.is_over()) {
+                // The alarm has woken who ends the connection; until then the session hears nothing more.
+                return Poll::Pending;
+            }
             if let Some(clock) = &mut self.headers
                 && let Some(held) = clock.poll_held(cx)
             {
@@ -262,7 +272,13 @@ impl Connection {
             match read {
                 Poll::Pending => return clock.poll(cx).map(Err),
                 Poll::Ready(Ok(length)) if length > 0 => {
-                    let kept = clock.heard(&mut buf.filled_mut()[before..]);
+                    let mut kept = clock.heard(&mut buf.filled_mut()[before..]);
+                    if let Some(calm) = &mut self.calm {
+                        calm.heard(&clock.passed());
+                        if calm.is_over() {
+                            kept = 0;
+                        }
+                    }
                     buf.set_filled(before + kept);
                     if kept > 0 {
                         return Poll::Ready(Ok(()));
@@ -358,6 +374,28 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
+    /// Reads and forgets what a flood still has to send, for a moment.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let over = |calm: &&mut Box<Calm>| calm.is_over();
+            let Some(calm) = self.calm.as_mut().filter(over) else {
+                return Poll::Ready(());
+            };
+            if calm.poll_lingered(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            self.input.clear();
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(length) => {
+                    if !self.calm.as_mut().is_some_and(|calm| calm.forget(length)) {
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        }
+    }
+
     /// The client takes nothing; how long has that been so?
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let limit = self.write_limit;
@@ -434,6 +472,9 @@ impl AsyncWrite for Connection {
             return Poll::Ready(Ok(bytes.len()));
         }
         let length = ready!(this.poll_send(cx, bytes))?;
+        if let Some(calm) = &mut this.calm {
+            calm.said(&bytes[..length]);
+        }
         if let Some(goodbye) = &mut this.goodbye {
             goodbye.follow(&bytes[..length]);
             if let Some(frame) = goodbye.now() {
@@ -459,13 +500,13 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_drain_output(cx))?;
-        match this.wire.poll_shutdown(cx) {
-            Poll::Pending => this.poll_stalled(cx),
-            closed => {
-                this.stalled = None;
-                closed
-            }
-        }
+        let closed = match this.wire.poll_shutdown(cx) {
+            Poll::Pending => return this.poll_stalled(cx),
+            closed => closed,
+        };
+        this.stalled = None;
+        ready!(this.poll_linger(cx));
+        closed
     }
 }
 

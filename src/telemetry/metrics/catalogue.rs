@@ -89,6 +89,11 @@ impl Catalogue {
                 "Accepted connections closed before their first request, by cause.",
                 &["listener", "reason"],
             )?,
+            floods: self.counters(
+                "portcullis_http2_floods_total",
+                "HTTP/2 connections ended with ENHANCE_YOUR_CALM, by what there was too much of.",
+                &["listener", "kind"],
+            )?,
             tls_handshakes: self.counters(
                 "portcullis_tls_handshakes_total",
                 "Completed TLS handshakes with clients, by version; failed ones are among the refused connections.",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::labels::{HedgeResult, RefusedReason, RetryResult, TlsVersion};
+use super::labels::{Flood, HedgeResult, RefusedReason, RetryResult, TlsVersion};
 use super::live::{Family, Handle};
 use crate::error::Reason;
 
@@ -83,6 +83,7 @@ pub struct Listeners {
     pub(super) connections: IntGaugeVec,
     pub(super) accepted: IntCounterVec,
     pub(super) refused: IntCounterVec,
+    pub(super) floods: IntCounterVec,
     pub(super) tls_handshakes: IntCounterVec,
     pub(super) requests_in_flight: IntGaugeVec,
 }
@@ -96,6 +97,7 @@ pub struct ListenerSeries {
     /// Requests being served.
     pub requests_in_flight: IntGauge,
     refused: [IntCounter; RefusedReason::ALL.len()],
+    floods: [IntCounter; Flood::ALL.len()],
     tls_handshakes: [IntCounter; TlsVersion::ALL.len()],
 }
 
@@ -103,6 +105,11 @@ impl ListenerSeries {
     /// Counts an accepted connection that was closed before its first request.
     pub fn refused(&self, reason: RefusedReason) {
         self.refused[reason as usize].inc();
+    }
+
+    /// Counts an HTTP/2 connection that was ended for a flood.
+    pub fn flooded(&self, flood: Flood) {
+        self.floods[flood as usize].inc();
     }
 
     /// Counts a completed TLS handshake.
@@ -116,12 +123,14 @@ impl Family for Listeners {
 
     fn resolve(&self, labels: &[&str]) -> ListenerSeries {
         let refused = RefusedReason::ALL.map(RefusedReason::as_str);
+        let floods = Flood::ALL.map(Flood::as_str);
         let versions = TlsVersion::ALL.map(TlsVersion::as_str);
         ListenerSeries {
             connections: self.connections.with_label_values(labels),
             accepted: self.accepted.with_label_values(labels),
             requests_in_flight: self.requests_in_flight.with_label_values(labels),
             refused: refused.map(|reason| counter(&self.refused, labels, reason)),
+            floods: floods.map(|flood| counter(&self.floods, labels, flood)),
             tls_handshakes: versions.map(|version| counter(&self.tls_handshakes, labels, version)),
         }
     }
@@ -129,6 +138,9 @@ impl Family for Listeners {
     fn remove(&self, labels: &[&str]) {
         for reason in RefusedReason::ALL {
             remove_counter(&self.refused, labels, reason.as_str());
+        }
+        for flood in Flood::ALL {
+            remove_counter(&self.floods, labels, flood.as_str());
         }
         for version in TlsVersion::ALL {
             remove_counter(&self.tls_handshakes, labels, version.as_str());

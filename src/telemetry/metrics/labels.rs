@@ -114,6 +114,60 @@ impl From<Full> for RefusedReason {
     }
 }
 
+/// Why an HTTP/2 connection was ended with `ENHANCE_YOUR_CALM` (RFC 9113 §10.5): what there was too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flood {
+    /// Requests that the client took back before they were answered (CVE-2023-44487).
+    Reset,
+    /// Streams that had to be reset for what the client did with them (CVE-2025-8671).
+    ProvokedReset,
+    /// Pieces of one header.
+    Continuation,
+    /// PING, wanted or not.
+    Ping,
+    /// SETTINGS.
+    Settings,
+    /// PRIORITY and PRIORITY_UPDATE.
+    Priority,
+    /// WINDOW_UPDATE.
+    WindowUpdate,
+    /// DATA without a byte.
+    EmptyData,
+    /// Any other frame, or what the HTTP/2 library itself takes for a flood: a body in tiny pieces, a header far over
+    /// its limit.
+    Other,
+}
+
+impl Flood {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Reset,
+        Self::ProvokedReset,
+        Self::Continuation,
+        Self::Ping,
+        Self::Settings,
+        Self::Priority,
+        Self::WindowUpdate,
+        Self::EmptyData,
+        Self::Other,
+    ];
+
+    /// The metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::ProvokedReset => "provoked_reset",
+            Self::Continuation => "continuation",
+            Self::Ping => "ping",
+            Self::Settings => "settings",
+            Self::Priority => "priority",
+            Self::WindowUpdate => "window_update",
+            Self::EmptyData => "empty_data",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// The version a TLS handshake agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsVersion {

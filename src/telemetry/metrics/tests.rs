@@ -73,6 +73,7 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     listener.accepted.inc();
     listener.refused(RefusedReason::TlsHandshake);
     listener.tls_handshake(TlsVersion::Tls13);
+    listener.flooded(Flood::Ping);
     let open = Counted::new(&listener.connections);
     let request = Counted::new(&listener.requests_in_flight);
     pool.connected(Duration::from_micros(300));
@@ -100,6 +101,7 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_connections_total{listener=\"edge\"} 1",
         "portcullis_connections_refused_total{listener=\"edge\",reason=\"tls_handshake\"} 1",
         "portcullis_tls_handshakes_total{listener=\"edge\",version=\"1.3\"} 1",
+        "portcullis_http2_floods_total{kind=\"ping\",listener=\"edge\"} 1",
         "portcullis_requests_in_flight{listener=\"edge\"} 1",
         "portcullis_upstream_connect_duration_seconds_count{pool=\"api\"} 1",
         "portcullis_upstream_first_byte_duration_seconds_count{pool=\"api\"} 1",

@@ -9,10 +9,13 @@ use super::Raw;
 // Frame types (RFC 9113 §6).
 pub const DATA: u8 = 0x0;
 pub const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
+pub const PRIORITY: u8 = 0x2;
+pub const RST_STREAM: u8 = 0x3;
 pub const SETTINGS: u8 = 0x4;
-const PING: u8 = 0x6;
+pub const PING: u8 = 0x6;
 pub const GOAWAY: u8 = 0x7;
+pub const WINDOW_UPDATE: u8 = 0x8;
+pub const CONTINUATION: u8 = 0x9;
 
 // Flags of theirs.
 pub const ACK: u8 = 0x1;
@@ -116,7 +119,8 @@ impl Frames {
         self.write(&frame(kind, flags, stream, payload)).await;
     }
 
-    async fn write(&mut self, bytes: &[u8]) {
+    /// Sends whole frames, or pieces of some; that the connection is gone already shows when reading.
+    pub async fn write(&mut self, bytes: &[u8]) {
         let _ = self.raw.try_send(bytes).await;
     }
 
@@ -181,7 +185,8 @@ impl Frames {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+/// The bytes of any frame.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a frame");
     let mut frame = length.to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
@@ -190,7 +195,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn headers(stream: u32, fields: &[(&str, &str)], end: bool) -> Vec<u8> {
+/// The bytes of a header block with these fields, in this order and spelling.
+pub fn headers(stream: u32, fields: &[(&str, &str)], end: bool) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         // Literal without indexing, new name, no Huffman coding (RFC 7541 §6.2.2).
