@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::access::RateLimit;
 use super::pool::Endpoint;
 use super::resolver::{NameServers, SYSTEM};
-use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS};
+use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS, RouteSecurityHeaders};
 use super::{
     AccessLog, Admin, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Redis, Resolver, Route,
     Runtime, Spanned,
@@ -86,6 +86,11 @@ impl Printed for Route {
         }
         if let Some(auth) = &mut self.forward_auth {
             auth.value.fill_in();
+        }
+        if let Some(security) = &mut self.security_headers
+            && let Some(fields) = security.value.fields()
+        {
+            security.value = RouteSecurityHeaders::Fields(Box::new(fields));
         }
         if let Some(redirect) = &mut self.redirect {
             redirect.value.status.get_or_insert(DEFAULT_REDIRECT);

@@ -1,16 +1,20 @@
 //! Which requests get which policies and which pool?
 
 pub mod priority;
+pub mod request_id;
+pub mod security_headers;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::access::{ApiKey, BasicAuth, ForwardAuth, IpFilter, RateLimit};
+use super::access::{ApiKey, BasicAuth, Cors, ForwardAuth, IpFilter, RateLimit};
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use priority::RoutePriority;
+pub use request_id::RequestId;
+pub use security_headers::RouteSecurityHeaders;
 
 /// Which requests get which policies and which pool. Exactly one of `pool`, `redirect` and `respond` says where a
 /// request ends.
@@ -31,9 +35,30 @@ pub struct Route {
     /// Policy: the largest request body, instead of the listener's limit; 0 for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<ByteSize>,
+    /// Policy: the largest request header in bytes, less than its listeners' `limits.header` (431 beyond): the target and all
+    /// fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_header: Option<Spanned<ByteSize>>,
+    /// Policy: the most fields of a request's header, fewer than its listeners' `limits.fields` (431 beyond).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_fields: Option<Spanned<u16>>,
+    /// Policy: the id by which a request is found in every log. Default: as with `{}`.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub request_id: Option<RequestId>,
     /// Policy: which clients may come in, by address; anyone else gets 403. Default: all.
     #[serde(default, skip_serializing_if = "IpFilter::is_empty")]
     pub ip_filter: IpFilter,
+    /// Policy: which pages of other origins may use the route (CORS). Default: not said here, and the endpoint's word holds.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cors: Option<Spanned<Cors>>,
     /// Policy: how many requests may come; several limits are asked in their order. Default: no limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<RateLimit>,
@@ -79,6 +104,14 @@ pub struct Route {
     /// Policy: changes to the fields of every response of this route, Portcullis' own answers included.
     #[serde(default, skip_serializing_if = "HeaderEdits::is_empty")]
     pub response_headers: HeaderEdits,
+    /// Policy: fields that tell browsers to be careful with every response of this route: `true`, or a mapping that says
+    /// more. Default: none.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub security_headers: Option<Spanned<RouteSecurityHeaders>>,
     /// Policy: times for this route instead of the pool's.
     #[serde(default, skip_serializing_if = "RouteTimeouts::is_empty")]
     pub timeouts: RouteTimeouts,

@@ -13,7 +13,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
-use super::forward::{Fields, X_REQUEST_ID, proxy_status};
+use super::forward::{Fields, proxy_status};
 use crate::error::{ProxyError, Reason};
 use crate::policy::Respond;
 use crate::policy::access::Reply;
@@ -107,7 +107,7 @@ pub async fn failure(
         );
         header.set(PROXY_STATUS.clone(), proxy_status(reason));
         if let Some(id) = request_id {
-            header.set(X_REQUEST_ID.clone(), id);
+            header.set(ctx.id_field().clone(), id);
         }
         return send(session, ctx, header, Bytes::new()).await;
     }
@@ -119,7 +119,7 @@ pub async fn failure(
     header.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     header.set(PROXY_STATUS.clone(), proxy_status(reason));
     if let Some(id) = request_id {
-        header.set(X_REQUEST_ID.clone(), id);
+        header.set(ctx.id_field().clone(), id);
     }
     match (reason.status(), ctx.retry_after) {
         (503, wait) => header.set(RETRY_AFTER, retry_after(wait, LONGEST_WAIT)),
@@ -221,19 +221,28 @@ pub fn client(session: &Session) -> Option<&Connection> {
 
 /// What the listener, its policies and the route add to every response.
 pub fn decorate(fields: &mut impl Fields, ctx: &RequestCtx) {
-    if let Some(hsts) = ctx
-        .listener
-        .as_ref()
-        .and_then(|listener| listener.hsts.as_ref())
+    let route = ctx.route.as_ref().filter(|_| !ctx.panicked);
+    let security = route.and_then(|route| route.security_headers.as_ref());
+    // A route that has its own promise of HTTPS goes before its listener.
+    if security.is_none_or(|security| security.hsts(ctx.scheme).is_none())
+        && let Some(listener) = &ctx.listener
+        && let Some(hsts) = &listener.hsts
     {
         fields.set(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     for edit in &ctx.granted.to_client {
         edit.apply(fields);
     }
-    if let Some(route) = &ctx.route
-        && !ctx.panicked
-    {
+    if let Some(security) = security {
+        security.apply(fields, ctx.scheme);
+    }
+    if let Some(route) = route {
+        if let Some(rule) = &route.request_id
+            && rule.answer
+            && let Some(id) = &ctx.request_id
+        {
+            fields.set(rule.name.clone(), id.clone());
+        }
         route.response_headers.apply(fields);
     }
 }

@@ -237,6 +237,7 @@ fn request_fields(
             .request_id
             .clone()
             .unwrap_or_else(|| HeaderValue::from_static("-")),
+        id_field: ctx.id_field().clone(),
     };
     add_request_fields(fields, &received, ctx.snapshot.forwarding.added);
     let host = route

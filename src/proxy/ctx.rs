@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::about::About;
 use super::again::Repeats;
 use super::finish::{self, Asked};
-use super::forward::{Peer, Scheme};
+use super::forward::{Peer, Scheme, X_REQUEST_ID};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::error::{Phase, ProxyError};
@@ -161,6 +161,13 @@ impl RequestCtx {
             upgraded: None,
             asked: None,
         }
+    }
+
+    /// The field that carries its id.
+    pub fn id_field(&self) -> &HeaderName {
+        let route = self.route.as_ref();
+        let rule = route.and_then(|route| route.request_id.as_ref());
+        rule.map_or(&X_REQUEST_ID, |rule| &rule.name)
     }
 
     /// Its pool and times, if its route ends at one.

@@ -9,10 +9,10 @@ use super::about::About;
 use super::admit::admit;
 use super::ctx::RequestCtx;
 use super::facts::{Facts, joined};
-use super::forward::{Peer, Scheme, client_address, request_id};
+use super::forward::{Peer, Scheme, X_REQUEST_ID, client_address, request_id};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::policy::access::{Later, Reply, SecretParameter, Subrequest};
-use crate::policy::{https, redirect};
+use crate::policy::{HeadLimits, https, redirect};
 use crate::route::{Request, query_without};
 use crate::snapshot::{End, Forwarding, Listener, Route};
 use crate::telemetry::metrics::Counted;
@@ -85,9 +85,19 @@ pub fn decide(
         .find(&request)
         .ok_or(ProxyError::new(Reason::NoRoute, Phase::Route))?;
     let route = Arc::clone(route);
+    if ctx.route.is_none()
+        && let Some(rule) = &route.request_id
+        && let Some(id) = rule.of(ctx.peer, &header.headers)
+    {
+        ctx.request_id = Some(id);
+    }
     ctx.route = Some(Arc::clone(&route));
     if route.https_redirect && ctx.scheme == Scheme::Http {
         return to_https(&facts, listener.https_port).map(Step::from);
+    }
+    let within = |limits: &HeadLimits| limits.admit(header.raw_path(), &header.headers);
+    if !route.head.as_ref().is_none_or(within) {
+        return Err(ProxyError::new(Reason::HeaderTooLarge, Phase::Header));
     }
     ctx.max_body = route.max_body.unwrap_or(listener.max_body);
     if let (Some(length), Some(most)) = (facts.content_length, ctx.max_body)
@@ -197,7 +207,7 @@ fn note_origin(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx)
     if ctx.peer.trusted && says_https(&header.headers) {
         ctx.scheme = Scheme::Https;
     }
-    ctx.request_id = Some(request_id(ctx.peer, &header.headers));
+    ctx.request_id = Some(request_id(&X_REQUEST_ID, ctx.peer.trusted, &header.headers));
     ctx.about = Some(Arc::clone(about));
 }
 

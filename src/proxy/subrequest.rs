@@ -10,7 +10,7 @@ use std::fmt::Display;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
 use super::attempt;
@@ -48,7 +48,8 @@ struct Asking<'s> {
     pool: &'s Pool,
     /// The host the client asked for.
     host: Option<&'s HeaderValue>,
-    request_id: Option<&'s HeaderValue>,
+    /// Its id, and the field that carries it.
+    request_id: Option<(&'s HeaderName, &'s HeaderValue)>,
     limits: Limits,
     deadline: Instant,
     time: SystemTime,
@@ -67,7 +68,7 @@ impl<'s> Asking<'s> {
             subrequest,
             pool,
             host: ctx.host.as_ref(),
-            request_id: ctx.request_id.as_ref(),
+            request_id: ctx.request_id.as_ref().map(|id| (ctx.id_field(), id)),
             limits: Limits {
                 timeouts,
                 deadline: Some(deadline),

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod basic_auth;
+mod cors;
 mod entries;
 mod forward_auth;
 mod rate_limits;
@@ -45,6 +46,8 @@ pub(super) fn of_route(
     let limits = rate_limits::compile(place, &written.rate_limits, sources, reporter);
     let mut policies: Vec<Arc<dyn Access>> = Vec::new();
     policies.extend(ip_filter(&written.ip_filter, sources, reporter));
+    // Before the limits: a page must be able to read that it has asked too often, and its browser's questions don't count.
+    policies.extend(cors::compile(written, reporter));
     policies.extend(limits.plain);
     if let Some(written) = &written.api_key {
         policies.extend(api_key::compile(written, sources, reporter).map(shared));

@@ -33,7 +33,10 @@ use crate::admission::shared::Shared;
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::access::Policies;
-use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
+use crate::policy::{
+    HeadLimits as RouteHeadLimits, HeaderEdits, PriorityRule, Redirect, RequestId, Respond,
+    Rewrite, SecurityHeaders,
+};
 use crate::pool::retries::Retries;
 use crate::pool::{Address, Pool, Timeouts};
 use crate::proxy::forward::{AddedFields, TrustedProxies};
@@ -277,6 +280,12 @@ pub struct Route {
     pub name: Arc<str>,
     /// Whether plain HTTP is sent to HTTPS.
     pub https_redirect: bool,
+    /// How large a header may be, where that is less than the listener allows.
+    pub head: Option<RouteHeadLimits>,
+    /// How its requests get their ids, where that is not as usual.
+    pub request_id: Option<RequestId>,
+    /// Which fields tell browsers to be careful.
+    pub security_headers: Option<SecurityHeaders>,
     /// How large a body may be: `None` as the listener says, `Some(None)` without limit.
     pub max_body: Option<Option<u64>>,
     /// What decides whether a request may go on: the route's own, then its pool's.

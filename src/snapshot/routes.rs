@@ -16,7 +16,9 @@ use super::{End, Route, Routes};
 use crate::config::diagnostics::suggestion;
 use crate::config::route::{FieldMatch, PathMatch, Route as Written};
 use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned, Timespan};
-use crate::policy::{HeaderEdits, PriorityRule, Redirect, Respond, Rewrite};
+use crate::policy::{
+    HeadLimits, HeaderEdits, PriorityRule, Redirect, RequestId, Respond, Rewrite, SecurityHeaders,
+};
 use crate::pool::retries::Retries;
 use crate::pool::{Pool, Timeouts};
 use crate::route::{
@@ -70,6 +72,13 @@ pub(super) fn compile(
         let retries = one.retries(end.as_ref());
         let listeners = one.listeners(&known);
         let priority = one.priority(end.as_ref());
+        let head = one.head(&listeners, config);
+        let request_id = written.request_id.as_ref().and_then(|id| {
+            RequestId::compile(id, |message| {
+                one.error("request_id.header", id.header.position.clone(), message)
+            })
+        });
+        let security_headers = one.security_headers();
         let access = access::of_route(written, &known, &of_pools, sources, &mut one.reporter);
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
@@ -92,6 +101,9 @@ pub(super) fn compile(
                 max_body: written
                     .max_body
                     .map(|size| Some(size.as_u64()).filter(|size| *size > 0)),
+                head,
+                request_id,
+                security_headers,
                 access,
                 priority,
                 rewrite,
@@ -351,6 +363,68 @@ impl One<'_> {
             self.error("priority", written.position.clone(), message);
         });
         compiled.unwrap_or_default()
+    }
+
+    /// Its limits of the header. What is not less than all of its listeners allow would do nothing.
+    fn head(&mut self, listeners: &[String], config: &Config) -> Option<HeadLimits> {
+        let written = self.written;
+        let own = config
+            .listeners
+            .iter()
+            .filter(|listener| listeners.is_empty() || listeners.contains(&listener.name.value));
+        let own: Vec<_> = own.map(|listener| &listener.limits).collect();
+        let bytes = own.iter().map(|limits| limits.header.as_u64()).max();
+        let fields = own.iter().map(|limits| *limits.fields).max();
+        if let Some(size) = &written.max_header {
+            let most = bytes.unwrap_or(u64::MAX);
+            let message = match size.as_u64() {
+                0 => Some("a limit of 0 would refuse every request".to_owned()),
+                bytes if bytes > most => Some(format!(
+                    "has no effect: a listener of the route takes at most {most} bytes"
+                )),
+                _ => None,
+            };
+            if let Some(message) = message {
+                let hint = "write at most the listener's `limits.header`, or raise that";
+                self.reporter.error("max_header", size, message, Some(hint));
+            }
+        }
+        if let Some(count) = &written.max_fields {
+            let most = fields.unwrap_or(u16::MAX);
+            let message = match count.value {
+                0 => Some("a limit of 0 would refuse every request".to_owned()),
+                fields if fields > most => Some(format!(
+                    "has no effect: a listener of the route takes at most {most} fields"
+                )),
+                _ => None,
+            };
+            if let Some(message) = message {
+                let hint = "write at most the listener's `limits.fields`, or raise that";
+                self.reporter
+                    .error("max_fields", count, message, Some(hint));
+            }
+        }
+        let limits = HeadLimits {
+            header: written.max_header.as_ref().map(|size| size.as_usize()),
+            fields: written
+                .max_fields
+                .as_ref()
+                .map(|count| usize::from(count.value)),
+        };
+        (limits != HeadLimits::default()).then_some(limits)
+    }
+
+    fn security_headers(&mut self) -> Option<SecurityHeaders> {
+        let written = self.written.security_headers.as_ref()?;
+        let fields = written.value.fields()?;
+        Some(SecurityHeaders::compile(
+            &fields,
+            |key, at, message, hint| {
+                let at = at.or_else(|| written.position.clone());
+                let key = format!("security_headers.{key}");
+                self.reporter.error_at(&key, at, message, hint);
+            },
+        ))
     }
 
     /// Its retries, where they are not its pool's.

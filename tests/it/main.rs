@@ -6,6 +6,7 @@ mod access;
 mod api_key;
 mod balancers;
 mod basic_auth;
+mod browsers;
 mod config;
 mod connections;
 mod discovery;

@@ -2,12 +2,14 @@
 
 pub mod api_key;
 pub mod basic_auth;
+pub mod cors;
 pub mod forward_auth;
 pub mod ip_filter;
 pub mod rate_limit;
 
 pub use api_key::ApiKey;
 pub use basic_auth::BasicAuth;
+pub use cors::Cors;
 pub use forward_auth::{ForwardAuth, ForwardAuthMethod, OnFailure};
 pub use ip_filter::IpFilter;
 pub use rate_limit::RateLimit;

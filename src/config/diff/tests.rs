@@ -390,6 +390,7 @@ routes:
       - { name: b, rate: 1/s, store: redis, while_away: 50 }
     api_key: { keys: [{ name: a, sha256: b }], file: c, user_header: X-User }
     basic_auth: { file: a, users: { b: c }, user_header: X-User }
+    security_headers: true
     priority: { header: X-Priority, default: high }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
@@ -504,6 +505,8 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "HEAD",
         "allow",
         "12",
+        "deny",
+        "always",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

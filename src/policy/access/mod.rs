@@ -5,6 +5,7 @@
 
 pub mod api_key;
 pub mod basic_auth;
+pub mod cors;
 pub mod forward_auth;
 pub mod ip_filter;
 pub mod rate_limit;
@@ -27,6 +28,7 @@ use crate::route::Request;
 
 pub use api_key::ApiKey;
 pub use basic_auth::BasicAuth;
+pub use cors::Cors;
 pub use forward_auth::ForwardAuth;
 pub use ip_filter::IpFilter;
 pub use rate_limit::RateLimit;
@@ -174,6 +176,8 @@ pub enum Edit {
     Vouch(HeaderName, HeaderValue),
     /// Adds a line after those that are there.
     Append(HeaderName, HeaderValue),
+    /// Adds a line with one member of a list (RFC 9110 §5.6.1), unless the list has it, or `*`, already.
+    Include(HeaderName, HeaderValue),
 }
 
 impl Edit {
@@ -195,6 +199,17 @@ impl Edit {
                 fields.set(name.clone(), value.clone());
             }
             Self::Append(name, value) => fields.append(name.clone(), value.clone()),
+            Self::Include(name, value) => {
+                let has = |line: &HeaderValue| {
+                    line.as_bytes().split(|byte| *byte == b',').any(|member| {
+                        let member = member.trim_ascii();
+                        member == b"*" || member.eq_ignore_ascii_case(value.as_bytes())
+                    })
+                };
+                if !fields.map().get_all(name).iter().any(has) {
+                    fields.append(name.clone(), value.clone());
+                }
+            }
         }
     }
 }

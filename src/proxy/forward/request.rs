@@ -1,7 +1,6 @@
 //! What does the origin learn about where a request came from?
 
 use super::client::X_FORWARDED_FOR;
-use super::request_id::X_REQUEST_ID;
 use super::value::ValueBuffer;
 use super::{Fields, Peer, spoofed, via};
 use http::header::{self, HeaderName, HeaderValue};
@@ -72,6 +71,8 @@ pub struct Received {
     pub version: http::Version,
     /// Its id, by [`super::request_id`].
     pub request_id: HeaderValue,
+    /// The field that carries the id.
+    pub id_field: HeaderName,
 }
 
 /// Removes what the peer may not claim, and adds what the proxy knows.
@@ -101,7 +102,7 @@ pub fn add_request_fields(fields: &mut impl Fields, received: &Received, added: 
     if added.via {
         fields.append(header::VIA, via(received.version));
     }
-    fields.set(X_REQUEST_ID.clone(), received.request_id.clone());
+    fields.set(received.id_field.clone(), received.request_id.clone());
 }
 
 // After `spoofed::remove` only a trusted peer's fields are left, so from here on what is there may stay.

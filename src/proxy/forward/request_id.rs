@@ -1,6 +1,5 @@
 //! By which id is a request found in every log along its way?
 
-use super::Peer;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::{NoContext, Timestamp, Uuid};
@@ -11,14 +10,15 @@ pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id, in bytes, that is taken over from a trusted peer.
 const MAX_LENGTH: usize = 128;
 
-/// The id a trusted peer gave the request, else a new UUID of version 7 (RFC 9562 §5.7), which sorts by time.
+/// The id the request came with in the field `name` if that is `accepted`, as a trusted peer's is, else a new UUID of
+/// version 7 (RFC 9562 §5.7), which sorts by time.
 ///
-/// A peer's id is kept if it has 1 to 128 bytes of `A-Z a-z 0-9 . _ ~ + / = -`: nothing that would need quoting in a
+/// An id is kept if it has 1 to 128 bytes of `A-Z a-z 0-9 . _ ~ + / = -`: nothing that would need quoting in a
 /// log. The id goes into the log and, by [`super::add_request_fields`], to the origin.
-pub fn request_id(peer: Peer, fields: &HeaderMap) -> HeaderValue {
+pub fn request_id(name: &HeaderName, accepted: bool, fields: &HeaderMap) -> HeaderValue {
     fields
-        .get(&X_REQUEST_ID)
-        .filter(|id| peer.trusted && is_usable(id.as_bytes()))
+        .get(name)
+        .filter(|id| accepted && is_usable(id.as_bytes()))
         .cloned()
         .unwrap_or_else(new_id)
 }
@@ -51,16 +51,16 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_peers_id_is_kept() {
+    fn an_id_from_whom_it_is_taken_is_kept() {
         let id = "Root=1-67891233-abcdef012345678912345678";
-        assert_eq!(request_id(Peer::unix(true), &with(id)), id);
+        assert_eq!(request_id(&X_REQUEST_ID, true, &with(id)), id);
     }
 
     #[test]
-    fn an_untrusted_or_unusable_id_is_replaced() {
-        assert_ne!(request_id(Peer::unix(false), &with("abc")), "abc");
+    fn an_id_that_is_not_taken_or_not_usable_is_replaced() {
+        assert_ne!(request_id(&X_REQUEST_ID, false, &with("abc")), "abc");
         for id in ["", "a b", "a\"b", "a,b", &"x".repeat(129)] {
-            assert_ne!(request_id(Peer::unix(true), &with(id)), id);
+            assert_ne!(request_id(&X_REQUEST_ID, true, &with(id)), id);
         }
     }
 
@@ -68,7 +68,7 @@ mod tests {
     fn rfc9562_5_7_a_new_id_is_a_uuid_of_version_7() {
         let mut seen = std::collections::HashSet::new();
         for _ in 0..1000 {
-            let id = request_id(Peer::unix(false), &HeaderMap::new());
+            let id = request_id(&X_REQUEST_ID, false, &HeaderMap::new());
             let uuid = Uuid::try_parse(id.to_str().expect("ASCII")).expect("a UUID");
             assert_eq!(uuid.get_version_num(), 7);
             assert!(seen.insert(uuid));

@@ -17,7 +17,7 @@ use crate::pool::{Ending, Endpoint, HostRule, Lease};
 use crate::proxy::attempt;
 use crate::proxy::direct::{Course, Question, keep, past_interim, put, within};
 use crate::proxy::fail::{self, Stage};
-use crate::proxy::forward::{Fields, Keep, X_REQUEST_ID, strip_response};
+use crate::proxy::forward::{Fields, Keep, strip_response};
 use crate::upstream::idle::IdlePool;
 
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -172,8 +172,8 @@ impl Asking<'_> {
         if let Some(host) = self.host {
             header.set(X_FORWARDED_HOST.clone(), host.clone());
         }
-        if let Some(id) = self.request_id {
-            header.set(X_REQUEST_ID.clone(), id.clone());
+        if let Some((name, id)) = self.request_id {
+            header.set(name.clone(), id.clone());
         }
         Ok(Box::new(header))
     }

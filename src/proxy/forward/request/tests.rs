@@ -20,6 +20,7 @@ fn received(peer: &str) -> Received {
         port: Some(8443),
         version: http::Version::HTTP_11,
         request_id: HeaderValue::from_static("id-1"),
+        id_field: crate::proxy::forward::X_REQUEST_ID.clone(),
     }
 }
 
