@@ -6,7 +6,10 @@ use http::header::COOKIE;
 /// The values of every cookie of this name, in the order in which they came; HTTP/2 may bring each in a line of its own
 /// (RFC 9113 §8.2.3). Quotation marks are a part of the value (RFC 6265 §4.1.1): browsers send back what was set, marks and
 /// all (§5.4), and nginx keeps them as well, whose choice a ring is to make.
-pub fn values<'f>(fields: &'f HeaderMap, name: &'f str) -> impl Iterator<Item = &'f [u8]> {
+pub fn values<'f, 'n>(
+    fields: &'f HeaderMap,
+    name: &'n str,
+) -> impl Iterator<Item = &'f [u8]> + use<'f, 'n> {
     let lines = fields.get_all(COOKIE).iter();
     let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(move |pair| value(pair, name))

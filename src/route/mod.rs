@@ -38,6 +38,7 @@
 //! its own cache the first times a thread runs it; a header regex joins the lines of a repeated field;
 //! a query regex decodes a value that has escapes.
 
+mod claim;
 pub mod cookie;
 mod host;
 mod host_index;
@@ -54,6 +55,7 @@ mod whole_regex;
 #[cfg(test)]
 mod tests;
 
+pub use claim::claim;
 pub use host::{InvalidHost, normalise as normalise_host};
 pub use path::{AmbiguousPath, normalise as normalise_path};
 pub use pattern::{HostPattern, InvalidPattern, PathPattern};

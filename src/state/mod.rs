@@ -13,9 +13,12 @@ use tokio::sync::Notify;
 use crate::admission::connections::{Connections, Count};
 use crate::admission::rate::{Buckets, Place};
 use crate::admission::shared::{Settings, Shared};
+use crate::policy::access::jwt::source::KeySource;
+use crate::policy::access::jwt::verified::VerifiedTokens;
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
+use crate::snapshot::Fingerprint;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
 pub use names::{Names, Standing};
@@ -49,6 +52,10 @@ pub struct State {
     pub names: Names,
     /// Where passwords are tried, and which were right.
     pub passwords: Passwords,
+    /// Keys of tokens, by the address that they are fetched from.
+    pub key_sources: Registry<Arc<str>, KeySource>,
+    /// Tokens that were found good, by a fingerprint of the rules and keys they were found good by.
+    pub verified_tokens: Registry<Fingerprint, VerifiedTokens>,
     /// Certificates and keys that are in memory.
     pub pems: Pems,
     /// Told when there is another generation, or a pool has other members.
@@ -73,6 +80,8 @@ impl State {
             roots: Roots::system(),
             names: Names::default(),
             passwords: Passwords::default(),
+            key_sources: Registry::default(),
+            verified_tokens: Registry::default(),
             pems: Pems::default(),
             members_changed: Arc::default(),
             addresses_changed: Notify::new(),
@@ -87,5 +96,7 @@ impl State {
         self.buckets.forget_unused();
         self.shared_limits.forget_unused();
         self.tls_sessions.forget_unused();
+        self.key_sources.forget_unused();
+        self.verified_tokens.forget_unused();
     }
 }

@@ -11,6 +11,7 @@ mod labels;
 mod live;
 mod rates;
 mod shared;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,6 +25,7 @@ use guards::{Breakers, Ejections, FailOpens};
 use live::Live;
 use rates::RateLimits;
 use shared::SharedLimits;
+use tokens::{KeySources, Tokens};
 
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
@@ -36,6 +38,7 @@ pub use labels::{Flood, HedgeResult, Missed, RefusedReason, ReloadResult, RetryR
 pub use live::{Family, Handle};
 pub use rates::{RateLimitMetrics, RateLimitSeries};
 pub use shared::{SharedLimitMetrics, SharedLimitSeries};
+pub use tokens::{KeySourceMetrics, KeySourceSeries, TokenMetrics, TokenSeries};
 
 /// The media type of what [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -61,6 +64,8 @@ pub struct Metrics {
     fail_opens: Arc<Live<FailOpens>>,
     rate_limits: Arc<Live<RateLimits>>,
     shared_limits: Arc<Live<SharedLimits>>,
+    tokens: Arc<Live<Tokens>>,
+    key_sources: Arc<Live<KeySources>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -120,6 +125,8 @@ impl Metrics {
             fail_opens: Live::new(new.fail_opens()?, NAME_LIMIT),
             rate_limits: Live::new(new.rate_limits()?, NAME_LIMIT),
             shared_limits: Live::new(new.shared_limits()?, NAME_LIMIT),
+            tokens: Live::new(new.tokens()?, NAME_LIMIT),
+            key_sources: Live::new(new.key_sources()?, NAME_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -186,6 +193,16 @@ impl Metrics {
     /// The metrics of the Redis at this address, which shared limits are counted in.
     pub fn shared_limit(&self, redis: &str) -> SharedLimitMetrics {
         self.shared_limits.hold(&[redis])
+    }
+
+    /// The metrics of a route that asks for a token.
+    pub fn tokens(&self, route: &str) -> TokenMetrics {
+        self.tokens.hold(&[route])
+    }
+
+    /// The metrics of an address that keys are fetched from.
+    pub fn key_source(&self, address: &str) -> KeySourceMetrics {
+        self.key_sources.hold(&[address])
     }
 
     /// Counts a request that failed.

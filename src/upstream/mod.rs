@@ -6,6 +6,7 @@
 pub mod connect;
 pub mod connection;
 pub mod idle;
+pub mod key_sets;
 pub mod patient;
 pub mod probe;
 pub mod system_roots;

@@ -1,9 +1,9 @@
 //! What does a request have for a word of a key?
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Piece, Source, Word};
-use crate::route::{cookie, query_value};
+use crate::route::{claim, cookie, query_value};
 
 /// Gives `take` the word's value.
 pub(super) fn read(word: &Word, from: &Source<'_>, take: impl FnOnce(Piece<'_>)) {
@@ -29,14 +29,6 @@ pub(super) fn read(word: &Word, from: &Source<'_>, take: impl FnOnce(Piece<'_>))
         },
     };
     take(piece(value));
-}
-
-/// The claim of this name; dots lead into objects, unless a claim is called so as a whole.
-fn claim<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
-    claims.get(name).or_else(|| {
-        let (first, rest) = name.split_once('.')?;
-        claim(claims.get(first)?.as_object()?, rest)
-    })
 }
 
 fn piece(value: Option<&[u8]>) -> Piece<'_> {

@@ -11,6 +11,7 @@ use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
 use super::rates::RateLimits;
 use super::shared::SharedLimits;
+use super::tokens::{KeySources, Tokens};
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::error::Reason;
 
@@ -267,6 +268,36 @@ impl Catalogue {
                 "From the question to the answer of Redis, of answers that came in time.",
                 &["redis"],
                 &SHARED_LIMIT_BUCKETS,
+            )?,
+        })
+    }
+
+    pub(super) fn tokens(&self) -> Result<Tokens, Error> {
+        Ok(Tokens {
+            tokens: self.counters(
+                "portcullis_jwt_tokens_total",
+                "Requests on routes that ask for a token: good ones that were known (cached) or had to be verified, missing and refused ones, and those that came when there were no keys.",
+                &["route", "result"],
+            )?,
+        })
+    }
+
+    pub(super) fn key_sources(&self) -> Result<KeySources, Error> {
+        Ok(KeySources {
+            fetches: self.counters(
+                "portcullis_jwks_fetches_total",
+                "Fetches of key sets for tokens, by result.",
+                &["source", "result"],
+            )?,
+            keys: self.gauges(
+                "portcullis_jwks_keys",
+                "Keys in the set that was fetched last.",
+                &["source"],
+            )?,
+            failing: self.gauges(
+                "portcullis_jwks_failing",
+                "1 while the last fetch of a key set has failed; the keys it had before hold.",
+                &["source"],
             )?,
         })
     }

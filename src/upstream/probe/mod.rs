@@ -82,7 +82,7 @@ impl Probe {
 }
 
 /// The system's word without its number.
-fn in_words(error: &io::Error) -> String {
+pub(super) fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
@@ -103,7 +103,7 @@ fn broken(error: &hyper::Error) -> Failure {
 }
 
 /// What an exchange gives, while the connection it needs is driven along.
-async fn beside<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
+pub(super) async fn beside<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
     let (mut connection, mut exchange) = (pin!(connection), pin!(exchange));
     tokio::select! {
         given = &mut exchange => given,
