@@ -10,7 +10,7 @@
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
-//! | [`upstream`] | how is that endpoint reached? | `pool`, `server::connection::socket`, `error`; Pingora |
+//! | [`upstream`] | how is that endpoint reached? | `pool`, `policy::access::jwt` (whose keys it fetches), `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error` |
 //! | [`error`] | in which ways can it fail? | nothing |
 //!

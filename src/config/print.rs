@@ -92,6 +92,9 @@ impl Printed for Route {
         {
             security.value = RouteSecurityHeaders::Fields(Box::new(fields));
         }
+        if let Some(jwt) = &mut self.jwt {
+            jwt.value.fill_in();
+        }
         if let Some(redirect) = &mut self.redirect {
             redirect.value.status.get_or_insert(DEFAULT_REDIRECT);
         }
@@ -116,6 +119,9 @@ impl Printed for Route {
         }
         if let Some(api_key) = &mut self.api_key {
             api_key.value.mask(MASK);
+        }
+        if let Some(jwt) = &mut self.jwt {
+            jwt.value.mask(MASK);
         }
         let matches = &mut self.r#match;
         for Spanned { value: field, .. } in matches.headers.iter_mut().chain(&mut matches.query) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::access::{ApiKey, BasicAuth, Cors, ForwardAuth, IpFilter, RateLimit};
+use super::access::{ApiKey, BasicAuth, Cors, ForwardAuth, IpFilter, Jwt, RateLimit};
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use priority::RoutePriority;
@@ -76,6 +76,13 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub basic_auth: Option<Spanned<BasicAuth>>,
+    /// Policy: requests must bring a signed token (JWT); anyone else gets 401. Default: none is asked for.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub jwt: Option<Spanned<Jwt>>,
     /// Policy: a service is asked whether the request may go on. It is asked after the policies that cost less.
     #[serde(
         default,

@@ -30,6 +30,7 @@ use crate::state::State;
 use crate::telemetry::access_log::{self, AccessLog, Destination};
 use crate::telemetry::process_log::ProcessLog;
 use crate::telemetry::{Metrics, process_log};
+use crate::upstream::key_sets::Keeping;
 use crate::upstream::system_roots;
 
 /// What is to be run.
@@ -201,6 +202,7 @@ fn start(
             log,
             supervisor: Arc::clone(&supervisor),
             lookups: Lookups::default(),
+            keeping: Keeping::default(),
             retired,
         }),
         admin: Arc::clone(&admin),

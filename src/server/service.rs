@@ -28,6 +28,7 @@ use crate::server::supervisor::Supervisor;
 use crate::server::upgrade::{Predecessor, Upgrades};
 use crate::server::worker::{Task, Worker};
 use crate::snapshot::Snapshot;
+use crate::upstream::key_sets::{Keeping, fetch_unknown};
 
 /// The edge: everything Portcullis runs.
 pub struct Edge {
@@ -138,6 +139,7 @@ impl Edge {
         let snapshot = process.snapshot.load_full();
         let (lookups, resolver) = (&snapshot.lookups, &snapshot.resolver);
         resolve_unknown(lookups, resolver, &process.state, RESOLVE_LIMIT).await;
+        fetch_unknown(&snapshot.key_fetches, resolver, RESOLVE_LIMIT).await;
         Checks::start(&process);
         process.checks.settled(FIRST_CHECKS).await;
         let doors = opening.ajar.doors();
@@ -232,6 +234,7 @@ impl Edge {
         if let Some(mut reloader) = self.reloader.take() {
             reloader.lookups = Lookups::start(snapshot, &process.state);
             snapshot.look_after_shared_limits();
+            reloader.keeping = Keeping::start(&snapshot.key_fetches, &snapshot.resolver);
             tokio::spawn(reloader.serve(requests));
         }
         tokio::spawn(watch(Arc::clone(&process), self.reloads.clone()));

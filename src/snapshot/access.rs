@@ -5,6 +5,7 @@ mod basic_auth;
 mod cors;
 mod entries;
 mod forward_auth;
+mod jwt;
 mod rate_limits;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::reporter::Reporter;
 use super::routes::Known;
 use crate::admission::rate::Scope;
 use crate::config::access::IpFilter as WrittenIpFilter;
+use crate::config::access::jwt::BEARER;
 use crate::config::{Listener as WrittenListener, Route as WrittenRoute};
 use crate::policy::access::{Access, IpFilter, Policies};
 pub(super) use rate_limits::{OfPools, of_pools};
@@ -55,6 +57,9 @@ pub(super) fn of_route(
     if let Some(written) = &written.basic_auth {
         policies.extend(basic_auth::compile(written, sources, reporter).map(shared));
     }
+    if let Some(jwt) = &written.jwt {
+        policies.extend(jwt::compile(jwt, &written.name, sources, reporter));
+    }
     policies.extend(forward_auth::of_route(written, known, reporter));
     policies.extend(limits.by_claim);
     contradictions(written, reporter);
@@ -72,8 +77,34 @@ fn shared(policy: impl Access + 'static) -> Arc<dyn Access> {
 
 /// A request has one `Authorization`, and policies that each want another one let nobody in.
 fn contradictions(written: &WrittenRoute, reporter: &mut Reporter<'_>) {
+    let in_authorization = |from: &str| from.eq_ignore_ascii_case("header.authorization");
+    if let Some(jwt) = &written.jwt
+        && (jwt.from.value == BEARER || in_authorization(&jwt.from))
+    {
+        let api_key = written.api_key.as_ref();
+        let other = if written.basic_auth.is_some() {
+            Some("basic_auth")
+        } else if api_key.is_some_and(|api_key| in_authorization(&api_key.from)) {
+            Some("api_key")
+        } else {
+            None
+        };
+        if let Some(other) = other {
+            let at = jwt.from.position.clone().or_else(|| jwt.position.clone());
+            let message = format!("`{other}` wants something else in the field `Authorization`");
+            let hint = "let the token come in another field, as `header.X-Token`";
+            reporter.error_at("jwt.from", at, message, Some(hint));
+        }
+    }
+    if let (Some(api_key), Some(jwt)) = (&written.api_key, &written.jwt)
+        && api_key.from.starts_with("query.")
+        && jwt.from.starts_with("query.")
+    {
+        let message = "only one secret can be in the query, and `api_key` has its own there";
+        reporter.error("jwt.from", &jwt.from, message, Some("leave `from` out"));
+    }
     if let (Some(api_key), Some(_)) = (&written.api_key, &written.basic_auth)
-        && api_key.from.eq_ignore_ascii_case("header.authorization")
+        && in_authorization(&api_key.from)
     {
         reporter.error(
             "api_key.from",

@@ -98,6 +98,7 @@ pub fn compile(
             upgrade_timeout: config.runtime.upgrade_timeout.as_duration(),
         },
         most_connections,
+        key_fetches: sources.take_key_fetches(),
         files: sources.into_fingerprints(),
         admin,
         metrics: Arc::clone(&state.metrics),

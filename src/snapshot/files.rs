@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::redis::Redis;
 use crate::state::State;
 use crate::tls::{Pem, TlsError};
+use crate::upstream::key_sets::KeyFetch;
 
 /// What stands in a file: its SHA-256.
 pub type Fingerprint = [u8; 32];
@@ -24,6 +25,7 @@ pub(super) struct Sources<'s> {
     pub(super) state: &'s State,
     pub(super) redis: Redis,
     read: RefCell<Fingerprints>,
+    key_fetches: RefCell<BTreeMap<String, KeyFetch>>,
 }
 
 impl<'s> Sources<'s> {
@@ -32,6 +34,7 @@ impl<'s> Sources<'s> {
             state,
             redis,
             read: RefCell::default(),
+            key_fetches: RefCell::default(),
         }
     }
 
@@ -49,6 +52,19 @@ impl<'s> Sources<'s> {
         let fingerprint = fingerprint(text.as_bytes());
         self.read.borrow_mut().insert(path.to_owned(), fingerprint);
         Ok(text)
+    }
+
+    /// Has a key set fetched from `url`; as often as who wants it most often says.
+    pub(super) fn fetch_keys(&self, url: &str, fetch: KeyFetch) {
+        let mut fetches = self.key_fetches.borrow_mut();
+        let known = fetches
+            .entry(url.to_owned())
+            .or_insert_with(|| fetch.clone());
+        known.refresh = known.refresh.min(fetch.refresh);
+    }
+
+    pub(super) fn take_key_fetches(&self) -> Box<[KeyFetch]> {
+        self.key_fetches.take().into_values().collect()
     }
 
     pub(super) fn into_fingerprints(self) -> Fingerprints {

@@ -46,6 +46,7 @@ use crate::telemetry::AccessLog;
 use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
 use crate::tls::SessionState;
 use crate::upstream::PeerId;
+use crate::upstream::key_sets::KeyFetch;
 pub use compile::{Compiled, compile};
 pub use files::{Fingerprint, Fingerprints, fingerprint};
 pub use names::Unread;
@@ -65,6 +66,8 @@ pub struct Snapshot {
     pub resolver: Arc<crate::pool::discovery::Resolver>,
     /// What its rate limits are shared through.
     pub shared_limits: Option<Arc<Shared>>,
+    /// Keys of tokens that are fetched.
+    pub key_fetches: Box<[KeyFetch]>,
     /// Whom to believe about the client, and what the endpoints are told.
     pub forwarding: Forwarding,
     /// Which carrier moves the bytes.

@@ -18,6 +18,7 @@ mod hashing;
 mod health;
 mod http2_floods;
 mod ip_filter;
+mod jwt;
 mod limits;
 mod listeners;
 mod malformed;

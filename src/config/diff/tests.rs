@@ -242,6 +242,11 @@ fn a_secret_is_told_of_without_its_value() {
         )),
         ["pool app: changed: sticky.cookie.previous_secret; sticky.cookie.secret"]
     );
+    let jwt = |secret: &str| format!("pool: app, jwt: {{ secret: {secret}, algorithms: [HS256] }}");
+    assert_eq!(
+        told_of_route(&jwt("hunter2"), &jwt("hunter3")),
+        ["route shop: changed: jwt.secret"]
+    );
     for list in ["headers", "query"] {
         let matching = |value: &str| {
             format!("pool: app, match: {{ {list}: [{{ name: token, exact: {value} }}] }}")
@@ -391,6 +396,25 @@ routes:
     api_key: { keys: [{ name: a, sha256: b }], file: c, user_header: X-User }
     basic_auth: { file: a, users: { b: c }, user_header: X-User }
     security_headers: true
+    jwt:
+      jwks: keys.json
+      key: key.pem
+      secret: a
+      secret_file: b
+      algorithms: [RS256]
+      issuer: https://id.example/
+      audience: [api]
+      leeway: 1s
+      required_claims: [sub]
+      claim_values: { tenant: acme }
+      scopes: [read]
+      from: bearer
+      claims_to_headers: { X-User: sub }
+      forward: true
+      optional: true
+      realm: api
+      refresh: 1m
+      cache: 5
     priority: { header: X-Priority, default: high }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }

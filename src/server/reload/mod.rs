@@ -24,6 +24,7 @@ use crate::server::run;
 use crate::server::supervisor::Supervisor;
 use crate::snapshot::{Fingerprints, Snapshot};
 use crate::telemetry::process_log::ProcessLog;
+use crate::upstream::key_sets::{Keeping, fetch_unknown};
 use prepare::{Prepared, Source};
 
 /// How long a reload waits for host names that nobody has looked up yet. Past it the pool begins without them, as it
@@ -103,6 +104,8 @@ pub struct Reloader {
     pub supervisor: Arc<Supervisor>,
     /// The look-ups of host names of the generation in force.
     pub lookups: Lookups,
+    /// The key sets that are kept up to date.
+    pub keeping: Keeping,
     /// Where former generations go.
     pub retired: mpsc::UnboundedSender<Arc<Snapshot>>,
 }
@@ -210,6 +213,7 @@ impl Reloader {
     ) -> Result<Ready, ReloadReport> {
         let (lookups, state) = (&snapshot.lookups, &self.process.state);
         resolve_unknown(lookups, &snapshot.resolver, state, RESOLVE_LIMIT).await;
+        fetch_unknown(&snapshot.key_fetches, &snapshot.resolver, RESOLVE_LIMIT).await;
         let metrics = &self.process.state.metrics;
         let mut problems = Diagnostics::default();
         snapshot.access_log = if config.access_log == self.process.config.load().access_log {
@@ -308,6 +312,7 @@ impl Reloader {
         }
         self.lookups = Lookups::start(&snapshot, &process.state);
         snapshot.look_after_shared_limits();
+        self.keeping = Keeping::start(&snapshot.key_fetches, &snapshot.resolver);
         snapshot.put_in_force();
         process.state.forget_unused();
         let lookups = snapshot.lookups.iter();

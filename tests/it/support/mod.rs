@@ -12,6 +12,7 @@
 //! - [`Authority`]: certificates for made-up names.
 //! - [`Dns`]: a name server that says what the test wants.
 //! - [`Redis`]: a redis-server of the test's own.
+//! - [`Issuer`]: whoever signs tokens, and serves the keys they are verified with.
 //! - [`eventually`]: waiting for a fact. [`at_once`]: that nothing is waited for. [`both_carriers`]: the same test through both carriers.
 
 mod callers;
@@ -19,6 +20,7 @@ mod certificates;
 mod client;
 mod dns;
 pub mod frames;
+mod issuer;
 mod ledger;
 mod portcullis;
 mod ports;
@@ -34,6 +36,7 @@ pub use certificates::{Authority, Identity};
 pub use client::{Answer, Body, Client, full, http1, http2, https1, https2, over, request, unix1};
 pub use dns::{Dns, Says};
 pub use frames::{Ended, Frame, Frames};
+pub use issuer::{Issuer, Serves, SigningKey};
 pub use ledger::{Kind, Ledger, Report, What};
 pub use portcullis::{Former, Portcullis, Said};
 pub use ports::free_port;
