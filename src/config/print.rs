@@ -7,8 +7,8 @@ use super::pool::Endpoint;
 use super::resolver::{NameServers, SYSTEM};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS, RouteSecurityHeaders};
 use super::{
-    AccessLog, Admin, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Redis, Resolver, Route,
-    Runtime, Spanned,
+    AccessLog, Admin, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Redis, Resolver,
+    Route, Runtime, Spanned,
 };
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header

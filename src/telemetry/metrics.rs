@@ -34,7 +34,9 @@ pub use families::{
 pub use guards::{
     BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
-pub use labels::{Flood, HedgeResult, Missed, RefusedReason, ReloadResult, RetryResult, TlsVersion};
+pub use labels::{
+    Flood, HedgeResult, Missed, RefusedReason, ReloadResult, RetryResult, TlsVersion,
+};
 pub use live::{Family, Handle};
 pub use rates::{RateLimitMetrics, RateLimitSeries};
 pub use shared::{SharedLimitMetrics, SharedLimitSeries};

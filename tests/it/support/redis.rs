@@ -97,9 +97,9 @@ impl Redis {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else {
             return String::new();
         };
-        let asked = stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes());
+        let question = format!("{command}\r\nQUIT\r\n");
         let mut said = Vec::new();
-        if asked.await.is_ok() {
+        if stream.write_all(question.as_bytes()).await.is_ok() {
             let _ = stream.read_to_end(&mut said).await;
         }
         String::from_utf8_lossy(&said).into_owned()
