@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::admission::shared::{RedisAddress, Settings, Shared};
 use crate::config::redis::Redis as Written;
 use crate::config::{Diagnostic, Diagnostics, Position, Spanned};
-use crate::pool::address::{self, WrittenAddress};
+use crate::pool::address::{self, AddressError, WrittenAddress};
 use crate::state::State;
 
 /// How long an answer may take at most: nobody wants to wait longer for a limit.
@@ -118,7 +118,11 @@ impl Section<'_> {
                 None
             }
             Err(error) => {
-                self.error("address", &text.position, error.to_string(), HINT);
+                let message = match error {
+                    AddressError::Url(scheme) => format!("an address begins without `{scheme}://`"),
+                    error => error.to_string(),
+                };
+                self.error("address", &text.position, message, HINT);
                 None
             }
         }
