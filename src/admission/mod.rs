@@ -3,7 +3,9 @@
 
 pub mod api_keys;
 pub mod connections;
+pub mod memory;
 pub mod networks;
+pub mod overload;
 pub mod passwords;
 pub mod rate;
 pub mod shared;

@@ -14,6 +14,18 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// Every priority, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+
     /// The priority that this word stands for, in any case of its letters: `low`, `normal` or `high`.
     pub fn of_word(word: &[u8]) -> Option<Self> {
         let words = [

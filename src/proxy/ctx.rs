@@ -13,6 +13,7 @@ use super::finish::{self, Asked};
 use super::forward::{Peer, Scheme, X_REQUEST_ID};
 use super::unwind;
 use super::watchdog::Watchdog;
+use crate::admission::overload::Entered;
 use crate::error::{Phase, ProxyError};
 use crate::policy::access::Granted;
 use crate::pool::retries::Retries;
@@ -37,6 +38,8 @@ pub struct RequestCtx {
     /// Keeps it among the listener's requests in flight.
     pub in_flight: Option<Counted>,
     /// Who sent it.
+    /// Keeps it among the requests of the process, if there is a limit on them.
+    pub entered: Option<Entered>,
     pub peer: Peer,
     /// Where it came from in the first place.
     pub client: Option<IpAddr>,
@@ -129,6 +132,7 @@ impl RequestCtx {
                 trusted: false,
             },
             client: None,
+            entered: None,
             scheme: Scheme::Http,
             version: http::Version::HTTP_11,
             request_id: None,

@@ -105,13 +105,16 @@ pub fn decide(
     {
         return Err(ProxyError::new(Reason::BodyTooLarge, Phase::Header));
     }
+    if matches!(route.end, End::Pool(..)) {
+        ctx.priority = route.priority.of(&header.headers);
+        take_on(ctx)?;
+    }
     let before = listener.access.len();
     if let Some(step) = admit(&route.access, before, header, &request, ctx)? {
         return Ok(step);
     }
     let next = match &route.end {
         End::Pool(pool, _) => {
-            ctx.priority = route.priority.of(&header.headers);
             if let Some(sticky) = &pool.sticky {
                 ctx.wish = sticky.wish(&header.headers, ctx.time);
             }
@@ -140,6 +143,21 @@ pub fn decide(
         End::Respond(_) => Next::Respond(route),
     };
     Ok(next.into())
+}
+
+/// Lets the request in as far as the whole process can take it on. Here, because its priority is its route's, and because
+/// all that follows costs more than to refuse it.
+fn take_on(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
+    if ctx.entered.is_some() {
+        return Ok(());
+    }
+    let snapshot = &ctx.snapshot;
+    let admitted = snapshot.overload.admit(&snapshot.load, ctx.priority);
+    ctx.entered = admitted.map_err(|resource| {
+        snapshot.metrics.overload.shed(resource, ctx.priority);
+        ProxyError::new(Reason::Overloaded, Phase::Route)
+    })?;
+    Ok(())
 }
 
 /// Takes note of a request that has come, unless that was done before, and finds its listener.

@@ -11,6 +11,7 @@
 //! | `worker` | what does one thread do? |
 //! | [`connection`] | how does a client's connection live? |
 //! | [`checks`] | who asks the endpoints whether they are well? |
+//! | `overload` | how much does the process have to do, and to hold? |
 //! | [`reload`] | how does another configuration take over? |
 //! | [`upgrade`] | how does another binary? |
 //! | [`signals`], `stop` | what do signals do, and how does the process end? |
@@ -22,6 +23,7 @@ pub mod descriptors;
 pub mod directory;
 pub mod door;
 pub mod exit;
+mod overload;
 mod pid_file;
 pub mod process;
 pub mod reload;

@@ -18,6 +18,7 @@ use crate::pool::discovery::resolve_unknown;
 use crate::server::checks::Checks;
 use crate::server::door::doors::{Ajar, NotBound};
 use crate::server::exit;
+use crate::server::overload;
 use crate::server::pid_file::PidFile;
 use crate::server::process::Process;
 use crate::server::reload::retired;
@@ -239,6 +240,7 @@ impl Edge {
         }
         tokio::spawn(watch(Arc::clone(&process), self.reloads.clone()));
         tokio::spawn(removed::forget(Arc::clone(&process)));
+        tokio::spawn(overload::watch(Arc::clone(&process)));
         let alive = process.state.metrics.generations.clone();
         alive.set(1);
         tokio::spawn(retired::keep(retiring, alive, move || {

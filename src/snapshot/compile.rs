@@ -11,8 +11,8 @@ use super::files::Sources;
 use super::listener_limits::most_connections;
 use super::redis::Redis;
 use super::{
-    Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, pools, resolver,
-    routes,
+    Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, overload, pools,
+    resolver, routes,
 };
 use crate::config::{AccessLogFormat, Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
@@ -49,6 +49,7 @@ pub fn compile(
     overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);
     let resolver = resolver::compile(&config.resolver, &mut diagnostics);
+    let overload = overload::compile(&config.overload, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     let most_connections = most_connections(config, &mut diagnostics);
     check_access_log(config, &mut diagnostics);
@@ -90,6 +91,8 @@ pub fn compile(
         resolver: Arc::new(resolver),
         shared_limits: sources.redis.shared.clone(),
         forwarding,
+        overload,
+        load: Arc::clone(&state.load),
         carrier: config.runtime.carrier,
         life: Life {
             grace: config.runtime.grace.as_duration(),

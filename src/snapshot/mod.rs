@@ -12,6 +12,7 @@ mod listeners;
 mod names;
 mod networks;
 mod overlaps;
+mod overload;
 mod pool_tls;
 mod pools;
 mod redis;
@@ -28,6 +29,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::admission::NetworkSet;
 use crate::admission::connections::Connections;
+use crate::admission::overload::{Limits, Load};
 use crate::admission::rate::{Buckets, Limit};
 use crate::admission::shared::Shared;
 use crate::config::listener::ProxyProtocolMode;
@@ -70,6 +72,10 @@ pub struct Snapshot {
     pub key_fetches: Box<[KeyFetch]>,
     /// Whom to believe about the client, and what the endpoints are told.
     pub forwarding: Forwarding,
+    /// How much the process takes on.
+    pub overload: Limits,
+    /// How much it has taken on.
+    pub load: Arc<Load>,
     /// Which carrier moves the bytes.
     pub carrier: Carrier,
     /// How the process ends and hands over.

@@ -10,6 +10,7 @@ use super::access;
 use super::files::Sources;
 use super::listeners::WithRoutes;
 use super::names::Unread;
+use super::overload;
 use super::pools::{Pools, retries, unlimited_if_zero};
 use super::reporter::Reporter;
 use super::{End, Route, Routes};
@@ -54,6 +55,7 @@ pub(super) fn compile(
         listeners: &listeners,
     };
     let of_pools = access::of_pools(config, sources, diagnostics);
+    let sheds = overload::sheds(&config.overload);
     let mut used = vec![false; pools.len()];
     let mut compiled = Vec::with_capacity(config.routes.len());
     for (index, written) in config.routes.iter().enumerate() {
@@ -71,7 +73,7 @@ pub(super) fn compile(
         let end = one.end(&known);
         let retries = one.retries(end.as_ref());
         let listeners = one.listeners(&known);
-        let priority = one.priority(end.as_ref());
+        let priority = one.priority(end.as_ref(), sheds);
         let head = one.head(&listeners, config);
         let request_id = written.request_id.as_ref().and_then(|id| {
             RequestId::compile(id, |message| {
@@ -344,18 +346,20 @@ impl One<'_> {
         Some(End::Pool(Arc::clone(found), timeouts))
     }
 
-    fn priority(&mut self, end: Option<&End>) -> PriorityRule {
+    /// `sheds` says whether the process sheds requests, which goes by their priority.
+    fn priority(&mut self, end: Option<&End>, sheds: bool) -> PriorityRule {
         let Some(written) = &self.written.priority else {
             return PriorityRule::default();
         };
         if let Some(End::Pool(pool, _)) = end
             && pool.limits.is_none_or(|limits| limits.queue == 0)
+            && !sheds
         {
             let message = format!(
                 "in the pool `{}` nobody waits, so nobody goes first",
                 pool.name
             );
-            let hint = "requests wait where the pool has `limits` and a queue";
+            let hint = "requests wait where the pool has `limits` and a queue; `overload` also goes by priority";
             self.reporter
                 .warning("priority", written, message, Some(hint));
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::admission::connections::{Connections, Count};
+use crate::admission::overload::Load;
 use crate::admission::rate::{Buckets, Place};
 use crate::admission::shared::{Settings, Shared};
 use crate::policy::access::jwt::source::KeySource;
@@ -58,6 +59,8 @@ pub struct State {
     pub verified_tokens: Registry<Fingerprint, VerifiedTokens>,
     /// Certificates and keys that are in memory.
     pub pems: Pems,
+    /// How much the process has to do and to hold.
+    pub load: Arc<Load>,
     /// Told when there is another generation, or a pool has other members.
     pub members_changed: Arc<Notify>,
     /// Told when a look-up has given a pool other members.
@@ -83,6 +86,7 @@ impl State {
             key_sources: Registry::default(),
             verified_tokens: Registry::default(),
             pems: Pems::default(),
+            load: Arc::default(),
             members_changed: Arc::default(),
             addresses_changed: Notify::new(),
         }

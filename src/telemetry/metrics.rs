@@ -9,6 +9,7 @@ mod families;
 mod guards;
 mod labels;
 mod live;
+mod overload;
 mod rates;
 mod shared;
 mod tokens;
@@ -38,6 +39,7 @@ pub use labels::{
     Flood, HedgeResult, Missed, RefusedReason, ReloadResult, RetryResult, TlsVersion,
 };
 pub use live::{Family, Handle};
+pub use overload::OverloadMetrics;
 pub use rates::{RateLimitMetrics, RateLimitSeries};
 pub use shared::{SharedLimitMetrics, SharedLimitSeries};
 pub use tokens::{KeySourceMetrics, KeySourceSeries, TokenMetrics, TokenSeries};
@@ -82,6 +84,8 @@ pub struct Metrics {
     pub panics: IntCounter,
     /// The counters of the access log.
     pub access_log: AccessLogMetrics,
+    /// What is told about overload.
+    pub overload: OverloadMetrics,
     /// Look-ups that found nothing, and those that found something.
     lookups: [IntCounter; 2],
 }
@@ -137,6 +141,7 @@ impl Metrics {
             accept_pauses: new.accept_pauses()?,
             panics: new.panics()?,
             access_log: new.access_log()?,
+            overload: new.overload()?,
             lookups: new.lookups()?,
             registry: new.into_registry(),
         })

@@ -23,6 +23,7 @@ mod limits;
 mod listeners;
 mod malformed;
 mod overload;
+mod overload_protection;
 mod policies;
 mod process;
 mod proxy_protocol;

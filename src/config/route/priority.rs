@@ -1,4 +1,4 @@
-//! Which requests of a route go first when a pool can't serve all at once?
+//! Which requests of a route go first when a pool, or the process, can't serve all at once?
 
 use std::fmt;
 

@@ -10,6 +10,7 @@ mod percent;
 mod rate;
 mod status;
 mod timespan;
+mod watermark;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -23,6 +24,7 @@ pub use percent::Percent;
 pub use rate::{Per, Rate};
 pub use status::StatusRange;
 pub use timespan::Timespan;
+pub use watermark::Watermark;
 
 /// Why a text is not a time, size or rate. Its `Display` puts the hint, if any, on a line of its own after `hint: `,
 /// where the reader of the configuration looks for it.

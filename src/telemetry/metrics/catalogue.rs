@@ -9,11 +9,14 @@ use prometheus::{
 
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
+use super::overload::OverloadMetrics;
 use super::rates::RateLimits;
 use super::shared::SharedLimits;
 use super::tokens::{KeySources, Tokens};
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
+use crate::admission::overload::Resource;
 use crate::error::Reason;
+use crate::pool::Priority;
 
 /// Upper bounds in seconds of what a whole request or an endpoint's answer may take.
 const ANSWER_BUCKETS: [f64; 15] = [
@@ -393,6 +396,39 @@ impl Catalogue {
                 "portcullis_access_log_write_errors_total",
                 "Writes to the access log that failed.",
             ))?,
+        })
+    }
+
+    pub(super) fn overload(&self) -> Result<OverloadMetrics, Error> {
+        let shed = self.counters(
+            "portcullis_overload_shed_total",
+            "Requests shed because the process had too much to do or to hold, by what there was too little of and by their priority.",
+            &["resource", "priority"],
+        )?;
+        let of_each = |gauges: &IntGaugeVec| {
+            Resource::ALL.map(|resource| gauges.with_label_values(&[resource.as_str()]))
+        };
+        Ok(OverloadMetrics {
+            shed: Resource::ALL.map(|resource| {
+                Priority::ALL.map(|priority| {
+                    shed.with_label_values(&[resource.as_str(), priority.as_str()])
+                })
+            }),
+            level: of_each(&self.gauges(
+                "portcullis_overload_level",
+                "0 while nothing is shed, 1 while requests of low priority are, 2 while those of normal priority are as well, 3 while all are.",
+                &["resource"],
+            )?),
+            usage: of_each(&self.gauges(
+                "portcullis_overload_usage",
+                "Requests under way, or bytes of resident memory, as compared with the limit; 0 without one.",
+                &["resource"],
+            )?),
+            limit: of_each(&self.gauges(
+                "portcullis_overload_limit",
+                "The limit on requests under way, or on bytes of resident memory; 0 if there is none.",
+                &["resource"],
+            )?),
         })
     }
 

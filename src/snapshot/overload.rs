@@ -1,0 +1,70 @@
+//! How do the written limits of the whole process become numbers?
+
+use crate::admission::memory::available;
+use crate::admission::overload::{Limits, RequestLimit};
+use crate::config::units::Watermark;
+use crate::config::{ByteSize, Diagnostic, Diagnostics, Overload as Written};
+
+/// Less than this the process needs before anybody comes.
+const LITTLE: u64 = 64 << 20;
+
+/// Compiles the section; what is wrong with it is reported.
+pub(super) fn compile(written: &Written, diagnostics: &mut Diagnostics) -> Limits {
+    let requests = Some(written.requests.value).filter(|most| *most > 0);
+    Limits {
+        requests: requests.map(RequestLimit::new),
+        memory: memory(written, diagnostics),
+    }
+}
+
+/// Whether there is anything requests are shed for.
+pub(super) fn sheds(written: &Written) -> bool {
+    *written.requests > 0 || *written.memory != Watermark::Off
+}
+
+fn memory(written: &Written, diagnostics: &mut Diagnostics) -> Option<u64> {
+    let at = &written.memory.position;
+    let limit = match written.memory.value {
+        Watermark::Off => return None,
+        Watermark::Size(size) => size.as_u64(),
+        Watermark::Share(share) => {
+            let Some(all) = available() else {
+                let problem = "it is not known of how much memory this is a share";
+                diagnostics.push(
+                    Diagnostic::error("overload.memory", problem)
+                        .at(at.clone())
+                        .hint("write a size as `2GiB`".to_owned()),
+                );
+                return None;
+            };
+            (all / 100).saturating_mul(share.into())
+        }
+    };
+    let mut warn = |message: String, hint: &str| {
+        diagnostics.push(
+            Diagnostic::warning("overload.memory", message)
+                .at(at.clone())
+                .hint(hint.to_owned()),
+        );
+    };
+    if limit < LITTLE {
+        warn(
+            format!(
+                "{} is so little that the process may be beyond it before anybody comes",
+                ByteSize::bytes(limit)
+            ),
+            "give 64MiB at least",
+        );
+    } else if let Some(all) = available()
+        && limit > all
+    {
+        warn(
+            format!(
+                "is never reached: the process may use {} only",
+                ByteSize::bytes(all)
+            ),
+            "write a share as `90%`",
+        );
+    }
+    Some(limit)
+}
