@@ -103,6 +103,8 @@ reasons! {
     AuthUnavailableForbidden = "auth_unavailable_forbidden", 403, "destination_unavailable";
     /// The process has as much to do as it may, or as little memory left as it must.
     Overloaded = "overloaded", 503, "connection_limit_reached";
+    /// The client did not take its answer, or too slowly.
+    ClientTooSlow = "client_too_slow", 499, "http_request_error";
     /// No route matches the request.
     NoRoute = "no_route", 404, "destination_not_found";
     /// The pool has no endpoint that may be used now.
@@ -137,6 +139,13 @@ reasons! {
     TotalTimeout = "total_timeout", 504, "http_response_timeout";
     /// A fault of Portcullis itself.
     Internal = "internal", 500, "proxy_internal_error";
+}
+
+impl Reason {
+    /// Whether there is a client that can be told of it.
+    pub const fn can_be_told(self) -> bool {
+        !matches!(self, Self::ClientGone | Self::ClientTooSlow)
+    }
 }
 
 impl fmt::Display for Reason {

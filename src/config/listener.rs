@@ -123,7 +123,7 @@ impl Default for ListenerTimeouts {
     }
 }
 
-/// How much a client may send, and how many may be connected.
+/// How much a client may send, and how slowly, and how many may be connected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerLimits {
@@ -155,6 +155,15 @@ pub struct ListenerLimits {
     /// Addresses or networks (CIDR) of clients that may have any number of connections, such as an office behind one
     /// address. Default: none.
     pub exempt_clients: Vec<Spanned<String>>,
+    /// Bytes of a body that a client must send a second (408, `body_too_slow`), counted only while it is waited for. It has 5
+    /// seconds to begin with and earns time with each byte, up to a quarter more than `timeouts.body`, which is all it has
+    /// if that is less. Not asked of gRPC and of upgraded connections. 0 for any rate. Default: 240.
+    pub min_body_rate: Spanned<ByteSize>,
+    /// Bytes of an answer that a client must take a second while some wait for it, else its connection is closed
+    /// (`client_too_slow`); over HTTP/2, of all answers of a connection together. It has 5 seconds to begin with and earns
+    /// time with each byte, up to `timeouts.write`, which is all it has if that is less. Not asked of upgraded connections
+    /// and of gRPC over HTTP/1. 0 for any rate. Default: 240.
+    pub min_send_rate: Spanned<ByteSize>,
 }
 
 impl ListenerLimits {
@@ -189,6 +198,8 @@ impl Default for ListenerLimits {
             new_connections_burst: None,
             ipv6_prefix: Spanned::new(64),
             exempt_clients: Vec::new(),
+            min_body_rate: Spanned::new(ByteSize::bytes(240)),
+            min_send_rate: Spanned::new(ByteSize::bytes(240)),
         }
     }
 }

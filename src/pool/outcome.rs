@@ -107,6 +107,7 @@ impl Blame {
             | Reason::UriTooLong
             | Reason::HeaderTooLarge
             | Reason::ClientGone
+            | Reason::ClientTooSlow
             | Reason::BodyTooSlow
             | Reason::IpDenied
             | Reason::RateLimited

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -24,6 +25,8 @@ pub struct About {
     pub local_port: Option<u16>,
     /// TLS, if it is spoken.
     pub tls: Option<TlsAbout>,
+    /// Whether it was closed because its client takes its answers too slowly.
+    pub too_slow: AtomicBool,
 }
 
 /// What was agreed on in the TLS handshake.

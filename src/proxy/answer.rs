@@ -94,7 +94,7 @@ pub async fn failure(
         session.set_keepalive(None);
     }
     let request_id = ctx.request_id.clone();
-    if is_grpc(session) {
+    if is_grpc(&session.req_header().headers) {
         let mut header = ResponseHeader::build(StatusCode::OK, Some(6))?;
         header.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         header.set(
@@ -247,10 +247,9 @@ pub fn decorate(fields: &mut impl Fields, ctx: &RequestCtx) {
     }
 }
 
-fn is_grpc(session: &Session) -> bool {
-    let content_type = session
-        .req_header()
-        .headers
+/// Whether a request with these fields is one of gRPC.
+pub fn is_grpc(fields: &HeaderMap) -> bool {
+    let content_type = fields
         .get(CONTENT_TYPE)
         .map_or(&b""[..], HeaderValue::as_bytes);
     content_type.starts_with(b"application/grpc")

@@ -18,6 +18,7 @@ use crate::error::{Phase, ProxyError};
 use crate::policy::access::Granted;
 use crate::pool::retries::Retries;
 use crate::pool::{Lease, Pool, Priority, Timeouts, Tried, Wanted, Wish};
+use crate::server::connection::pace::Pace;
 use crate::snapshot::{End, Listener, Route, Snapshot};
 use crate::telemetry::metrics::Counted;
 
@@ -37,9 +38,9 @@ pub struct RequestCtx {
     pub listener: Option<Arc<Listener>>,
     /// Keeps it among the listener's requests in flight.
     pub in_flight: Option<Counted>,
-    /// Who sent it.
     /// Keeps it among the requests of the process, if there is a limit on them.
     pub entered: Option<Entered>,
+    /// Who sent it.
     pub peer: Peer,
     /// Where it came from in the first place.
     pub client: Option<IpAddr>,
@@ -75,6 +76,10 @@ pub struct RequestCtx {
     pub received: u64,
     /// Whether its body is complete.
     pub body_done: bool,
+    /// How fast its body comes, where it is for the watchdog to see that (HTTP/2).
+    pub pace: Option<Pace>,
+    /// Whether its client waits with the body for a word.
+    pub expects: bool,
     /// The right to use an endpoint; its last one.
     pub lease: Option<Lease>,
     /// The name of the endpoint of the last attempt, after the lease was given back.
@@ -127,12 +132,12 @@ impl RequestCtx {
             about: None,
             listener: None,
             in_flight: None,
+            entered: None,
             peer: Peer {
                 address: None,
                 trusted: false,
             },
             client: None,
-            entered: None,
             scheme: Scheme::Http,
             version: http::Version::HTTP_11,
             request_id: None,
@@ -149,6 +154,8 @@ impl RequestCtx {
             max_body: None,
             received: 0,
             body_done: false,
+            pace: None,
+            expects: false,
             lease: None,
             endpoint: None,
             tried: Tried::default(),

@@ -6,19 +6,21 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use http::header::EXPECT;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
 use super::again::Failed;
-use super::answer::{client, note_end, note_last};
+use super::answer::{client, is_grpc, note_end, note_last};
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
 use super::presence::{Gone, client_gone, while_uploader_stays};
 use super::{again, attempt};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Ending;
+use crate::server::connection::waiting::Patience;
 use crate::upstream::patient;
 
 /// How much later a request is dropped whose time is over, so that it can be answered first.
@@ -33,6 +35,7 @@ const BUFFERED: u64 = 256 * 1024;
 ///
 /// There is none; the reason is noted.
 pub async fn peer(session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<Box<HttpPeer>> {
+    rest(session, ctx);
     lease(session, ctx)
         .await
         .map_err(|error| refuse(ctx, error))?;
@@ -108,8 +111,67 @@ async fn lease(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), ProxyE
 /// The target can't be written.
 pub fn request(header: &mut RequestHeader, ctx: &mut RequestCtx) -> pingora::Result<()> {
     attempt::request(header, ctx).map_err(|error| refuse(ctx, error))?;
-    ctx.sent = Some(Instant::now());
+    let now = Instant::now();
+    ctx.sent = Some(now);
+    if !ctx.expects {
+        expect_pace(now, ctx);
+    }
     Ok(())
+}
+
+/// Says how fast the request's body must come, of which nothing was read yet. HTTP/1 connections see to it themselves.
+pub fn begin_body(session: &Session, ctx: &mut RequestCtx) {
+    let fields = &session.req_header().headers;
+    let grpc = is_grpc(fields);
+    ctx.expects = fields.contains_key(EXPECT);
+    if let Some(connection) = client(session) {
+        if grpc {
+            connection.spare();
+        }
+        if ctx.expects {
+            connection.expects_word();
+        }
+    } else if let Some(listener) = &ctx.listener
+        && !grpc
+    {
+        ctx.pace = Patience::of(listener).body_pace();
+    }
+}
+
+/// Nobody waits for the request's body until it is read again.
+fn rest(session: &Session, ctx: &mut RequestCtx) {
+    if ctx.body_done {
+        return;
+    }
+    if let Some(connection) = client(session) {
+        connection.rest();
+    }
+    if let (Some(pace), Some(watchdog)) = (&mut ctx.pace, &ctx.watchdog) {
+        pace.rest(Instant::now());
+        watchdog.set_rate(None);
+    }
+}
+
+/// The client is waited for, and late when its time is over.
+fn expect_pace(now: Instant, ctx: &mut RequestCtx) {
+    if let (Some(pace), Some(watchdog)) = (&mut ctx.pace, &ctx.watchdog) {
+        watchdog.set_rate((!ctx.body_done).then(|| pace.wait(now)));
+    }
+}
+
+/// A piece of the body has come.
+fn follow_pace(length: usize, now: Instant, ctx: &mut RequestCtx) {
+    let endpoints = ctx.pool().map(|(_, timeouts)| timeouts.write);
+    let Some(pace) = &mut ctx.pace else { return };
+    pace.moved(length as u64, now);
+    if ctx.received >= BUFFERED
+        && let (Some(listener), Some(write)) = (&ctx.listener, endpoints)
+    {
+        // From here on it may be the endpoint that does not take it, for as long as it may.
+        let most = write.saturating_add(ANSWER_IN);
+        pace.allow(listener.timeouts.body.saturating_add(most));
+    }
+    expect_pace(now, ctx);
 }
 
 /// Starts the clock for the next piece of the request's body; `end` when there is none.
@@ -155,6 +217,7 @@ pub fn request_body(length: usize, end: bool, ctx: &mut RequestCtx) -> pingora::
         lease.asked_at(now, ctx.connect.unwrap_or_default());
     }
     expect_body(end, ctx);
+    follow_pace(length, now, ctx);
     match ctx.max_body {
         Some(most) if ctx.received > most && !ctx.upgrade => Err(refuse(
             ctx,
@@ -197,6 +260,7 @@ pub fn response(
         if let Some(watchdog) = &ctx.watchdog {
             watchdog.set_total(None);
             watchdog.set_body(None);
+            watchdog.set_rate(None);
         }
     }
     if let Some(live) = &ctx.upgraded

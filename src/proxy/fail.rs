@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::error::Reason;
+use crate::server::connection::waiting::TooSlow;
 use crate::upstream::connect;
 
 /// How far the exchange with the endpoint had come.
@@ -40,9 +41,13 @@ pub fn timeout(deadline: Option<Instant>, step: Reason) -> Reason {
     }
 }
 
-fn of_client(error: &Error) -> Reason {
+/// The reason behind an error of the client's side, whatever Pingora says where it was.
+pub fn of_client(error: &Error) -> Reason {
     match error.etype() {
         ErrorType::ReadTimedout => Reason::BodyTimeout,
+        ErrorType::WriteTimedout => Reason::ClientTooSlow,
+        _ if too_slow(error) == Some(TooSlow::Body) => Reason::BodyTooSlow,
+        _ if too_slow(error) == Some(TooSlow::Answer) => Reason::ClientTooSlow,
         // How our connection names chunks that break the protocol.
         ErrorType::ReadError if is_invalid_data(error) => Reason::BadRequest,
         ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::ConnectError => {
@@ -52,6 +57,12 @@ fn of_client(error: &Error) -> Reason {
         ErrorType::Custom("InvalidChunk" | "IncompleteChunk") => Reason::BadRequest,
         _ => Reason::ClientGone,
     }
+}
+
+/// How our connection names what is too slow.
+fn too_slow(error: &Error) -> Option<TooSlow> {
+    let cause = error.root_cause().downcast_ref::<io::Error>()?;
+    cause.get_ref()?.downcast_ref().copied()
 }
 
 fn is_invalid_data(error: &Error) -> bool {
@@ -213,8 +224,26 @@ mod tests {
         };
         assert_eq!(client(ErrorType::ReadTimedout), Reason::BodyTimeout);
         assert_eq!(client(ErrorType::InvalidHTTPHeader), Reason::BadRequest);
+        assert_eq!(client(ErrorType::WriteTimedout), Reason::ClientTooSlow);
         assert_eq!(client(ErrorType::WriteError), Reason::ClientGone);
         assert_eq!(client(ErrorType::ConnectionClosed), Reason::ClientGone);
+    }
+
+    #[test]
+    fn a_client_whose_bytes_move_too_slowly_is_told_by_the_cause() {
+        for (kind, cause, reason) in [
+            (ErrorType::ReadError, TooSlow::Body, Reason::BodyTooSlow),
+            (
+                ErrorType::WriteError,
+                TooSlow::Answer,
+                Reason::ClientTooSlow,
+            ),
+            (ErrorType::ReadError, TooSlow::Answer, Reason::ClientTooSlow),
+        ] {
+            let cause = io::Error::new(io::ErrorKind::TimedOut, cause);
+            let error = Error::because(kind, "test", cause);
+            assert_eq!(of_client(&error), reason, "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is written down when a request is over?
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
@@ -55,6 +56,13 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
     // What the endpoint's lease has not learnt by now it won't: given back before the next request of the connection.
     ctx.lease = None;
     ctx.asked = None;
+    if let (Some(failure), Some(about)) = (&mut ctx.failure, &ctx.about)
+        && failure.reason == Reason::ClientGone
+        && about.too_slow.load(Ordering::Relaxed)
+    {
+        // Whoever noticed its end could not see that it was we who ended it.
+        failure.reason = Reason::ClientTooSlow;
+    }
     let header = session.req_header();
     let status = session
         .response_written()
@@ -88,6 +96,12 @@ pub fn dropped(ctx: &mut RequestCtx) {
     };
     let failure = if std::thread::panicking() {
         ProxyError::new(Reason::Internal, reached)
+    } else if ctx
+        .watchdog
+        .as_deref()
+        .is_some_and(|watchdog| watchdog.body_is_slow(now))
+    {
+        ProxyError::new(Reason::BodyTooSlow, Phase::Request)
     } else if ctx.watchdog.as_deref().is_some_and(body_is_late) {
         ProxyError::new(Reason::BodyTimeout, Phase::Request)
     } else if ctx.deadline().is_some_and(|deadline| now >= deadline) {

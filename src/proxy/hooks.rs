@@ -103,6 +103,9 @@ impl Gate {
             ctx.asked = Some(Box::new(Asked::of(session.req_header())));
             let bodiless = session.as_downstream_mut().is_body_empty();
             ctx.body_done = bodiless;
+            if !bodiless {
+                duplex::begin_body(session, ctx);
+            }
             duplex::expect_body(bodiless, ctx);
             // RFC 9110 §15.2: a client of HTTP/1.0 knows no interim answers.
             let old = ctx.version == http::Version::HTTP_10;
@@ -111,9 +114,7 @@ impl Gate {
         }
         match direct::exchange(session, ctx, &self.idle).await {
             Ok(()) => Ok(true),
-            Err(Broken::BeforeAnswer(error)) if error.reason == Reason::ClientGone => {
-                leave(ctx, error)
-            }
+            Err(Broken::BeforeAnswer(error)) if !error.reason.can_be_told() => leave(ctx, error),
             Err(Broken::BeforeAnswer(error)) => refuse(session, ctx, error).await,
             Err(Broken::InAnswer(error)) => leave(ctx, error),
         }
@@ -139,7 +140,7 @@ async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> boo
     // Pingora lets the client's connection go after this, so the answer must not promise to keep it.
     session.set_keepalive(None);
     stage == Stage::BeforeHeader
-        && failure.reason != Reason::ClientGone
+        && failure.reason.can_be_told()
         && answer::failure(session, ctx, failure).await.is_ok()
 }
 

@@ -61,6 +61,7 @@ fn about(snapshot: &Snapshot, listener: &str, peer: &str, tls: bool) -> Arc<Abou
             cipher: "x".into(),
             name: None,
         }),
+        too_slow: false.into(),
     })
 }
 

@@ -25,6 +25,7 @@ pub struct Watchdog {
     /// Milliseconds from `start`; 0 for none.
     total: AtomicU64,
     body: AtomicU64,
+    rate: AtomicU64,
     /// Whether the hooks know of the request.
     seen: AtomicBool,
 }
@@ -35,6 +36,7 @@ impl Default for Watchdog {
             start: Instant::now(),
             total: AtomicU64::new(0),
             body: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
             seen: AtomicBool::new(false),
         }
     }
@@ -67,6 +69,17 @@ impl Watchdog {
         self.body.store(self.millis(at), Ordering::Relaxed);
     }
 
+    /// The request's body will have come too slowly by `at`, unless more of it comes.
+    pub fn set_rate(&self, at: Option<Instant>) {
+        self.rate.store(self.millis(at), Ordering::Relaxed);
+    }
+
+    /// Whether it is the body that came too slowly.
+    pub fn body_is_slow(&self, now: Instant) -> bool {
+        let rate = self.rate.load(Ordering::Relaxed);
+        rate != 0 && self.millis(Some(now)) >= rate
+    }
+
     /// Lets the next piece of the request's body come later, until [`resume_body`](Self::resume_body): it is not the
     /// client who is late. Gives the time it has left, if it is waited for.
     pub fn pause_body(&self, now: Instant) -> Option<Duration> {
@@ -89,6 +102,7 @@ impl Watchdog {
     pub fn reset(&self) {
         self.set_total(None);
         self.set_body(None);
+        self.set_rate(None);
         self.seen.store(false, Ordering::Relaxed);
     }
 
@@ -99,15 +113,8 @@ impl Watchdog {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let (total, body) = (
-            self.total.load(Ordering::Relaxed),
-            self.body.load(Ordering::Relaxed),
-        );
-        let millis = match (total, body) {
-            (0, 0) => return None,
-            (0, only) | (only, 0) => only,
-            (total, body) => total.min(body),
-        };
+        let times = [&self.total, &self.body, &self.rate].map(|time| time.load(Ordering::Relaxed));
+        let millis = times.into_iter().filter(|time| *time != 0).min()?;
         self.start.checked_add(Duration::from_millis(millis))
     }
 }

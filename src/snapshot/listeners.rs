@@ -123,6 +123,8 @@ pub(super) fn compile(
                 requests: Some(*limits.requests).filter(|requests| *requests > 0),
                 streams: *limits.streams,
                 connections,
+                min_body_rate: limits.min_body_rate.as_u64(),
+                min_send_rate: limits.min_send_rate.as_u64(),
                 routes: Arc::clone(&table.routes),
             };
             Some(CompiledListener {

@@ -194,6 +194,10 @@ pub struct Listener {
     pub streams: u32,
     /// How many connections it takes.
     pub connections: ConnectionLimits,
+    /// Bytes of a body that a client must send a second; 0 for any rate.
+    pub min_body_rate: u64,
+    /// Bytes of an answer that it must take a second; 0 for any rate.
+    pub min_send_rate: u64,
     /// Its metrics.
     pub metrics: ListenerMetrics,
     /// Its routes; listeners with the same routes share them.

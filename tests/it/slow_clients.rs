@@ -119,7 +119,8 @@ async fn a_body_of_which_nothing_comes_gets_408() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_may_take_long_as_long_as_it_moves() {
     let origin = origin().await;
-    let portcullis = limited("body: 500ms", &origin).await;
+    let any_rate = "timeouts: {body: 500ms}, limits: {min_body_rate: 0}";
+    let portcullis = Portcullis::start(&site(any_rate, origin.address())).await;
     let request = "POST /upload HTTP/1.1\r\nHost: a.test\r\nContent-Length: 20\r\n\r\n";
     let mut raw = Raw::sent(portcullis.listener("http"), request).await;
     for _ in 0..20 {
@@ -246,7 +247,10 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off_and_frees_the_origin(
         let line = portcullis
             .logged(|line| line["target"] == "/bytes/256m")
             .await;
-        assert_eq!(line["reason"], "client_gone");
+        assert_eq!(
+            (&line["reason"], &line["status"]),
+            (&"client_too_slow".into(), &200.into())
+        );
     })
     .await;
 }

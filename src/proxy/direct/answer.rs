@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Version};
+use pingora::Error;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
@@ -52,11 +53,11 @@ pub async fn answer(
     note_last(session, ctx);
     if no_body {
         let write = header_only(session, header).await;
-        return write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)));
+        return write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)));
     }
     note_end(session, &header.headers, ctx);
     let write = session.write_response_header(header, false).await;
-    write.map_err(|_| in_answer(ctx, client_gone(Phase::Response)))?;
+    write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)))?;
     loop {
         let limit = within(deadline, limits.timeouts.read);
         let read = {
@@ -103,12 +104,17 @@ async fn write_in_time(
     };
     match written {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(in_answer(ctx, client_gone(Phase::Body))),
+        Ok(Err(error)) => Err(in_answer(ctx, lost(&error, Phase::Body))),
         Err(_) => Err(in_answer(
             ctx,
             ProxyError::new(Reason::TotalTimeout, Phase::Body),
         )),
     }
+}
+
+/// The client does not take its answer any more: it has left, or is too slow.
+fn lost(error: &Error, phase: Phase) -> ProxyError {
+    ProxyError::new(fail::of_client(error), phase)
 }
 
 /// Frames the response for the client (RFC 9112 §6): the endpoint's chunks go to a client of HTTP/1.1 as chunks; a

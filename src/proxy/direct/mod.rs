@@ -176,7 +176,7 @@ fn settle(ctx: &mut RequestCtx, error: ProxyError) {
 pub fn broken_answer(error: ProxyError) -> pingora::BError {
     let mut dropped = Error::explain(ErrorType::ConnectionClosed, error.to_string());
     dropped.esource = match error.reason {
-        Reason::ClientGone => ErrorSource::Downstream,
+        Reason::ClientGone | Reason::ClientTooSlow => ErrorSource::Downstream,
         _ => ErrorSource::Upstream,
     };
     dropped

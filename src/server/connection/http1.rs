@@ -14,6 +14,7 @@ use pingora::protocols::http::ServerSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::head::{self, Found, Head};
+use super::waiting::Patience;
 use crate::error::Reason;
 use crate::proxy::watch as watched;
 use crate::proxy::{ALLOWED_METHODS, About, Unread, Watchdog, error_body, unread_request};
@@ -87,7 +88,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         }
         let bytes = connection.take_input(head.length);
         connection.expect(head.body);
-        connection.limit_writes(listener.timeouts.write);
+        connection.be_patient(Patience::of(&listener));
         served += 1;
         let session = session(connection, bytes, &listener, served);
         drop(listener);

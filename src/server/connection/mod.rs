@@ -2,8 +2,8 @@
 //!
 //! One struct that Pingora's sessions read from and write to. It differs from Pingora's own stream in what it adds:
 //! a read-ahead buffer that is given back while the connection is idle, bounds on what a session may read (so that a
-//! pipelined request stays where it is), a write buffer that lets header and body leave in one system call, and a limit
-//! on how long a client may leave an answer unread.
+//! pipelined request stays where it is), a write buffer that lets header and body leave in one system call, and limits
+//! on how slowly a client may send a body or read an answer.
 
 mod calm;
 mod chunked;
@@ -13,9 +13,11 @@ pub mod head;
 pub mod http1;
 pub mod http2;
 pub mod open;
+pub mod pace;
 mod pong;
 pub mod proxy_protocol;
 pub mod socket;
+pub mod waiting;
 mod websocket;
 mod wire;
 
@@ -30,20 +32,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::pingora::protocols::Shutdown;
 use ::pingora::protocols::raw_connect::ProxyDigest;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
 use crate::proxy::About;
 use calm::Calm;
 use chunked::{Chunks, Malformed};
 use frames::HeaderClock;
 use goodbye::Goodbye;
+use waiting::{Patience, Receiving, Sending, TooSlow};
 use wire::Wire;
 
 /// What a session may read now.
@@ -78,8 +80,12 @@ pub struct Connection {
     expect: Expect,
     /// HTTP/2 gathers its frames itself.
     buffers_writes: bool,
-    write_limit: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
+    receiving: Option<Box<Receiving>>,
+    sending: Option<Box<Sending>>,
+    /// How many bytes were written.
+    written: u64,
+    said: Said,
     about: Arc<ProxyDigest>,
     /// Of HTTP/2.
     headers: Option<Box<HeaderClock>>,
@@ -92,23 +98,32 @@ pub struct Connection {
     unfinished: AtomicBool,
 }
 
+/// What the proxy's hooks have said about a request; they share the connection with its session.
+#[derive(Default)]
+struct Said {
+    /// No rate is asked of its client.
+    spared: AtomicBool,
+    /// Its client waits with the body for a word (RFC 9110 §10.1.1).
+    expects: AtomicBool,
+    /// Nobody waits for its body just now.
+    rests: AtomicBool,
+}
+
 impl Connection {
     /// A connection whose first bytes, if any were read already, are `input`. `about` travels to the proxy's hooks, and
-    /// `write_limit` bounds how long the client may leave an answer unread.
-    pub fn new(
-        wire: Wire,
-        input: BytesMut,
-        write_limit: Duration,
-        about: Arc<ProxyDigest>,
-    ) -> Self {
+    /// `patience` says how slow the client may be.
+    pub fn new(wire: Wire, input: BytesMut, patience: Patience, about: Arc<ProxyDigest>) -> Self {
         Self {
             wire,
             input,
             output: BytesMut::new(),
             expect: Expect::Nothing,
             buffers_writes: true,
-            write_limit,
-            stalled: None,
+            patience,
+            receiving: None,
+            sending: None,
+            written: 0,
+            said: Said::default(),
             about,
             headers: None,
             calm: None,
@@ -148,11 +163,29 @@ impl Connection {
         // Another request: the answer before it was whole.
         self.unfinished = AtomicBool::new(false);
         self.expect = expect;
+        self.receiving = None;
+        self.sending = None;
+        self.said = Said::default();
     }
 
-    /// Says how long the client may leave the next answer unread.
-    pub fn limit_writes(&mut self, limit: Duration) {
-        self.write_limit = limit;
+    /// Says how slow the client may be with the next request.
+    pub fn be_patient(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
+    /// Asks no rate of the client of this request: what it carries is silent by design.
+    pub fn spare(&self) {
+        self.said.spared.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks no rate of the client before it has begun with its body: it waits to be told so.
+    pub fn expects_word(&self) {
+        self.said.expects.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the time not count until the body is read again: it is not the client who is waited for.
+    pub fn rest(&self) {
+        self.said.rests.store(true, Ordering::Relaxed);
     }
 
     /// Hands everything to an HTTP/2 session, which frames and gathers by itself.
@@ -350,10 +383,11 @@ impl Connection {
         }
         match self.wire.poll_write(cx, bytes) {
             Poll::Pending => self.poll_stalled(cx),
-            written => {
-                self.stalled = None;
-                written
+            Poll::Ready(Ok(sent)) => {
+                self.wrote(sent);
+                Poll::Ready(Ok(sent))
             }
+            failed => failed,
         }
     }
 
@@ -362,7 +396,7 @@ impl Connection {
             match self.wire.poll_write(cx, &self.output) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(sent)) => {
-                    self.stalled = None;
+                    self.wrote(sent);
                     self.output.advance(sent);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -396,17 +430,96 @@ impl Connection {
         }
     }
 
-    /// The client takes nothing; how long has that been so?
+    /// Some bytes went out.
+    fn wrote(&mut self, length: usize) {
+        self.written = self.written.wrapping_add(length as u64);
+        if let Some(sending) = &mut self.sending {
+            sending.rest();
+        }
+    }
+
+    /// The client takes nothing; how long has that been so, and how fast was it?
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let limit = self.write_limit;
-        let timer = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        ready!(timer.as_mut().poll(cx));
+        let patience = &self.patience;
+        let sending = self.sending.get_or_insert_with(|| Sending::new(patience));
+        // An upgraded connection is as fast as those who use it want.
+        let upgraded = self.expect == Expect::Stream && self.headers.is_none();
+        let spared = upgraded || *self.said.spared.get_mut();
+        let (socket, written) = (self.wire.socket(), self.written);
+        ready!(sending.poll(cx, spared, || socket.arrived().unwrap_or(written)));
+        if let Some(about) = About::told(&self.about) {
+            about.too_slow.store(true, Ordering::Relaxed);
+        }
+        // Else the kernel would go on offering what it has, megabytes perhaps, to a client that takes none.
+        socket.reset_on_close();
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the client does not read its answer",
+            TooSlow::Answer,
         )))
+    }
+
+    /// Gives the session some of a body, unless it comes too slowly.
+    fn poll_body_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        if std::mem::take(self.said.rests.get_mut())
+            && let Some(receiving) = &mut self.receiving
+        {
+            receiving.pace.forget();
+        }
+        let read = match self.expect {
+            Expect::Chunked(chunks) => self.poll_chunked_read(cx, buf, chunks),
+            Expect::Body(left) => self.poll_length_read(cx, buf, left),
+            Expect::Stream | Expect::Nothing => Poll::Ready(Ok(())),
+        };
+        match read {
+            Poll::Pending => self.poll_late(cx),
+            Poll::Ready(read) => {
+                let length = buf.filled().len() - before;
+                if length > 0 {
+                    *self.said.expects.get_mut() = false;
+                }
+                if let Some(receiving) = &mut self.receiving {
+                    receiving.pace.moved(length as u64, Instant::now());
+                }
+                Poll::Ready(read)
+            }
+        }
+    }
+
+    /// The client sends nothing of its body; how fast was it?
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if *self.said.spared.get_mut() || *self.said.expects.get_mut() {
+            return Poll::Pending;
+        }
+        if self.receiving.is_none() {
+            self.receiving = Receiving::new(&self.patience);
+        }
+        let Some(receiving) = &mut self.receiving else {
+            return Poll::Pending;
+        };
+        let too_slow = || Err(io::Error::new(io::ErrorKind::TimedOut, TooSlow::Body));
+        receiving.poll(cx).map(|()| too_slow())
+    }
+
+    fn poll_length_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        left: u64,
+    ) -> Poll<io::Result<()>> {
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let length = ready!(self.poll_session_read(cx, buf, most))?;
+        let left = left.saturating_sub(length as u64);
+        self.expect = if left == 0 {
+            Expect::Nothing
+        } else {
+            Expect::Body(left)
+        };
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -425,7 +538,7 @@ impl AsyncRead for Connection {
         }
         match this.expect {
             Expect::Nothing => this.poll_presence(cx),
-            Expect::Chunked(chunks) => this.poll_chunked_read(cx, buf, chunks),
+            Expect::Body(_) | Expect::Chunked(_) => this.poll_body_read(cx, buf),
             Expect::Stream => {
                 if let Some(goodbye) = &mut this.goodbye
                     && let Some(frame) = goodbye.poll(cx)
@@ -436,17 +549,6 @@ impl AsyncRead for Connection {
                     }
                 }
                 this.poll_stream_read(cx, buf)
-            }
-            Expect::Body(left) => {
-                let most = usize::try_from(left).unwrap_or(usize::MAX);
-                let length = ready!(this.poll_session_read(cx, buf, most))?;
-                let left = left.saturating_sub(length as u64);
-                this.expect = if left == 0 {
-                    Expect::Nothing
-                } else {
-                    Expect::Body(left)
-                };
-                Poll::Ready(Ok(()))
             }
         }
     }
@@ -491,7 +593,7 @@ impl AsyncWrite for Connection {
         match this.wire.poll_flush(cx) {
             Poll::Pending => this.poll_stalled(cx),
             flushed => {
-                this.stalled = None;
+                this.wrote(0);
                 flushed
             }
         }
@@ -504,7 +606,7 @@ impl AsyncWrite for Connection {
             Poll::Pending => return this.poll_stalled(cx),
             closed => closed,
         };
-        this.stalled = None;
+        this.wrote(0);
         ready!(this.poll_linger(cx));
         closed
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use bytes::{Buf, BytesMut};
@@ -11,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::proxy_protocol::{self, Parsed};
 use super::socket::Socket;
+use super::waiting::Patience;
 use super::wire::Wire;
 use crate::admission::connections::Permit;
 use crate::config::listener::ProxyProtocolMode;
@@ -94,16 +96,17 @@ pub async fn open(
             (Wire::Tls(Box::new(stream)), Some(tls), http2)
         }
     };
-    let write_limit = listener.timeouts.write;
+    let patience = Patience::of(&listener);
     let about = Arc::new(About {
         door,
         stay,
         peer,
         local_port,
         tls,
+        too_slow: AtomicBool::new(false),
     });
     let digest = About::digest(&about).map_err(|_| RefusedReason::TlsHandshake)?;
-    let connection = Box::new(Connection::new(wire, ahead, write_limit, digest));
+    let connection = Box::new(Connection::new(wire, ahead, patience, digest));
     Ok(Opened {
         connection,
         http2,

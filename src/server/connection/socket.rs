@@ -66,6 +66,24 @@ impl Socket {
         }
     }
 
+    /// How many bytes the other side has acknowledged; `None` where the kernel does not say it.
+    #[cfg(target_os = "linux")]
+    pub fn arrived(&self) -> Option<u64> {
+        match &self.stream {
+            Stream::Tcp(stream) => {
+                let info = pingora::protocols::l4::ext::get_tcp_info(stream.as_raw_fd());
+                info.ok().map(|info| info.tcpi_bytes_acked)
+            }
+            Stream::Unix(_) => None,
+        }
+    }
+
+    /// As elsewhere, but only Linux says it.
+    #[cfg(not(target_os = "linux"))]
+    pub fn arrived(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether an idle connection is still usable: nothing to read, so neither closed nor talking out of turn. Asks
     /// the runtime's readiness first, which costs no system call while nothing has happened.
     pub fn is_quiet(&self) -> bool {
