@@ -144,7 +144,8 @@ fn normal(text: &str) -> Result<String, InvalidOrigin> {
         .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     let labels = name.split('.').all(|label| is_label(label.as_bytes()));
     // No star stands in front of an address.
-    if !labels && !(v6 && name == host) {
+    let address = v6 && name == host;
+    if !labels && !address {
         return Err(InvalidOrigin::Host);
     }
     Ok(match port {
