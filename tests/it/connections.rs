@@ -4,6 +4,7 @@ mod clients;
 mod cost;
 mod descriptors;
 mod limits;
+mod streams;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -125,6 +125,9 @@ fn print_masks_the_hashes_of_passwords_and_keys() {
 #[test]
 fn what_print_shows_is_a_configuration_itself_and_prints_the_same_again() {
     let directory = tempfile::tempdir().expect("a temporary directory");
+    // Files that a configuration names are relative to it.
+    let (lists, beside) = (folder().join("networks"), directory.path().join("networks"));
+    std::os::unix::fs::symlink(lists, beside).expect("linked");
     for name in configurations(&folder()) {
         let output = portcullis(&folder(), &["print", "-c", &name]);
         if !output.status.success() {

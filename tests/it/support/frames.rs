@@ -22,6 +22,9 @@ pub const ACK: u8 = 0x1;
 pub const END_STREAM: u8 = 0x1;
 pub const END_HEADERS: u8 = 0x4;
 
+/// The error code of a stream on which nothing was done (RFC 9113 §7).
+pub const REFUSED_STREAM: u32 = 0x7;
+
 const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client, or an endpoint, that writes HTTP/2 frames by hand (RFC 9113 §4).
