@@ -5,8 +5,8 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis::proxy::forward::{
-    AddedFields, Keep, Peer, Received, Scheme, TrustedProxies, add_request_fields, client_address,
-    request_id, strip_request,
+    AddedFields, Keep, Peer, Received, Scheme, TrustedProxies, X_REQUEST_ID, add_request_fields,
+    client_address, request_id, strip_request,
 };
 use portcullis::server::connection::head::{Found, HeadLimits, find};
 
@@ -98,7 +98,8 @@ fn forwarding(c: &mut Criterion) {
                 host: fields.get(http::header::HOST).cloned(),
                 port: None,
                 version: http::Version::HTTP_11,
-                request_id: request_id(peer, &fields),
+                request_id: request_id(&X_REQUEST_ID, peer.trusted, &fields),
+                id_field: X_REQUEST_ID.clone(),
             };
             strip_request(&mut fields, Keep::default());
             add_request_fields(&mut fields, &received, AddedFields::default());

@@ -43,7 +43,7 @@ struct Key {
 
 /// A key made ready for one algorithm.
 enum Check {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
@@ -117,7 +117,12 @@ impl KeySet {
                 return None;
             };
             let long_enough = secret.len() >= algorithm.shortest_secret();
-            long_enough.then(|| (algorithm, Check::Secret(hmac::Key::new(hash, secret))))
+            long_enough.then(|| {
+                (
+                    algorithm,
+                    Check::Secret(Box::new(hmac::Key::new(hash, secret))),
+                )
+            })
         });
         let key = Key {
             id: None,

@@ -23,10 +23,13 @@ pub struct Rules {
     /// Claims that it must have.
     pub required: Box<[Box<str>]>,
     /// Claims that must have one of these values; of a list, one item.
-    pub values: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    pub values: Box<[OneOf]>,
     /// Scopes that it must have, all of them.
     pub scopes: Box<[Box<str>]>,
 }
+
+/// A claim, and the values that it may have.
+pub type OneOf = (Box<str>, Box<[Box<str>]>);
 
 impl Rules {
     /// Whether these claims are good at `now`, in seconds since 1970; and if so, until when.

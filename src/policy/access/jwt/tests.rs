@@ -352,7 +352,8 @@ fn a_token_is_found_where_it_is_said_to_be_and_only_once() {
     let token = signer.sign(&claims());
     let (bearer, query) = (format!("bEaReR  {token}"), format!("a=1&token={token}"));
     let cookie = format!("a=b; session={token}; c=d");
-    let cases: [(Place, &[(&str, &str)], Option<&str>); 5] = [
+    type Fields<'f> = &'f [(&'f str, &'f str)];
+    let cases: [(Place, Fields<'_>, Option<&str>); 5] = [
         (Place::Bearer, &[("authorization", &bearer)], None),
         (
             Place::Header(HeaderName::from_static("x-token")),
