@@ -14,9 +14,10 @@ use super::files::Sources;
 use super::networks::networks_and_files;
 use super::reporter::Reporter;
 use super::routes::Known;
-use crate::admission::rate::Scope;
+use crate::admission::rate::{RateKey, Scope};
 use crate::config::access::IpFilter as WrittenIpFilter;
 use crate::config::access::jwt::BEARER;
+use crate::config::access::rate_limit::DEFAULT_IPV6_PREFIX;
 use crate::config::{Listener as WrittenListener, Route as WrittenRoute};
 use crate::policy::access::{Access, IpFilter, Policies};
 pub(super) use rate_limits::{OfPools, of_pools};
@@ -63,12 +64,30 @@ pub(super) fn of_route(
     policies.extend(forward_auth::of_route(written, known, reporter));
     policies.extend(limits.by_claim);
     contradictions(written, reporter);
+    claims_without_tokens(written, reporter);
     if let Some(pool) = &written.pool
         && let Some(limits) = of_pools.get(&pool.value)
     {
         policies.extend(limits.iter().map(Arc::clone));
     }
     policies.into()
+}
+
+/// A limit that goes by a claim counts by the client's address where nobody verifies tokens; hardly what was meant.
+fn claims_without_tokens(written: &WrittenRoute, reporter: &mut Reporter<'_>) {
+    if written.jwt.is_some() {
+        return;
+    }
+    for (index, limit) in written.rate_limits.iter().enumerate() {
+        if RateKey::parse(&limit.key, DEFAULT_IPV6_PREFIX).is_ok_and(|key| key.has_claim()) {
+            reporter.warning(
+                &format!("rate_limits[{index}].key"),
+                &limit.key,
+                "the route verifies no token, so that requests are counted by their clients' addresses",
+                Some("add `jwt` to the route"),
+            );
+        }
+    }
 }
 
 fn shared(policy: impl Access + 'static) -> Arc<dyn Access> {
