@@ -36,7 +36,12 @@ pub fn admit(
         client: ctx.client,
         scheme: ctx.scheme,
         upgrade: wants_websocket(header),
-        now: Instant::now(),
+        // The clock is read once, unless something was waited for.
+        now: if ctx.paused {
+            Instant::now()
+        } else {
+            ctx.started
+        },
         time: ctx.time,
     };
     for policy in left {
@@ -89,7 +94,13 @@ fn follow(verdict: Verdict, ctx: &mut RequestCtx) -> Result<Option<Step>, ProxyE
             Err(ProxyError::new(reason, Phase::Route))
         }
         Verdict::Answer(reply) => Ok(Some(Next::Answer(reply).into())),
-        Verdict::Later(later) => Ok(Some(Step::Wait(later))),
-        Verdict::Ask(subrequest) => Ok(Some(Step::Ask(subrequest))),
+        Verdict::Later(later) => {
+            ctx.paused = true;
+            Ok(Some(Step::Wait(later)))
+        }
+        Verdict::Ask(subrequest) => {
+            ctx.paused = true;
+            Ok(Some(Step::Ask(subrequest)))
+        }
     }
 }

@@ -56,6 +56,8 @@ pub struct RequestCtx {
     pub route: Option<Arc<Route>>,
     /// How many access policies have let it pass: those of its listener, then those of its route.
     pub admitted: usize,
+    /// Whether one of them had to wait.
+    pub paused: bool,
     /// What they found out.
     pub granted: Granted,
     /// The target the endpoint sees, where it is not the one that came.
@@ -144,6 +146,7 @@ impl RequestCtx {
             host: None,
             route: None,
             admitted: 0,
+            paused: false,
             granted: Granted::default(),
             target: None,
             key: None,

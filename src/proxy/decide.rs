@@ -105,12 +105,16 @@ pub fn decide(
     {
         return Err(ProxyError::new(Reason::BodyTooLarge, Phase::Header));
     }
+    let before = listener.access.len();
+    let (cheap, dear) = route.access.split_at(route.cheap.min(route.access.len()));
+    if let Some(step) = admit(cheap, before, header, &request, ctx)? {
+        return Ok(step);
+    }
     if matches!(route.end, End::Pool(..)) {
         ctx.priority = route.priority.of(&header.headers);
         take_on(ctx)?;
     }
-    let before = listener.access.len();
-    if let Some(step) = admit(&route.access, before, header, &request, ctx)? {
+    if let Some(step) = admit(dear, before + cheap.len(), header, &request, ctx)? {
         return Ok(step);
     }
     let next = match &route.end {
@@ -145,8 +149,8 @@ pub fn decide(
     Ok(next.into())
 }
 
-/// Lets the request in as far as the whole process can take it on. Here, because its priority is its route's, and because
-/// all that follows costs more than to refuse it.
+/// Lets the request in as far as the whole process can take it on. Here, because its priority is its route's, because who
+/// is refused by address or rate takes no room of the others, and because all that follows costs more than to refuse it.
 fn take_on(ctx: &mut RequestCtx) -> Result<(), ProxyError> {
     if ctx.entered.is_some() {
         return Ok(());

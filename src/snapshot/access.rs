@@ -37,14 +37,15 @@ pub(super) fn of_listener(
 }
 
 /// Those of a route, and after them the limits of the pool it ends at, which it shares with other routes. The order is the
-/// documented one: what costs least comes first, and a limit that goes by claims after what verifies them.
+/// documented one: what costs least comes first, and a limit that goes by claims after what verifies them. Told as well is
+/// how many of them cost little.
 pub(super) fn of_route(
     written: &WrittenRoute,
     known: &Known<'_>,
     of_pools: &OfPools,
     sources: &Sources<'_>,
     reporter: &mut Reporter<'_>,
-) -> Policies {
+) -> (Policies, usize) {
     let place = (Scope::Route, &written.name);
     let limits = rate_limits::compile(place, &written.rate_limits, sources, reporter);
     let mut policies: Vec<Arc<dyn Access>> = Vec::new();
@@ -52,6 +53,7 @@ pub(super) fn of_route(
     // Before the limits: a page must be able to read that it has asked too often, and its browser's questions don't count.
     policies.extend(cors::compile(written, reporter));
     policies.extend(limits.plain);
+    let cheap = policies.len();
     if let Some(written) = &written.api_key {
         policies.extend(api_key::compile(written, sources, reporter).map(shared));
     }
@@ -70,7 +72,7 @@ pub(super) fn of_route(
     {
         policies.extend(limits.iter().map(Arc::clone));
     }
-    policies.into()
+    (policies.into(), cheap)
 }
 
 /// A limit that goes by a claim counts by the client's address where nobody verifies tokens; hardly what was meant.

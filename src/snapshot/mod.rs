@@ -303,6 +303,8 @@ pub struct Route {
     pub max_body: Option<Option<u64>>,
     /// What decides whether a request may go on: the route's own, then its pool's.
     pub access: Policies,
+    /// How many of them, from the first, cost little: they are asked before the process takes the request on.
+    pub cheap: usize,
     /// Which of its requests go first when the pool can't serve all at once.
     pub priority: PriorityRule,
     /// What the endpoint sees instead of path or host.

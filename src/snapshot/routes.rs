@@ -81,7 +81,8 @@ pub(super) fn compile(
             })
         });
         let security_headers = one.security_headers();
-        let access = access::of_route(written, &known, &of_pools, sources, &mut one.reporter);
+        let (access, cheap) =
+            access::of_route(written, &known, &of_pools, sources, &mut one.reporter);
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)
@@ -107,6 +108,7 @@ pub(super) fn compile(
                 request_id,
                 security_headers,
                 access,
+                cheap,
                 priority,
                 rewrite,
                 request_headers,

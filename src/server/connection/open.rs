@@ -59,17 +59,25 @@ pub async fn open(
     let mut peer = peer.map(canonical);
     if listener.proxy_protocol.mode != ProxyProtocolMode::Off {
         let told = proxy_header(&listener, &mut socket, peer, &mut ahead).await?;
-        if let Some(source) = told.0 {
-            let client = canonical(source);
-            let admitted = admit::behind_header(&snapshot.load(), &listener, client.ip(), permit);
-            if let Err(reason) = admitted {
+        let client = match told {
+            // Who may say that somebody else comes, and does not, comes for itself.
+            Told::Nothing => peer.filter(|peer| admit::announces_clients(&listener, peer.ip())),
+            Told::Ends {
+                source,
+                destination,
+            } => {
+                local = destination.or(local);
+                source.map(canonical)
+            }
+        };
+        if let Some(client) = client {
+            let ip = client.ip();
+            if let Err(reason) = admit::behind_header(&snapshot.load(), &listener, ip, permit) {
+                admit::tell(&listener, reason, Some(ip));
                 socket.reset_on_close();
                 return Err(reason);
             }
             peer = Some(client);
-        }
-        if let Some(destination) = told.1 {
-            local = Some(destination);
         }
     }
     let local_port = local.map(|local| local.port());
@@ -137,13 +145,24 @@ fn about_tls(session: &rustls::ServerConnection) -> TlsAbout {
     }
 }
 
+/// What stands before everything else where a PROXY header may.
+enum Told {
+    /// No such header.
+    Nothing,
+    /// The connection's ends, as far as it says them: a balancer's own check has none.
+    Ends {
+        source: Option<SocketAddr>,
+        destination: Option<SocketAddr>,
+    },
+}
+
 /// Reads the PROXY header, and gives what it says about the connection's ends.
 async fn proxy_header(
     listener: &Listener,
     socket: &mut Socket,
     peer: Option<SocketAddr>,
     ahead: &mut BytesMut,
-) -> Result<(Option<SocketAddr>, Option<SocketAddr>), RefusedReason> {
+) -> Result<Told, RefusedReason> {
     let rules = &listener.proxy_protocol;
     let trusted = peer.map_or(rules.trust_unix, |peer| rules.trusted.contains(peer.ip()));
     let required = rules.mode == ProxyProtocolMode::Required;
@@ -162,11 +181,14 @@ async fn proxy_header(
                 destination,
             } if trusted => {
                 ahead.advance(length);
-                return Ok((source, destination));
+                return Ok(Told::Ends {
+                    source,
+                    destination,
+                });
             }
             Parsed::Header { .. } => return Err(RefusedReason::ProxyHeader),
             Parsed::NotProxy if required => return Err(RefusedReason::ProxyHeader),
-            Parsed::NotProxy => return Ok((None, None)),
+            Parsed::NotProxy => return Ok(Told::Nothing),
             Parsed::NeedMore => {}
         }
         match socket.read_buf(ahead).await {

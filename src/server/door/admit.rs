@@ -51,7 +51,7 @@ pub fn behind_header(
 }
 
 /// Whether `peer` is a balancer that says in a PROXY header who its clients are.
-fn announces_clients(listener: &Listener, peer: IpAddr) -> bool {
+pub fn announces_clients(listener: &Listener, peer: IpAddr) -> bool {
     let rules = &listener.proxy_protocol;
     rules.mode != ProxyProtocolMode::Off && rules.trusted.contains(peer)
 }
@@ -63,9 +63,14 @@ fn is_denied(snapshot: &Snapshot, listener: &Listener, client: IpAddr) -> bool {
         && !snapshot.forwarding.trusted.contains(client)
 }
 
-/// Counts a connection that was refused, and tells of it if a limit was the cause.
+/// Counts a connection that was refused, and tells of it.
 pub fn refused(listener: &Listener, reason: RefusedReason, client: Option<IpAddr>) {
     listener.metrics.refused(reason);
+    tell(listener, reason, client);
+}
+
+/// Tells of a connection that was refused if a limit was the cause, once a second at most.
+pub fn tell(listener: &Listener, reason: RefusedReason, client: Option<IpAddr>) {
     if !reason.is_limit() {
         return;
     }

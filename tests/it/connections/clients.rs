@@ -77,10 +77,25 @@ async fn behind_a_proxy_header_the_client_counts_that_it_names() {
     drop(held);
     open(&portcullis, "http", 3).await;
     assert!(behind("192.0.2.1").await.is_some());
-    // The balancer speaks for itself without a header, and is not limited; whoever may send none is.
+    portcullis
+        .says("a connection from 192.0.2.1 is refused (limit_client)")
+        .await;
+    // Without a header everyone speaks for itself, the balancer as well. A check of its own, which names nobody, is not limited.
+    let _held = is_served(connect_from("127.0.0.1", address).await)
+        .await
+        .expect("its first");
+    assert!(
+        is_served(connect_from("127.0.0.1", address).await)
+            .await
+            .is_none()
+    );
     for _ in 0..2 {
-        let balancer = connect_from("127.0.0.1", address).await;
-        std::mem::forget(is_served(balancer).await.expect("it may"));
+        let check = connect_from("127.0.0.1", address).await;
+        std::mem::forget(
+            is_served_behind("PROXY UNKNOWN\r\n", check)
+                .await
+                .expect("it may"),
+        );
     }
     let _held = is_served(connect_from("127.0.0.2", address).await)
         .await
