@@ -183,8 +183,8 @@ fn looks_like_an_address(text: &str) -> bool {
         .next()
         .unwrap_or_default();
     let begins_well = host.starts_with(|first: char| first.is_ascii_alphanumeric());
-    text.starts_with("//")
-        || begins_well && text.contains('/') && (host.contains('.') || host.contains(':'))
+    let has_host = begins_well && (host.contains('.') || host.contains(':'));
+    !text.starts_with("file:") && (text.starts_with("//") || has_host && text.contains('/'))
 }
 
 fn long_enough<T>(
