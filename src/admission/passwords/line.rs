@@ -40,6 +40,9 @@ impl Client {
 /// What those who wait are told: whether it is the right password. Nothing is told if it could not be found out.
 pub(super) type Told = watch::Receiver<Option<bool>>;
 
+/// Who tells them.
+pub(super) type Teller = watch::Sender<Option<bool>>;
+
 /// A password to be tried.
 pub(super) struct Job {
     pub(super) fingerprint: Fingerprint,
@@ -57,7 +60,7 @@ pub(super) struct Line {
     waiting: FxHashMap<Client, VecDeque<Job>>,
     length: usize,
     /// Who is to be told about what waits, and about what is being tried.
-    open: FxHashMap<Fingerprint, watch::Sender<Option<bool>>>,
+    open: FxHashMap<Fingerprint, Teller>,
     /// How many threads there are.
     pub(super) threads: usize,
 }
@@ -124,19 +127,32 @@ impl Line {
         }
     }
 
-    /// Tells everybody who waits for it.
-    pub(super) fn tell(&mut self, fingerprint: &Fingerprint, right: Option<bool>) {
-        if let Some(open) = self.open.remove(fingerprint) {
-            open.send_replace(right);
+    /// The next job; a thread for which there is none has left.
+    pub(super) fn next_or_leave(&mut self) -> Option<Job> {
+        let next = self.next();
+        if next.is_none() {
+            self.threads -= 1;
         }
+        next
     }
 
-    /// Sends everybody away who waits.
-    pub(super) fn give_up(&mut self) {
-        *self = Self {
-            threads: self.threads,
-            ..Self::default()
-        };
+    /// Takes out the one who tells everybody that waits for it. Who has it tells after the line's lock is gone.
+    pub(super) fn take(&mut self, fingerprint: &Fingerprint) -> Option<Teller> {
+        self.open.remove(fingerprint)
+    }
+
+    /// Counts one more thread, if there are fewer than `most`: it is to be started when the line's lock is gone.
+    pub(super) fn hire(&mut self, most: usize) -> bool {
+        let hired = self.threads < most;
+        self.threads += usize::from(hired);
+        hired
+    }
+
+    /// Counts one thread less, which could not be started. The others go on; if it was the only one, nobody would ever be
+    /// told: the whole line is taken out, and whoever waits is sent away when that is dropped.
+    pub(super) fn dismiss(&mut self) -> Option<Self> {
+        self.threads -= 1;
+        (self.threads == 0).then(|| std::mem::take(self))
     }
 }
 
@@ -205,8 +221,13 @@ mod tests {
             (kept.len(), line.length, line.open.len()),
             (MOST, MOST, MOST)
         );
-        line.give_up();
-        assert_eq!((line.length, line.open.len()), (0, 0));
+        assert!(line.hire(2) && line.hire(2) && !line.hire(2));
+        assert!(line.dismiss().is_none(), "another thread goes on");
+        assert_eq!(line.length, MOST);
+        let left = line.dismiss().expect("nobody would go on");
+        assert_eq!((line.threads, line.length, line.open.len()), (0, 0, 0));
+        assert!(kept.iter().all(|told| told.has_changed().is_ok()));
+        drop(left);
         assert!(
             kept.iter().all(|told| told.has_changed().is_err()),
             "nobody waits for ever"
@@ -222,7 +243,8 @@ mod tests {
         assert_eq!(told.len(), MOST_WAITING);
         let job = line.next().expect("one");
         assert!(line.next().is_none());
-        line.tell(&job.fingerprint, Some(true));
+        let open = line.take(&job.fingerprint).expect("they wait");
+        open.send_replace(Some(true));
         assert!(told.iter().all(|told| *told.borrow() == Some(true)));
         assert!(line.open.is_empty());
     }

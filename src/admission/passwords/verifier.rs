@@ -138,7 +138,12 @@ impl Verifier {
             Joined::Full => return Answer::Full,
             Joined::Before(told) => told,
             Joined::Now(told) => {
-                self.employ(&mut line);
+                let hired = line.hire(self.threads);
+                // The system makes threads in its own time, and others ask meanwhile.
+                drop(line);
+                if hired {
+                    self.employ();
+                }
                 told
             }
         };
@@ -146,20 +151,16 @@ impl Verifier {
         Answer::Soon(Waiting { told, user })
     }
 
-    /// Starts a thread, unless there are enough.
-    fn employ(self: &Arc<Self>, line: &mut Line) {
-        if line.threads >= self.threads {
-            return;
-        }
+    /// Starts the thread that has been hired.
+    fn employ(self: &Arc<Self>) {
         let verifier = Arc::clone(self);
         let started = std::thread::Builder::new()
             .name("passwords".to_owned())
             .spawn(move || verifier.work());
-        match started {
-            Ok(_) => line.threads += 1,
-            // Those that are there go on; without one nobody would ever be told.
-            Err(_) if line.threads > 0 => {}
-            Err(_) => line.give_up(),
+        if started.is_err() {
+            let left = self.line().dismiss();
+            // Who waits is woken here, where nobody is kept from asking.
+            drop(left);
         }
     }
 
@@ -168,14 +169,7 @@ impl Verifier {
         // On Linux this is the thread's own (setpriority(2)): requests that need no password go first.
         let _ = rustix::process::setpriority_process(None, NICE);
         loop {
-            let next = {
-                let mut line = self.line();
-                let next = line.next();
-                if next.is_none() {
-                    line.threads -= 1;
-                }
-                next
-            };
+            let next = self.line().next_or_leave();
             let Some(job) = next else { return };
             // A thread that ended here would be counted for ever.
             let right = catch_unwind(AssertUnwindSafe(|| {
@@ -183,7 +177,12 @@ impl Verifier {
                 self.remember(job.fingerprint, right, Instant::now());
                 right
             }));
-            self.line().tell(&job.fingerprint, right.ok());
+            let open = self.line().take(&job.fingerprint);
+            // To tell those who wait is to wake them, hundreds of them, and this thread may lose its core to any other:
+            // were the line held meanwhile, whoever asks would stand still with all that its thread carries.
+            if let Some(open) = open {
+                open.send_replace(right.ok());
+            }
         }
     }
 

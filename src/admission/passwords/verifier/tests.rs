@@ -1,5 +1,9 @@
 //! With bcrypt of the lowest cost, and a clock that is stepped.
 
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Wake, Waker};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -154,6 +158,42 @@ async fn the_same_question_is_tried_once_and_its_threads_end() {
         assert!(Instant::now() < patience, "a thread stays");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Says when it is woken whether the line can be had.
+struct Woken(Arc<Verifier>, mpsc::Sender<bool>);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        let free = self.0.line.try_lock().is_ok();
+        self.1.send(free).expect("somebody listens");
+    }
+}
+
+#[test]
+fn who_waits_is_woken_while_others_may_ask() {
+    let mut site = Site::new(&[("anna", HASH)]);
+    // No thread but the one below: nothing is tried before somebody waits.
+    site.verifier = Arc::new(Verifier::with_threads(0).expect("random numbers"));
+    let Answer::Soon(waiting) = site.ask("anna", "secret") else {
+        panic!("it has to be found out");
+    };
+    let (sender, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Woken(Arc::clone(&site.verifier), sender)));
+    let mut user = pin!(waiting.user());
+    assert!(
+        user.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    assert!(site.verifier.line().hire(1));
+    let verifier = Arc::clone(&site.verifier);
+    std::thread::spawn(move || verifier.work())
+        .join()
+        .expect("no panic");
+    assert_eq!(woken.try_recv(), Ok(true), "the line is held");
+    let found = user.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(found, Poll::Ready(Ok(Some(_)))));
 }
 
 #[test]
