@@ -19,7 +19,7 @@ use http::{HeaderMap, Method};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use portcullis::config::load::load_str;
 use portcullis::config::{Config, Diagnostics};
-use portcullis::policy::access::{Asked, Granted, Policies, Verdict};
+use portcullis::policy::access::{Asked, Granted, Policies, Ruling, Verdict};
 use portcullis::proxy::forward::Scheme;
 use portcullis::route::Request;
 use portcullis::snapshot;
@@ -147,7 +147,7 @@ fn tokens(c: &mut Criterion) {
                 b.iter(|| {
                     let mut granted = Granted::default();
                     let verdict = policies[0].decide(black_box(&asked), &mut granted);
-                    assert!(matches!(verdict, Verdict::Pass));
+                    assert!(matches!(verdict, Verdict::Now(Ruling::Pass)));
                     granted
                 });
             });

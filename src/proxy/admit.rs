@@ -10,7 +10,7 @@ use super::decide::{Next, Step};
 use super::facts::wants_websocket;
 use crate::error::{Phase, ProxyError};
 use crate::policy::access::subrequest::{Subrequest, Unanswered};
-use crate::policy::access::{Access, Asked, Granted, Refusal, Reply, Verdict};
+use crate::policy::access::{Access, Asked, Granted, Refusal, Reply, Ruling, Verdict};
 use crate::route::Request;
 
 /// Asks `policies`, before which there are `before` others on the line. Those that have let the request pass are not
@@ -45,25 +45,31 @@ pub fn admit(
         time: ctx.time,
     };
     for policy in left {
-        let verdict = policy.decide(&asked, &mut ctx.granted);
-        if let Some(step) = follow(verdict, ctx)? {
-            return Ok(Some(step));
+        match policy.decide(&asked, &mut ctx.granted) {
+            Verdict::Now(ruling) => {
+                if let Some(next) = follow(ruling, ctx)? {
+                    return Ok(Some(next.into()));
+                }
+            }
+            Verdict::Later(later) => return Ok(Some(Step::Wait(later))),
+            Verdict::Ask(subrequest) => return Ok(Some(Step::Ask(subrequest))),
         }
     }
     Ok(None)
 }
 
-/// Does what a verdict says that came later.
+/// Does what a ruling says that came later.
 ///
 /// # Errors
 ///
 /// It refuses the request.
 pub fn settle(
-    (verdict, granted): (Verdict, Granted),
+    (ruling, granted): (Ruling, Granted),
     ctx: &mut RequestCtx,
-) -> Result<Option<Step>, ProxyError> {
+) -> Result<Option<Next>, ProxyError> {
+    ctx.paused = true;
     ctx.granted.absorb(granted);
-    follow(verdict, ctx)
+    follow(ruling, ctx)
 }
 
 /// Does what follows from a service's answer, or from there being none.
@@ -75,32 +81,26 @@ pub fn judge(
     subrequest: &Subrequest,
     answered: Result<Reply, Unanswered>,
     ctx: &mut RequestCtx,
-) -> Result<Option<Step>, ProxyError> {
-    let verdict = subrequest.judge.judge(answered, &mut ctx.granted);
-    follow(verdict, ctx)
+) -> Result<Option<Next>, ProxyError> {
+    ctx.paused = true;
+    let ruling = subrequest.judge.judge(answered, &mut ctx.granted);
+    follow(ruling, ctx)
 }
 
-fn follow(verdict: Verdict, ctx: &mut RequestCtx) -> Result<Option<Step>, ProxyError> {
-    match verdict {
-        Verdict::Pass => {
+/// What is to be done by it; nothing if the next policy is to be asked.
+fn follow(ruling: Ruling, ctx: &mut RequestCtx) -> Result<Option<Next>, ProxyError> {
+    match ruling {
+        Ruling::Pass => {
             ctx.admitted += 1;
             Ok(None)
         }
-        Verdict::Refuse(Refusal {
+        Ruling::Refuse(Refusal {
             reason,
             retry_after,
         }) => {
             ctx.retry_after = retry_after;
             Err(ProxyError::new(reason, Phase::Route))
         }
-        Verdict::Answer(reply) => Ok(Some(Next::Answer(reply).into())),
-        Verdict::Later(later) => {
-            ctx.paused = true;
-            Ok(Some(Step::Wait(later)))
-        }
-        Verdict::Ask(subrequest) => {
-            ctx.paused = true;
-            Ok(Some(Step::Ask(subrequest)))
-        }
+        Ruling::Answer(reply) => Ok(Some(Next::Answer(reply))),
     }
 }

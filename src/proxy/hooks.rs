@@ -51,21 +51,21 @@ impl Gate {
                 "a session without its connection's facts",
             );
         };
-        let mut step = decide(session.req_header(), &about, ctx);
         let next = loop {
-            match step {
-                Ok(Step::Decided(next)) => break next,
-                Ok(Step::Wait(later)) => {
-                    let settled = settle(later.await, ctx).transpose();
-                    step = settled.unwrap_or_else(|| decide(session.req_header(), &about, ctx));
-                }
+            // Each policy that had to wait is passed by when the next round begins, or has ended it all.
+            let settled = match decide(session.req_header(), &about, ctx) {
+                Ok(Step::Decided(next)) => Ok(Some(next)),
+                Ok(Step::Wait(later)) => settle(later.await, ctx),
                 Ok(Step::Ask(subrequest)) => {
                     // Boxed, so that what few routes want takes no room in every request.
                     let asked = Box::pin(ask(session, ctx, &self.idle, &subrequest)).await;
-                    let judged = asked.and_then(|answered| judge(&subrequest, answered, ctx));
-                    let settled = judged.transpose();
-                    step = settled.unwrap_or_else(|| decide(session.req_header(), &about, ctx));
+                    asked.and_then(|answered| judge(&subrequest, answered, ctx))
                 }
+                Err(error) => Err(error),
+            };
+            match settled {
+                Ok(Some(next)) => break next,
+                Ok(None) => {}
                 Err(error) if error.reason == Reason::ClientGone => return leave(ctx, error),
                 Err(error) => return refuse(session, ctx, error).await,
             }

@@ -66,7 +66,7 @@ impl Access for ApiKey {
         let Some(owner) = key.and_then(|key| self.keys.owner(&key)) else {
             let edit = Edit::Set(WWW_AUTHENTICATE, CHALLENGE);
             granted.to_client.push(edit);
-            return Verdict::Refuse(Refusal::new(Reason::Unauthenticated));
+            return Verdict::refuse(Refusal::new(Reason::Unauthenticated));
         };
         if let (From::Header(name), false) = (&self.from, self.forward) {
             granted.to_endpoint.push(Edit::Remove(name.clone()));
@@ -76,6 +76,6 @@ impl Access for ApiKey {
             granted.to_endpoint.push(edit);
         }
         granted.user = Some(Arc::clone(&owner.name));
-        Verdict::Pass
+        Verdict::pass()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue};
 
-use super::{Access, Asked, Edit, Granted, Refusal, Verdict};
+use super::{Access, Asked, Edit, Granted, Refusal, Ruling, Verdict};
 use crate::admission::passwords::{Answer, Credentials, Question, User, Users, Verifier, Waiting};
 use crate::error::Reason;
 
@@ -47,7 +47,7 @@ impl BasicAuth {
 }
 
 impl Rules {
-    fn pass(&self, user: User, granted: &mut Granted) -> Verdict {
+    fn pass(&self, user: User, granted: &mut Granted) -> Ruling {
         if !self.forward {
             granted.to_endpoint.push(Edit::Remove(AUTHORIZATION));
         }
@@ -56,28 +56,28 @@ impl Rules {
             granted.to_endpoint.push(edit);
         }
         granted.user = Some(user.name);
-        Verdict::Pass
+        Ruling::Pass
     }
 
-    fn challenge(&self, granted: &mut Granted) -> Verdict {
+    fn challenge(&self, granted: &mut Granted) -> Ruling {
         let edit = Edit::Set(WWW_AUTHENTICATE, self.challenge.clone());
         granted.to_client.push(edit);
-        Verdict::Refuse(Refusal::new(Reason::Unauthenticated))
+        Ruling::Refuse(Refusal::new(Reason::Unauthenticated))
     }
 
-    async fn later(&self, waiting: Waiting) -> (Verdict, Granted) {
+    async fn later(&self, waiting: Waiting) -> (Ruling, Granted) {
         let mut granted = Granted::default();
-        let verdict = match tokio::time::timeout(PATIENCE, waiting.user()).await {
+        let ruling = match tokio::time::timeout(PATIENCE, waiting.user()).await {
             Ok(Ok(Some(user))) => self.pass(user, &mut granted),
             Ok(Ok(None)) => self.challenge(&mut granted),
             Ok(Err(_)) | Err(_) => unavailable(),
         };
-        (verdict, granted)
+        (ruling, granted)
     }
 }
 
-const fn unavailable() -> Verdict {
-    Verdict::Refuse(Refusal {
+const fn unavailable() -> Ruling {
+    Ruling::Refuse(Refusal {
         reason: Reason::AuthUnavailable,
         retry_after: Some(RETRY),
     })
@@ -86,7 +86,7 @@ const fn unavailable() -> Verdict {
 impl Access for BasicAuth {
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
         let Some(credentials) = Credentials::of(asked.request.headers) else {
-            return self.rules.challenge(granted);
+            return self.rules.challenge(granted).into();
         };
         let question = Question {
             credentials: &credentials,
@@ -95,9 +95,9 @@ impl Access for BasicAuth {
             now: asked.now,
         };
         match self.verifier.ask(&question) {
-            Answer::Right(user) => self.rules.pass(user, granted),
-            Answer::Wrong => self.rules.challenge(granted),
-            Answer::Full => unavailable(),
+            Answer::Right(user) => self.rules.pass(user, granted).into(),
+            Answer::Wrong => self.rules.challenge(granted).into(),
+            Answer::Full => unavailable().into(),
             Answer::Soon(waiting) => {
                 let rules = Arc::clone(&self.rules);
                 Verdict::Later(Box::pin(async move { rules.later(waiting).await }))

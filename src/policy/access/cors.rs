@@ -12,7 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{Access, Asked, Edit, Granted, Reply, Verdict};
+use super::{Access, Asked, Edit, Granted, Reply, Ruling, Verdict};
 use crate::config::access::Cors as Written;
 use crate::config::{Position, Spanned};
 pub use origin::{InvalidOrigin, Origins};
@@ -138,7 +138,7 @@ impl Access for Cors {
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
         let allowed = self.allows(asked.request.headers);
         if is_preflight(asked) {
-            return Verdict::Answer(Box::new(self.reply(allowed)));
+            return Ruling::Answer(Box::new(self.reply(allowed))).into();
         }
         let edits = &mut granted.to_client;
         edits.reserve(FIELDS.len() + self.answer.len() + 2);
@@ -153,7 +153,7 @@ impl Access for Cors {
             // Also where nothing is allowed: a cache must not give that answer to a page that may read it.
             edits.push(Edit::Include(VARY, HeaderValue::from_static("Origin")));
         }
-        Verdict::Pass
+        Verdict::pass()
     }
 }
 

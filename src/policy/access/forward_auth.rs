@@ -8,7 +8,7 @@ use http::header::{CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::subrequest::{Judge, Subrequest, Unanswered};
-use super::{Access, Asked, Edit, Granted, Refusal, Reply, Verdict};
+use super::{Access, Asked, Edit, Granted, Refusal, Reply, Ruling, Verdict};
 use crate::error::Reason;
 use crate::pool::Pool;
 
@@ -74,7 +74,7 @@ impl Access for ForwardAuth {
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
         self.rules.disown(asked.request.headers, granted);
         let Some((target, fields)) = self.rules.question(asked) else {
-            return Verdict::Refuse(Refusal::new(Reason::BadRequest));
+            return Verdict::refuse(Refusal::new(Reason::BadRequest));
         };
         let pool = &self.rules.pool;
         Verdict::Ask(Box::new(Subrequest {
@@ -136,19 +136,19 @@ impl Rules {
         Some((target, fields))
     }
 
-    fn no_answer(&self, retry_after: Option<Duration>) -> Verdict {
+    fn no_answer(&self, retry_after: Option<Duration>) -> Ruling {
         match self.refusal {
-            Some(reason) => Verdict::Refuse(Refusal {
+            Some(reason) => Ruling::Refuse(Refusal {
                 reason,
                 retry_after,
             }),
-            None => Verdict::Pass,
+            None => Ruling::Pass,
         }
     }
 }
 
 impl Judge for Rules {
-    fn judge(&self, answered: Result<Reply, Unanswered>, granted: &mut Granted) -> Verdict {
+    fn judge(&self, answered: Result<Reply, Unanswered>, granted: &mut Granted) -> Ruling {
         let reply = match answered {
             Ok(reply) => reply,
             Err(unanswered) => return self.no_answer(unanswered.retry_after),
@@ -162,9 +162,9 @@ impl Judge for Rules {
             for name in &self.to_client {
                 granted.to_client.extend(told_to_client(&reply, name));
             }
-            Verdict::Pass
+            Ruling::Pass
         } else if reply.status.is_redirection() || reply.status.is_client_error() {
-            Verdict::Answer(Box::new(without_length(reply)))
+            Ruling::Answer(Box::new(without_length(reply)))
         } else {
             self.no_answer(None)
         }

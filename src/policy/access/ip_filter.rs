@@ -29,9 +29,9 @@ impl IpFilter {
 impl Access for IpFilter {
     fn decide(&self, asked: &Asked<'_>, _: &mut Granted) -> Verdict {
         if self.lets_in(asked.client) {
-            Verdict::Pass
+            Verdict::pass()
         } else {
-            Verdict::Refuse(Refusal::new(Reason::IpDenied))
+            Verdict::refuse(Refusal::new(Reason::IpDenied))
         }
     }
 

@@ -71,18 +71,42 @@ pub struct Asked<'r> {
     pub time: SystemTime,
 }
 
-/// What a policy says.
+/// What a policy says when it is asked.
 pub enum Verdict {
+    /// It knows.
+    Now(Ruling),
+    /// It takes a while to find out.
+    Later(Later),
+    /// Another service knows.
+    Ask(Box<Subrequest>),
+}
+
+/// What follows for the request. Whatever a policy waits for ends in one of these, so no policy waits twice.
+pub enum Ruling {
     /// The request may go on, as far as this policy goes.
     Pass,
     /// It may not.
     Refuse(Refusal),
     /// It is answered here, and that is no failure: a CORS preflight, what an authorisation service answered.
     Answer(Box<Reply>),
-    /// It takes a while to find out.
-    Later(Later),
-    /// Another service knows.
-    Ask(Box<Subrequest>),
+}
+
+impl From<Ruling> for Verdict {
+    fn from(ruling: Ruling) -> Self {
+        Self::Now(ruling)
+    }
+}
+
+impl Verdict {
+    /// The request may go on.
+    pub const fn pass() -> Self {
+        Self::Now(Ruling::Pass)
+    }
+
+    /// It may not.
+    pub const fn refuse(refusal: Refusal) -> Self {
+        Self::Now(Ruling::Refuse(refusal))
+    }
 }
 
 /// Why a request may not go on.
@@ -115,8 +139,8 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-/// A verdict to come. It owns what it needs, its own time limit included.
-pub type Later = Pin<Box<dyn Future<Output = (Verdict, Granted)> + Send>>;
+/// A ruling to come. It owns what it needs, its own time limit included.
+pub type Later = Pin<Box<dyn Future<Output = (Ruling, Granted)> + Send>>;
 
 /// What policies found out about a request, and what follows from it.
 #[derive(Debug, Default)]
@@ -134,7 +158,7 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// Adds what a verdict that came later has brought.
+    /// Adds what a ruling that came later has brought.
     pub fn absorb(&mut self, later: Granted) {
         let Granted {
             user,

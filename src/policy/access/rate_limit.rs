@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Access, Asked, Edit, Granted, Refusal, Verdict};
+use super::{Access, Asked, Edit, Granted, Refusal, Ruling, Verdict};
 use crate::admission::NetworkSet;
 use crate::admission::rate::{Buckets, ExemptKeys, Limit, RateKey, Taken};
 use crate::error::Reason;
@@ -73,7 +73,7 @@ impl RateLimit {
     }
 
     /// What follows from what its bucket says about a request, by this limit: its own, or a share of it.
-    pub(super) fn verdict(&self, taken: &Taken, limit: &Limit, granted: &mut Granted) -> Verdict {
+    pub(super) fn ruling(&self, taken: &Taken, limit: &Limit, granted: &mut Granted) -> Ruling {
         if taken.forgot {
             self.metrics.forgotten.inc();
         }
@@ -83,17 +83,17 @@ impl RateLimit {
                 false => &self.metrics.would_refuse,
             };
             counted.inc();
-            return Verdict::Pass;
+            return Ruling::Pass;
         }
         if self.told.always || !taken.allowed {
             self.tell(taken, limit, granted);
         }
         if taken.allowed {
             self.metrics.allowed.inc();
-            return Verdict::Pass;
+            return Ruling::Pass;
         }
         self.metrics.refused.inc();
-        Verdict::Refuse(Refusal {
+        Ruling::Refuse(Refusal {
             reason: Reason::RateLimited,
             retry_after: Some(taken.more_in(limit)),
         })
@@ -120,11 +120,11 @@ impl Access for RateLimit {
         };
         if self.exempts(asked, &from) {
             self.metrics.exempt.inc();
-            return Verdict::Pass;
+            return Verdict::pass();
         }
         let key = self.buckets.key(|hasher| self.key.feed(&from, hasher));
         let taken = self.buckets.take(key, asked.now, &self.limit);
-        self.verdict(&taken, &self.limit, granted)
+        self.ruling(&taken, &self.limit, granted).into()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::rate_limit::RateLimit;
-use super::{Access, Asked, Granted, Verdict};
+use super::{Access, Asked, Granted, Ruling, Verdict};
 use crate::admission::rate::Limit;
 use crate::admission::shared::{KeySecret, Shared};
 use crate::route::key::Source;
@@ -43,9 +43,9 @@ impl SharedRateLimit {
 }
 
 impl Own {
-    fn decide(&self, key: u64, now: Instant, granted: &mut Granted) -> Verdict {
+    fn decide(&self, key: u64, now: Instant, granted: &mut Granted) -> Ruling {
         let taken = self.limit.buckets.take(key, now, &self.alone);
-        self.limit.verdict(&taken, &self.alone, granted)
+        self.limit.ruling(&taken, &self.alone, granted)
     }
 }
 
@@ -59,14 +59,14 @@ impl Access for SharedRateLimit {
         };
         if limit.exempts(asked, &from) {
             limit.metrics.exempt.inc();
-            return Verdict::Pass;
+            return Verdict::pass();
         }
         let key = limit.buckets.key(|hasher| limit.key.feed(&from, hasher));
         let then = asked.now;
         if !self.store.is_away()
             && let Some(refused) = limit.buckets.refused(key, then, &limit.limit)
         {
-            return limit.verdict(&refused, &limit.limit, granted);
+            return limit.ruling(&refused, &limit.limit, granted).into();
         }
         let name = || {
             let digest = self.secret.digest(|feed| limit.key.feed(&from, feed));
@@ -76,21 +76,21 @@ impl Access for SharedRateLimit {
             .store
             .ask(&name, limit.limit.interval(), limit.limit.full());
         let Ok(answer) = answer else {
-            return self.own.decide(key, then, granted);
+            return self.own.decide(key, then, granted).into();
         };
         let own = Arc::clone(&self.own);
         Verdict::Later(Box::pin(async move {
             let mut granted = Granted::default();
             let limit = &own.limit;
-            let verdict = match answer.await {
+            let ruling = match answer.await {
                 Ok(debt) => {
                     let mut told = limit.limit.told(debt.allowed, debt.nanos);
                     told.forgot = limit.buckets.note(key, then, &told, &limit.limit);
-                    limit.verdict(&told, &limit.limit, &mut granted)
+                    limit.ruling(&told, &limit.limit, &mut granted)
                 }
                 Err(_) => own.decide(key, Instant::now(), &mut granted),
             };
-            (verdict, granted)
+            (ruling, granted)
         }))
     }
 }

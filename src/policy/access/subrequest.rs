@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
-use super::{Granted, Reply, Verdict};
+use super::{Granted, Reply, Ruling};
 use crate::error::Reason;
 use crate::pool::Pool;
 
@@ -32,8 +32,8 @@ pub struct Subrequest {
 
 /// Who reads a service's answer.
 pub trait Judge: Send + Sync {
-    /// What follows from it. It does not ask again.
-    fn judge(&self, answered: Result<Reply, Unanswered>, granted: &mut Granted) -> Verdict;
+    /// What follows from it.
+    fn judge(&self, answered: Result<Reply, Unanswered>, granted: &mut Granted) -> Ruling;
 }
 
 /// Why there is no answer.

@@ -76,13 +76,13 @@ fn seen(
         lines
     };
     match cors.decide(&asked, &mut granted) {
-        Verdict::Answer(reply) => {
+        Verdict::Now(Ruling::Answer(reply)) => {
             assert_eq!(reply.status, StatusCode::NO_CONTENT);
             assert!(reply.body.is_empty() && granted.to_client.is_empty());
             let mut fields = reply.fields.iter().map(|(name, value)| (name, value));
             (true, lines(&mut fields))
         }
-        Verdict::Pass => {
+        Verdict::Now(Ruling::Pass) => {
             let mut answer = map(own);
             for edit in &granted.to_client {
                 edit.apply(&mut answer);

@@ -79,10 +79,9 @@ fn reply(status: u16, fields: &[(&'static str, &'static str)]) -> Reply {
 fn judged(refusal: Option<Reason>, answered: Result<Reply, Unanswered>) -> (String, Granted) {
     let mut granted = Granted::default();
     let said = match rules(None, refusal).judge(answered, &mut granted) {
-        Verdict::Pass => "pass".to_owned(),
-        Verdict::Refuse(refusal) => refusal.reason.to_string(),
-        Verdict::Answer(reply) => format!("answer {} {:?}", reply.status.as_u16(), reply.fields),
-        _ => "asks again".to_owned(),
+        Ruling::Pass => "pass".to_owned(),
+        Ruling::Refuse(refusal) => refusal.reason.to_string(),
+        Ruling::Answer(reply) => format!("answer {} {:?}", reply.status.as_u16(), reply.fields),
     };
     (said, granted)
 }
@@ -148,7 +147,9 @@ fn what_only_the_service_may_say_is_taken_from_the_client_before_it_is_asked() {
 #[test]
 fn what_can_not_stand_in_a_field_is_refused() {
     let (verdict, _) = asked(rules(None, None), "/", Some("a\nb"), &HeaderMap::new());
-    assert!(matches!(verdict, Verdict::Refuse(refusal) if refusal.reason == Reason::BadRequest));
+    assert!(
+        matches!(verdict, Verdict::Now(Ruling::Refuse(refusal)) if refusal.reason == Reason::BadRequest)
+    );
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Access for Jwt {
                     }
                     granted.claims = Some(Arc::clone(&verified.claims));
                 }
-                Verdict::Pass
+                Verdict::pass()
             }
             Err(Refused::Fault(fault)) => {
                 if fault == Fault::Missing {
@@ -114,11 +114,11 @@ impl Access for Jwt {
                 } else {
                     Reason::Unauthenticated
                 };
-                Verdict::Refuse(Refusal::new(reason))
+                Verdict::refuse(Refusal::new(reason))
             }
             Err(Refused::NoKeys) => {
                 self.metrics.no_keys.inc();
-                Verdict::Refuse(Refusal {
+                Verdict::refuse(Refusal {
                     reason: Reason::AuthUnavailable,
                     retry_after: Some(NO_KEYS_WAIT),
                 })

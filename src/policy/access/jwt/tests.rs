@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::algorithm::Algorithm;
 use super::*;
+use crate::policy::access::Ruling;
 use crate::proxy::forward::Scheme;
 use crate::route::Request;
 use crate::telemetry::Metrics;
@@ -82,8 +83,8 @@ fn ask(jwt: &Jwt, token: &str) -> (Verdict, Granted) {
 /// What a client is told that does not get in; `None` for one that does.
 fn refused((verdict, granted): &(Verdict, Granted)) -> Option<(Reason, String)> {
     match verdict {
-        Verdict::Pass => None,
-        Verdict::Refuse(refusal) => {
+        Verdict::Now(Ruling::Pass) => None,
+        Verdict::Now(Ruling::Refuse(refusal)) => {
             let told = granted.to_client.iter().find_map(|edit| match edit {
                 Edit::Set(_, value) => Some(value.to_str().expect("text").to_owned()),
                 _ => None,
@@ -176,7 +177,10 @@ fn p521_and_the_secrets_let_their_tokens_in() {
         let [header, payload, signature] = signer::parts(&token);
         let short = &signature[..signature.len() - 4];
         let (verdict, _) = ask(&jwt, &format!("{header}.{payload}.{short}"));
-        assert!(matches!(verdict, Verdict::Refuse(_)), "a shortened MAC");
+        assert!(
+            matches!(verdict, Verdict::Now(Ruling::Refuse(_))),
+            "a shortened MAC"
+        );
     }
 }
 
@@ -441,7 +445,7 @@ fn claims_become_fields_and_a_client_can_not_forge_them() {
         ("x-users", "stays"),
     ];
     let (verdict, granted) = ask_with(&jwt, &fields, None);
-    assert!(matches!(verdict, Verdict::Pass));
+    assert!(matches!(verdict, Verdict::Now(Ruling::Pass)));
     let told = |name| HeaderName::from_static(name);
     let set = |name, value| Edit::Set(told(name), HeaderValue::from_static(value));
     let (removed, set_edits): (Vec<Edit>, Vec<Edit>) = granted
@@ -547,7 +551,7 @@ proptest::proptest! {
     fn no_text_is_a_token_and_none_leads_to_a_panic(text in "[ -~]{0,200}", dots in "[A-Za-z0-9_-]{0,60}(\\.[A-Za-z0-9_-]{0,60}){0,4}") {
         let jwt = policy(given(KeySet::of_secret(&[7; 64])), &Algorithm::ALL);
         for text in [text, dots] {
-            proptest::prop_assert!(matches!(ask(&jwt, &text).0, Verdict::Refuse(_)));
+            proptest::prop_assert!(matches!(ask(&jwt, &text).0, Verdict::Now(Ruling::Refuse(_))));
         }
     }
 }

@@ -52,8 +52,8 @@ fn ask(limiter: &RateLimit, client: Option<&str>, key: &str) -> (Option<Refusal>
     };
     let mut granted = Granted::default();
     let refusal = match limiter.decide(&asked, &mut granted) {
-        Verdict::Pass => None,
-        Verdict::Refuse(refusal) => Some(refusal),
+        Verdict::Now(Ruling::Pass) => None,
+        Verdict::Now(Ruling::Refuse(refusal)) => Some(refusal),
         _ => panic!("it decides at once"),
     };
     let told = granted.to_client.iter().map(|edit| match edit {
@@ -146,7 +146,10 @@ fn a_limit_may_go_by_what_a_token_says() {
             claims: claims.as_object().cloned().map(Arc::new),
             ..Granted::default()
         };
-        matches!(limiter.decide(&asked, &mut granted), Verdict::Pass)
+        matches!(
+            limiter.decide(&asked, &mut granted),
+            Verdict::Now(Ruling::Pass)
+        )
     };
     assert!(ask("gold", [192, 0, 2, 1]) && ask("gold", [192, 0, 2, 2]));
     assert!(!ask("gold", [192, 0, 2, 3]));
