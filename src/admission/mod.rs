@@ -2,6 +2,7 @@
 //! connection and no session.
 
 pub mod api_keys;
+pub mod client;
 pub mod connections;
 pub mod memory;
 pub mod networks;
@@ -10,4 +11,5 @@ pub mod passwords;
 pub mod rate;
 pub mod shared;
 
+pub use client::Client;
 pub use networks::{InvalidNetwork, NetworkSet};

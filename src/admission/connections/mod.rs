@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::admission::Client;
 use crate::telemetry::seldom::Seldom;
 use clients::Clients;
-pub use clients::Prefix;
 
 /// How often refusals are told.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -107,7 +107,7 @@ pub enum Full {
 #[derive(Debug)]
 pub struct Permit {
     connections: Arc<Connections>,
-    client: Option<Prefix>,
+    client: Option<Client>,
 }
 
 impl Permit {
@@ -117,7 +117,7 @@ impl Permit {
     /// # Errors
     ///
     /// The client has as many as it may.
-    pub fn of_client(&mut self, client: Prefix, most: Option<usize>) -> Result<(), Full> {
+    pub fn of_client(&mut self, client: Client, most: Option<usize>) -> Result<(), Full> {
         if !self.connections.clients.enter(client, most) {
             return Err(Full::Client);
         }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_client_over_its_limit_gives_back_what_its_connection_had_taken() {
         let (process, [one, _]) = listeners();
-        let client = Prefix::of([192, 0, 2, 1].into(), 64);
+        let client = Client::of([192, 0, 2, 1].into(), 64);
         let mut first = one.enter(None, None).expect("room");
         first.of_client(client, Some(1)).expect("room");
         let mut second = one.enter(None, None).expect("room");
@@ -194,7 +194,7 @@ mod tests {
     fn no_limit_is_exceeded_when_many_come_at_once() {
         const MOST: usize = 100;
         let (process, [one, _]) = listeners();
-        let client = Prefix::of([192, 0, 2, 1].into(), 64);
+        let client = Client::of([192, 0, 2, 1].into(), 64);
         let come = || {
             let mut inside = Vec::new();
             for _ in 0..2_000 {

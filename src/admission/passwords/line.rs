@@ -1,7 +1,6 @@
 //! Whose password is tried next? A line that is short, and fair to every client.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -9,6 +8,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::PasswordHash;
+use crate::admission::Client;
 
 /// What tells one question from all others: a keyed hash of user, password and the user's hash.
 pub(super) type Fingerprint = [u8; 32];
@@ -21,21 +21,6 @@ pub(super) const MOST_OF_CLIENT: usize = 8;
 
 /// How many requests may wait for the answer to one and the same question.
 pub(super) const MOST_WAITING: usize = 256;
-
-/// Who sent a request: an address, of IPv6 the network of 64 bits that one customer has at least (RFC 6177).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Client(Option<IpAddr>);
-
-impl Client {
-    pub(super) fn at(address: Option<IpAddr>) -> Self {
-        Self(address.map(|address| match address.to_canonical() {
-            IpAddr::V6(address) => {
-                Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into()
-            }
-            address @ IpAddr::V4(_) => address,
-        }))
-    }
-}
 
 /// What those who wait are told: whether it is the right password. Nothing is told if it could not be found out.
 pub(super) type Told = watch::Receiver<Option<bool>>;
@@ -55,9 +40,9 @@ pub(super) struct Job {
 /// Who waits, and how many threads try.
 #[derive(Default)]
 pub(super) struct Line {
-    /// Clients with something in the line, each once, in the order of their turns.
-    turns: VecDeque<Client>,
-    waiting: FxHashMap<Client, VecDeque<Job>>,
+    /// Clients with something in the line (those on Unix sockets are one), each once, in the order of their turns.
+    turns: VecDeque<Option<Client>>,
+    waiting: FxHashMap<Option<Client>, VecDeque<Job>>,
     length: usize,
     /// Who is to be told about what waits, and about what is being tried.
     open: FxHashMap<Fingerprint, Teller>,
@@ -79,7 +64,7 @@ impl Line {
     /// Joins those who ask the same, or the line's end.
     pub(super) fn join(
         &mut self,
-        client: Client,
+        client: Option<Client>,
         fingerprint: Fingerprint,
         job: impl FnOnce() -> Job,
     ) -> Joined {
@@ -173,11 +158,11 @@ mod tests {
         }
     }
 
-    fn client(text: &str) -> Client {
-        Client::at(Some(text.parse().expect("an address")))
+    fn client(text: &str) -> Option<Client> {
+        Some(Client::of(text.parse().expect("an address"), 64))
     }
 
-    fn join(line: &mut Line, client: Client, number: u8) -> Option<Told> {
+    fn join(line: &mut Line, client: Option<Client>, number: u8) -> Option<Told> {
         match line.join(client, [number; 32], || job(number)) {
             Joined::Now(told) | Joined::Before(told) => Some(told),
             Joined::Full => None,
@@ -256,14 +241,5 @@ mod tests {
         let _stays = join(&mut line, client("192.0.2.1"), 2);
         assert_eq!(line.next().map(|job| job.fingerprint[0]), Some(2));
         assert_eq!(line.open.len(), 1);
-    }
-
-    #[test]
-    fn an_ipv6_client_is_its_network_and_a_mapped_one_its_address() {
-        assert_eq!(client("2001:db8:0:1::1"), client("2001:db8:0:1:ffff::2"));
-        assert_ne!(client("2001:db8:0:1::1"), client("2001:db8:0:2::1"));
-        assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
-        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
-        assert_ne!(Client::at(None), client("0.0.0.0"));
     }
 }

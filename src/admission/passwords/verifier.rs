@@ -11,8 +11,9 @@ use aws_lc_rs::rand::SystemRandom;
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
-use super::line::{Client, Fingerprint, Job, Joined, Line, Told};
+use super::line::{Fingerprint, Job, Joined, Line, Told};
 use super::{Credentials, User, Users};
+use crate::admission::Client;
 
 /// For how long a right password is known to be right.
 const RIGHT_FOR: Duration = Duration::from_secs(300);
@@ -28,6 +29,9 @@ const WRONG: usize = 1_024;
 
 /// At most so many threads try, each with the memory that a hash wants.
 const MOST_THREADS: usize = 8;
+
+/// What counts as one client of IPv6: the network that one customer has at least (RFC 6177).
+const IPV6_PREFIX: u8 = 64;
 
 /// How much the system prefers all other threads, from 0 to 19 (`nice`).
 const NICE: i32 = 10;
@@ -123,12 +127,15 @@ impl Verifier {
         if let Some(right) = self.remembered(&fingerprint, question.now) {
             return answer(right, known);
         }
+        let client = question
+            .client
+            .map(|client| Client::of(client, IPV6_PREFIX));
         let mut line = self.line();
         // It may have been found out just now.
         if let Some(right) = self.remembered(&fingerprint, question.now) {
             return answer(right, known);
         }
-        let joined = line.join(Client::at(question.client), fingerprint, || Job {
+        let joined = line.join(client, fingerprint, || Job {
             fingerprint,
             password: Zeroizing::new(password.to_vec()),
             hash: Arc::clone(&tried.hash),

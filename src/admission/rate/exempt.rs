@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hasher};
 
 use rustc_hash::FxHashSet;
 
-use super::key::{RateKey, network};
+use super::key::RateKey;
+use crate::admission::Client;
 use crate::route::key::{Piece, Source};
 
 /// Values of a key that are not counted. They may be API keys: kept are their hashes, and nothing of how long a look-up
@@ -38,7 +39,7 @@ impl ExemptKeys {
         let mut whole = true;
         key.pieces(from, |piece| {
             let piece = match piece {
-                Piece::Client(ip) => Piece::Client(network(ip, *ipv6_prefix)),
+                Piece::Client(ip) => Piece::Client(Client::of(ip, *ipv6_prefix).address()),
                 other => other,
             };
             // The hasher goes by the bytes, in however many pieces they come.

@@ -1,8 +1,9 @@
 //! Which bucket does a request belong to?
 
 use std::hash::Hasher;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
+use crate::admission::Client;
 use crate::route::key::{Key, KeyError, Piece, Purpose, Source};
 
 /// What requests must have in common to share a bucket.
@@ -63,7 +64,7 @@ const VALUE: u8 = 3;
 const ABSENT: u8 = 4;
 
 fn feed_address(ip: Option<IpAddr>, ipv6_prefix: u8, hasher: &mut impl Hasher) {
-    match ip.map(|ip| network(ip, ipv6_prefix)) {
+    match ip.map(|ip| Client::of(ip, ipv6_prefix).address()) {
         Some(IpAddr::V4(ip)) => {
             hasher.write_u8(V4);
             hasher.write(&ip.octets());
@@ -74,18 +75,6 @@ fn feed_address(ip: Option<IpAddr>, ipv6_prefix: u8, hasher: &mut impl Hasher) {
         }
         // Peers on a Unix socket.
         None => hasher.write_u8(NOBODY),
-    }
-}
-
-/// The network that counts as one client: an IPv4 address alone, of an IPv6 address so many bits.
-pub fn network(ip: IpAddr, ipv6_prefix: u8) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
-        IpAddr::V6(ip) => {
-            let host_bits = 128_u32.saturating_sub(u32::from(ipv6_prefix));
-            let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & mask))
-        }
     }
 }
 

@@ -16,6 +16,6 @@ mod place;
 
 pub use buckets::Buckets;
 pub use exempt::ExemptKeys;
-pub use key::{RateKey, network};
+pub use key::RateKey;
 pub use limit::{Limit, Taken, TooMuch};
 pub use place::{Place, Scope};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Spanned;
 
 /// Users and passwords (HTTP Basic, RFC 7617). Anyone else gets 401. Users are in a `file`, in `users`, or in both.
+/// Of one client, an IPv4 address or an IPv6 network of 64 bits, 8 passwords wait to be tried, and 128 of all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BasicAuth {

@@ -4,7 +4,8 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::admission::connections::{Permit, Prefix};
+use crate::admission::Client;
+use crate::admission::connections::Permit;
 use crate::config::listener::ProxyProtocolMode;
 use crate::snapshot::{Listener, Snapshot};
 use crate::telemetry::metrics::RefusedReason;
@@ -95,7 +96,7 @@ fn count(
     // Everyone is counted, so that a limit that comes with a reload is right from its first moment.
     let limited = !snapshot.forwarding.trusted.contains(client) && !limits.exempt.contains(client);
     let most = limits.most_of_client.filter(|_| limited);
-    let client = Prefix::of(client, limits.ipv6_prefix);
+    let client = Client::of(client, limits.ipv6_prefix);
     permit.of_client(client, most)?;
     if let Some(arrivals) = limits.arrivals.as_ref().filter(|_| limited) {
         let key = arrivals.buckets.key(|hasher| client.hash(hasher));

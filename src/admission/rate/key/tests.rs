@@ -3,7 +3,6 @@
 use std::hash::DefaultHasher;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use proptest::prelude::*;
 
 use super::*;
 use crate::route::Request;
@@ -88,30 +87,4 @@ fn a_part_can_not_be_written_so_that_it_looks_like_two() {
     let key = "{header.a}{client_ip}";
     let of = |a: &str, client: &str| number(key, ip(client), &[("a", a)]);
     assert_ne!(of("1", "2.2.2.2"), of("", "12.2.2.2"));
-}
-
-proptest! {
-    #[test]
-    fn a_network_is_what_the_first_bits_say(bits: u128, other: u128, prefix in 1..=128_u8) {
-        let of = |bits: u128| IpAddr::V6(Ipv6Addr::from_bits(bits));
-        let (one, two) = (of(bits), of(other));
-        prop_assume!(one.to_canonical().is_ipv6() && two.to_canonical().is_ipv6());
-        let same = (bits ^ other).leading_zeros() >= u32::from(prefix);
-        prop_assert_eq!(network(one, prefix) == network(two, prefix), same);
-        // Near ones as well, which chance does not find.
-        let near = bits ^ (1 << (128 - u32::from(prefix)));
-        prop_assume!(of(near).to_canonical().is_ipv6());
-        prop_assert_ne!(network(one, prefix), network(of(near), prefix));
-        if prefix < 128 {
-            let inside = bits ^ (1 << (127 - u32::from(prefix)));
-            prop_assume!(of(inside).to_canonical().is_ipv6());
-            prop_assert_eq!(network(one, prefix), network(of(inside), prefix));
-        }
-    }
-
-    #[test]
-    fn an_ipv4_client_is_whole_whatever_the_prefix(bits: u32, prefix in 1..=128_u8) {
-        let ip = IpAddr::V4(bits.into());
-        prop_assert_eq!(network(ip, prefix), ip);
-    }
 }
