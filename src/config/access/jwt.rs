@@ -59,7 +59,8 @@ pub struct Jwt {
     pub claims_to_headers: BTreeMap<String, Spanned<String>>,
     /// Whether the endpoint gets the token itself. Default: true.
     pub forward: bool,
-    /// Whether a request without a token may go on; one with a bad token may not. Default: false.
+    /// Whether a request without a token may go on; one with a bad token may not, nor, with `from: bearer`, one that has
+    /// anything else in `Authorization`. Default: false.
     pub optional: bool,
     /// What a client is told that it asks for (`WWW-Authenticate`). Default: portcullis.
     pub realm: Spanned<String>,

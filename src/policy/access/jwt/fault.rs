@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, header::WWW_AUTHENTICATE};
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// There is none.
+    /// There is none; or something at its place that is no token at all, such as a password.
     Missing,
     /// There are two, and endpoints differ in which one they take.
     Several,

@@ -48,7 +48,7 @@ pub struct Jwt {
     pub headers: Box<[(HeaderName, Box<str>)]>,
     /// Whether the endpoint gets the token itself.
     pub forward: bool,
-    /// Whether a request without a token may go on.
+    /// Whether a request may go on that has nothing where the token would be.
     pub optional: bool,
     /// What those are told that may not.
     pub challenges: Challenges,

@@ -24,12 +24,13 @@ pub enum Place {
 }
 
 impl Place {
-    /// The request's token, if it has one.
+    /// The request's token; `None` if there is nothing at its place.
     ///
     /// # Errors
     ///
     /// [`Fault::Several`] if it has more: an endpoint could take another one than is verified here. [`Fault::Malformed`] for
-    /// what is no text.
+    /// what is no text. [`Fault::Missing`] if something else is at its place: it must not go on as if it were nothing, for an
+    /// endpoint could take it for a token.
     pub fn find<'r>(&self, request: &Request<'r>) -> Result<Option<Cow<'r, str>>, Fault> {
         let borrowed = |bytes: &'r [u8]| match str::from_utf8(bytes) {
             Ok(text) => Ok(Cow::Borrowed(text)),
@@ -39,7 +40,7 @@ impl Place {
             Self::Bearer => {
                 let values = request.headers.get_all(AUTHORIZATION).iter();
                 match only(values.map(HeaderValue::as_bytes))? {
-                    Some(value) => bearer(value).map(borrowed).transpose(),
+                    Some(value) => borrowed(bearer(value).ok_or(Fault::Missing)?).map(Some),
                     None => Ok(None),
                 }
             }
@@ -108,11 +109,13 @@ fn only<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Fault> {
     }
 }
 
-/// What follows the word `Bearer`, however that is written (RFC 9110 §11.1).
+/// What follows the word `Bearer`, however that is written (RFC 9110 §11.1), and the white space behind it. That should be
+/// spaces, but there are endpoints that take a tab.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
-    const SCHEME: &[u8] = b"bearer ";
-    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
+    let value = value.trim_ascii();
+    let end = value.iter().position(u8::is_ascii_whitespace);
+    let (scheme, rest) = value.split_at(end.unwrap_or(value.len()));
     scheme
-        .eq_ignore_ascii_case(SCHEME)
+        .eq_ignore_ascii_case(b"bearer")
         .then(|| rest.trim_ascii())
 }

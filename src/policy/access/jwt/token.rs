@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use super::algorithm::Algorithm;
 use super::fault::Fault;
@@ -33,8 +33,13 @@ struct Header {
     alg: String,
     #[serde(default)]
     kid: Option<String>,
-    #[serde(default)]
-    crit: Option<IgnoredAny>,
+    /// Whether the member is there, be it `null`.
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+}
+
+fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 impl<'t> Token<'t> {
@@ -51,7 +56,7 @@ impl<'t> Token<'t> {
         let (header, claims) = signed.split_once('.').ok_or(Fault::Malformed)?;
         // A fourth part is refused as a character that is not base64url.
         let header: Header = json(header)?;
-        if header.crit.is_some() {
+        if header.crit {
             return Err(Fault::Critical);
         }
         Ok(Self {
@@ -122,7 +127,7 @@ mod tests {
         ] {
             assert_eq!(fault(&format!(r#"{{"alg":"{none}"}}"#)), Fault::Algorithm);
         }
-        for crit in [r#"["exp"]"#, r#"["b64"]"#, "[]", r#""x""#] {
+        for crit in [r#"["exp"]"#, r#"["b64"]"#, "[]", r#""x""#, "null"] {
             let header = format!(r#"{{"alg":"ES256","crit":{crit}}}"#);
             assert_eq!(fault(&header), Fault::Critical);
         }
