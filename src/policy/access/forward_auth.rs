@@ -1,5 +1,6 @@
 //! May the request go on, by the word of another service? What it is asked, and what its answer means.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::subrequest::{Judge, Subrequest, Unanswered};
 use super::{Access, Asked, Edit, Granted, Refusal, Reply, Ruling, Verdict};
 use crate::error::Reason;
 use crate::pool::Pool;
+use crate::route::query_without;
 
 /// What the service is told about a request, whatever fields of the client's it is given: the names Traefik and Caddy
 /// use, and those of nginx' users. `X-Forwarded-Host` and `X-Request-ID` are added when it is asked.
@@ -72,8 +74,9 @@ impl ForwardAuth {
 
 impl Access for ForwardAuth {
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
+        let question = self.rules.question(asked, granted);
         self.rules.disown(asked.request.headers, granted);
-        let Some((target, fields)) = self.rules.question(asked) else {
+        let Some((target, fields)) = question else {
             return Verdict::refuse(Refusal::new(Reason::BadRequest));
         };
         let pool = &self.rules.pool;
@@ -105,16 +108,25 @@ impl Rules {
         }
     }
 
-    /// Target and fields of the question; `None` if the request has something that can't stand in a field.
-    fn question(&self, asked: &Asked<'_>) -> Option<(String, HeaderMap)> {
+    /// Target and fields of the question; `None` if the request has something that can't stand in a field. Of the request it
+    /// has what the endpoint would get: passwords, keys and tokens that policies before have taken away are not for the
+    /// service either.
+    fn question(&self, asked: &Asked<'_>, granted: &Granted) -> Option<(String, HeaderMap)> {
         let request = asked.request;
-        let uri = match request.query {
+        let uri = match query(request.query, granted).as_deref() {
             Some(query) => format!("{}?{query}", request.path),
             None => request.path.to_owned(),
         };
+        let mut given = Cow::Borrowed(request.headers);
+        if !granted.to_endpoint.is_empty() {
+            let edited = given.to_mut();
+            for edit in &granted.to_endpoint {
+                edit.apply(edited);
+            }
+        }
         let mut fields = HeaderMap::with_capacity(self.asked_with.len() + 10);
         for name in &self.asked_with {
-            copy(name, request.headers, &mut fields);
+            copy(name, &given, &mut fields);
         }
         let told = HeaderValue::from_bytes(uri.as_bytes()).ok()?;
         let method = HeaderValue::from_bytes(request.method.as_str().as_bytes()).ok()?;
@@ -168,6 +180,18 @@ impl Judge for Rules {
         } else {
             self.no_answer(None)
         }
+    }
+}
+
+/// The query without a secret that is not for the endpoint.
+fn query<'q>(query: Option<&'q str>, granted: &Granted) -> Option<Cow<'q, str>> {
+    let query = query?;
+    let secret = granted.secret_parameter.as_ref();
+    let secret = secret.filter(|secret| !secret.forward);
+    match secret.and_then(|secret| query_without(query, &secret.name)) {
+        None => Some(Cow::Borrowed(query)),
+        Some(rest) if rest.is_empty() => None,
+        Some(rest) => Some(Cow::Owned(rest)),
     }
 }
 

@@ -4,8 +4,10 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::AUTHORIZATION;
 
 use super::*;
+use crate::policy::access::SecretParameter;
 use crate::pool::staged::Stage;
 use crate::proxy::forward::Scheme;
 use crate::route::Request;
@@ -32,6 +34,19 @@ fn rules(target: Option<&str>, refusal: Option<Reason>) -> Rules {
 
 /// What is asked about a request for this path and query, and the edits made before the answer.
 fn asked(rules: Rules, path: &str, query: Option<&str>, headers: &HeaderMap) -> (Verdict, Granted) {
+    let mut granted = Granted::default();
+    let verdict = asked_after(rules, path, query, headers, &mut granted);
+    (verdict, granted)
+}
+
+/// The same, when policies before have granted something.
+fn asked_after(
+    rules: Rules,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    granted: &mut Granted,
+) -> Verdict {
     let request = Request {
         host: "a.test",
         path,
@@ -48,15 +63,15 @@ fn asked(rules: Rules, path: &str, query: Option<&str>, headers: &HeaderMap) -> 
         now: Instant::now(),
         time: SystemTime::UNIX_EPOCH,
     };
-    let mut granted = Granted::default();
-    (
-        ForwardAuth::new(rules).decide(&asked, &mut granted),
-        granted,
-    )
+    ForwardAuth::new(rules).decide(&asked, granted)
 }
 
 fn question(rules: Rules, path: &str, query: Option<&str>, headers: &HeaderMap) -> Subrequest {
-    match asked(rules, path, query, headers).0 {
+    read(asked(rules, path, query, headers).0)
+}
+
+fn read(verdict: Verdict) -> Subrequest {
+    match verdict {
         Verdict::Ask(question) => *question,
         _ => panic!("nothing is asked"),
     }
@@ -131,6 +146,44 @@ fn only_listed_fields_are_given_and_the_crumbs_of_a_cookie_are_joined() {
     assert_eq!(cookies, ["a=1; b=2"]);
     assert_eq!(question.fields.get("x-secret"), None);
     assert_eq!(question.fields["x-forwarded-uri"], "/");
+}
+
+#[test]
+fn what_policies_before_keep_from_the_endpoint_is_not_for_the_service_either() {
+    let mut fields = HeaderMap::new();
+    for (name, value) in [
+        ("authorization", "Basic YTpi"),
+        ("cookie", "token=secret"),
+        ("cookie", "a=1"),
+        ("x-user", "root"),
+    ] {
+        fields.append(name, HeaderValue::from_static(value));
+    }
+    let mut rules = rules(None, None);
+    rules.asked_with = names(&["authorization", "cookie", "x-user"]);
+    let anna = HeaderValue::from_static("anna");
+    let mut granted = Granted {
+        secret_parameter: Some(SecretParameter {
+            name: "key".into(),
+            forward: false,
+        }),
+        to_endpoint: vec![
+            Edit::Remove(AUTHORIZATION),
+            Edit::Remove(COOKIE),
+            Edit::Append(COOKIE, HeaderValue::from_static("a=1")),
+            Edit::Vouch(HeaderName::from_static("x-user"), anna.clone()),
+        ],
+        ..Granted::default()
+    };
+    let query = Some("a=b&key=secret");
+    let question = read(asked_after(rules, "/", query, &fields, &mut granted));
+    assert_eq!(question.fields.get(AUTHORIZATION), None);
+    let cookies: Vec<_> = question.fields.get_all(COOKIE).iter().collect();
+    assert_eq!(cookies, ["a=1"]);
+    assert_eq!(question.fields.get("x-user"), Some(&anna));
+    assert_eq!(question.target, "/?a=b");
+    assert_eq!(question.fields["x-forwarded-uri"], "/?a=b");
+    assert_eq!(question.fields["x-original-uri"], "/?a=b");
 }
 
 #[test]
