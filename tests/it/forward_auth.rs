@@ -164,8 +164,7 @@ async fn an_answer_may_have_sixty_four_kibibytes_and_no_more() {
         (403, 64 * 1024)
     );
     let answer = client.get("/longer").await;
-    assert_eq!(answer.status, 503);
-    assert!(answer.text().contains("auth_unavailable"), "{answer:?}");
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (403, 0));
     assert_eq!(app.journal().requests(), 0);
 }
 

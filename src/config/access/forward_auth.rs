@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Spanned, Timespan};
 
 /// A service that is asked about each request, and whose answer decides. With 2xx the request goes on. Any 3xx or 4xx goes
-/// to the client as it is, with its fields and up to 64 KiB of body: the login page's address, the challenge. Everything
-/// else is no answer, and `on_failure` says what follows.
+/// to the client as it is, with its fields and its body: the login page's address, the challenge. A body of more than
+/// 64 KiB, one that breaks off or comes too late is left out, and the client gets an empty one. Everything else is no answer,
+/// and `on_failure` says what follows.
 ///
 /// It is asked without the request's body. Besides the fields of `request_headers` it is told `X-Forwarded-Method`,
 /// `-Proto`, `-Host`, `-Uri` and `-For` (the client's own address alone), the same as `X-Original-Method` and
@@ -31,7 +32,8 @@ pub struct ForwardAuth {
     /// How long it may take, all attempts together. Default: 2s.
     #[serde(default = "timeout")]
     pub timeout: Spanned<Timespan>,
-    /// Which of the request's fields it is given. Default: [Authorization, Cookie].
+    /// Which of the request's fields it is given, as the endpoint would get them: without a password, key or token that a
+    /// policy before keeps from the endpoint (`forward: false`). Default: [Authorization, Cookie].
     #[serde(default = "request_headers")]
     pub request_headers: Vec<Spanned<String>>,
     /// Fields of its 2xx answer that the endpoint is given. What a client sends under these names never reaches the
@@ -41,8 +43,8 @@ pub struct ForwardAuth {
     /// Fields of its 2xx answer that the client is given. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub client_headers: Vec<Spanned<String>>,
-    /// What follows when it can't be asked or gives no answer in time, answers with 5xx, or with more than is taken: the request
-    /// is refused (`refuse`), or goes on unasked (`allow`). Default: refuse.
+    /// What follows when it can't be asked, gives no answer in time, or answers with 5xx: the request is refused (`refuse`), or
+    /// goes on unasked (`allow`). What decides is the answer's header. Default: refuse.
     #[serde(default)]
     pub on_failure: Spanned<OnFailure>,
     /// With which status it is then refused: 503 or 403. Default: 503.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::HOST;
+use http::header::{CONTENT_SECURITY_POLICY, ETAG, HOST, LAST_MODIFIED};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
@@ -34,7 +34,7 @@ impl Asking<'_> {
     ///
     /// # Errors
     ///
-    /// Why there is no whole answer.
+    /// Why there is no answer. One that has a header is an answer, whatever becomes of its body.
     pub(super) async fn attempt(
         &self,
         lease: &mut Lease,
@@ -50,7 +50,7 @@ impl Asking<'_> {
         };
         lease.settle(ending, Instant::now());
         let (client, status) = asked?;
-        self.read(client, status, &endpoint, idle).await
+        Ok(self.read(client, status, &endpoint, idle).await)
     }
 
     /// Asks, up to the header of the answer. An idle connection that turns out to be closed is replaced by a new one.
@@ -85,9 +85,9 @@ impl Asking<'_> {
             if let Some(sent) = course.sent {
                 attempt::began(self.pool, sent.elapsed(), Instant::now());
             }
-            let plain = client
-                .resp_header()
-                .filter(|header| attempt::framing_is_plain(header));
+            let plain = client.resp_header().filter(|header| {
+                goes_to_the_client(header.status) || attempt::framing_is_plain(header)
+            });
             return match plain.map(|header| header.status) {
                 Some(status) => Ok((client, status)),
                 None => Err(broken()),
@@ -95,21 +95,33 @@ impl Asking<'_> {
         }
     }
 
-    /// Reads what comes of the answer, and keeps its connection if both sides want that.
+    /// Reads what comes of the answer, and keeps its connection if both sides want that. A refusal whose body can't be had
+    /// stays one: how long its body gets may be up to who is refused, and `on_failure` must not be.
     async fn read(
         &self,
         mut client: Box<ClientSession>,
         status: StatusCode,
         endpoint: &Endpoint,
         idle: &IdlePool,
-    ) -> Result<Reply, ProxyError> {
-        let mut fields = client
-            .resp_header()
+    ) -> Reply {
+        let header = client.resp_header();
+        let plain = header.is_some_and(attempt::framing_is_plain);
+        let mut fields = header
             .map(|header| header.headers.clone())
             .unwrap_or_default();
         strip_response(&mut fields, Keep::default());
-        let body = if status.is_redirection() || status.is_client_error() {
-            Some(self.body(&mut client).await?)
+        let mut without_body = false;
+        let body = if goes_to_the_client(status) {
+            let read = match plain {
+                true => self.body(&mut client).await,
+                false => Err(broken()),
+            };
+            if let Err(why) = &read {
+                let why = format_args!("the body of a refusal is left out: {why}");
+                attempt::tell(self.pool, endpoint, self.time, &why);
+                without_body = true;
+            }
+            read.ok()
         } else {
             // For nobody; only its connection is worth something.
             let read = fast_timeout(A_MOMENT, self.body(&mut client)).await;
@@ -121,12 +133,13 @@ impl Asking<'_> {
         }
         let fields = fields
             .iter()
+            .filter(|(name, _)| !(without_body && is_about_the_body(name)))
             .map(|(name, value)| (name.clone(), value.clone()));
-        Ok(Reply {
+        Reply {
             status,
             fields: fields.collect(),
             body: body.unwrap_or_default(),
-        })
+        }
     }
 
     async fn body(&self, client: &mut ClientSession) -> Result<Bytes, ProxyError> {
@@ -177,6 +190,20 @@ impl Asking<'_> {
         }
         Ok(Box::new(header))
     }
+}
+
+/// Whether an answer of this status is the service's word to the client.
+fn goes_to_the_client(status: StatusCode) -> bool {
+    status.is_redirection() || status.is_client_error()
+}
+
+/// Whether a field says what is in the body, so that it would be wrong without it.
+fn is_about_the_body(name: &HeaderName) -> bool {
+    const DIGESTS: [&str; 2] = ["digest", "repr-digest"];
+    let name_is = |other: &HeaderName| name == other;
+    let content = name.as_str().starts_with("content-")
+        && !name.as_str().starts_with(CONTENT_SECURITY_POLICY.as_str());
+    content || [ETAG, LAST_MODIFIED].iter().any(name_is) || DIGESTS.contains(&name.as_str())
 }
 
 fn broken() -> ProxyError {

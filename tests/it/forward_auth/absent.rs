@@ -57,7 +57,6 @@ async fn what_is_no_answer_is_no_leave() {
         "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nhalf",
         "200 OK\r\n\r\n",
         "HTTP/1.1 200",
     ] {
@@ -126,17 +125,62 @@ async fn the_body_of_a_good_answer_is_not_waited_for() {
     arrived(&auth, 0).await;
 }
 
+/// A service that lets nobody in, and whose words never arrive as they should.
+async fn mumbling() -> RawOrigin {
+    let answer = |head: &[u8]| {
+        let refused = |framing: &str| {
+            let head = format!(
+                "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\
+                 ETag: \"1\"\r\nContent-Security-Policy: default-src 'none'\r\n{framing}\r\n\r\n"
+            );
+            RawAnswer::new().send(head)
+        };
+        let path = head.split(|byte| *byte == b' ').nth(1);
+        match path.unwrap_or_default() {
+            b"/long" => refused("Content-Length: 65537").send(vec![b'n'; 65_537]),
+            b"/endless" => refused("Transfer-Encoding: chunked")
+                .send("1\r\nx\r\n")
+                .pause(PATIENCE * 2),
+            b"/short" => refused("Content-Length: 9").send("half").close(),
+            b"/no-chunk" => refused("Transfer-Encoding: chunked").send("zz\r\n").close(),
+            _ => refused("Transfer-Encoding: gzip, chunked")
+                .send("0\r\n\r\n")
+                .close(),
+        }
+    };
+    RawOrigin::start(answer).await.expect("a service")
+}
+
 #[tokio::test]
-async fn a_refusal_whose_body_never_ends_is_cut_at_the_deadline() {
-    let app = origin().await;
-    let service = RawOrigin::start(|_| {
-        let head = "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
-        RawAnswer::new().send(head).pause(PATIENCE * 2)
-    });
-    let service = service.await.expect("a service");
-    let portcullis = asking(Carrier::Direct, &app, service.address(), "timeout: 200ms").await;
-    let mut client = http1(portcullis.listener("http")).await;
-    assert_eq!(client.get("/echo").await.status, 503);
+async fn a_refusal_whose_body_can_not_be_had_is_one_without_a_body() {
+    both_carriers(async |carrier| {
+        let (app, service) = (origin().await, mumbling().await);
+        for on_failure in ["refuse", "allow"] {
+            // Long: a header that came too late would be no answer.
+            let settings = format!("on_failure: {on_failure}, timeout: 3s");
+            let portcullis = asking(carrier, &app, service.address(), &settings).await;
+            let mut client = http1(portcullis.listener("http")).await;
+            for path in ["/long", "/short", "/no-chunk", "/odd-coding", "/endless"] {
+                let answer = client.get(path).await;
+                assert_eq!(answer.status, 302, "{path}, {on_failure}");
+                assert_eq!(answer.header("location"), Some("/login"), "{path}");
+                assert_eq!(answer.body.len(), 0, "{path}");
+                for about_the_body in ["content-type", "content-encoding", "etag"] {
+                    assert_eq!(answer.header(about_the_body), None, "{path}");
+                }
+                let policy = answer.header("content-security-policy");
+                assert_eq!(policy, Some("default-src 'none'"), "{path}");
+            }
+            portcullis.says("the body of a refusal is left out").await;
+        }
+        assert_eq!(app.journal().requests(), 0);
+        assert_eq!(
+            service.requests(),
+            service.connections(),
+            "none is used again"
+        );
+    })
+    .await;
 }
 
 #[tokio::test]
