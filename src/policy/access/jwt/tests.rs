@@ -380,7 +380,7 @@ fn what_an_endpoint_could_take_for_a_token_does_not_go_on_as_none() {
         assert_eq!(told, "Bearer realm=\"test\"", "{else_there}");
     }
     let (verdict, granted) = alone(&format!("Bearer\t{good} "));
-    assert!(matches!(verdict, Verdict::Pass) && granted.claims.is_some());
+    assert!(matches!(verdict, Verdict::Now(Ruling::Pass)) && granted.claims.is_some());
 }
 
 #[test]
