@@ -1,7 +1,7 @@
 //! Do users come in with their passwords, and nobody else?
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -263,4 +263,72 @@ async fn a_flood_of_wrong_passwords_hurts_neither_who_is_known_nor_who_needs_non
     );
     let line = portcullis.logged(|line| line["status"] == 503).await;
     assert_eq!(line["reason"], "auth_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_from_more_addresses_than_the_line_has_room_for_locks_nobody_out() {
+    let origin = origin().await;
+    let users = format!("users: {{slow: {SLOW}, anna: {SECRET}, bert: {OTHER}}}");
+    let yaml = config(&origin, &[("staff", &format!("basic_auth: {{{users}}}"))]);
+    let portcullis = Portcullis::start(&yaml).await;
+    let address = portcullis.listener("http");
+    let mut client = http1(address).await;
+    let anna = basic("anna", "secret");
+    assert_eq!(ask(&mut client, "/staff/echo", &[&anna]).await.status, 200);
+
+    // 17 addresses, each with as many passwords in the line as it may have: 136 for 128 places.
+    let (turned_away, over) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+    let attackers: Vec<_> = (0..17 * 8)
+        .map(|who| {
+            let (turned_away, over) = (Arc::clone(&turned_away), Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut client = http1(address).await;
+                let mut number = 0;
+                while !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    let wrong = basic("slow", &format!("{who} {number}"));
+                    let from = format!("198.51.100.{}", who % 17);
+                    match ask_from(&mut client, &from, &wrong).await.status.as_u16() {
+                        401 => {}
+                        503 => {
+                            turned_away.fetch_add(1, Ordering::Relaxed);
+                            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                        }
+                        status => panic!("{status}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    eventually("the line is full", async || {
+        turned_away.load(Ordering::Relaxed) > 0
+    })
+    .await;
+    for newcomer in 0..5 {
+        let before = turned_away.load(Ordering::Relaxed);
+        assert_eq!(ask(&mut client, "/staff/echo", &[&anna]).await.status, 200);
+        // Right or wrong, each is tried: none of them is known, and none comes from where another came from.
+        let (user, password, status) = match newcomer {
+            0 => ("bert", "pässwort", 200),
+            _ => ("anna", ["", "a", "b", "c", "d"][newcomer], 401),
+        };
+        let from = format!("192.0.2.{newcomer}");
+        let answer = ask_from(&mut client, &from, &basic(user, password)).await;
+        assert_eq!(answer.status, status, "{newcomer}");
+        eventually("the line is full again", async || {
+            turned_away.load(Ordering::Relaxed) > before
+        })
+        .await;
+    }
+    over.store(true, Ordering::Relaxed);
+    for attacker in attackers {
+        attacker.await.expect("only 401 and 503");
+    }
+}
+
+async fn ask_from(client: &mut Client, from: &str, authorization: &str) -> Answer {
+    let asked = request("GET", "/staff/echo")
+        .header("x-forwarded-for", from)
+        .header("authorization", authorization);
+    client.ask(asked.body(full("")).expect("a request")).await
 }

@@ -11,21 +11,30 @@ use aws_lc_rs::rand::SystemRandom;
 use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
-use super::line::{Fingerprint, Job, Joined, Line, Told};
+use super::line::{Asker, Fingerprint, Job, Joined, Line, Told};
 use super::{Credentials, User, Users};
 use crate::admission::Client;
 
-/// For how long a right password is known to be right.
-const RIGHT_FOR: Duration = Duration::from_secs(300);
+/// For how long a right password that nobody uses is known to be right.
+const RIGHT_FOR: Duration = Duration::from_secs(3600);
+
+/// A right password that was used is good for the whole time again; written down only every so often.
+const RENEWED_AFTER: Duration = Duration::from_secs(60);
 
 /// For how long a wrong one is known to be wrong: a program that keeps asking with an old password costs little then.
 /// Who tries many gains nothing by it.
 const WRONG_FOR: Duration = Duration::from_secs(10);
 
+/// For how long a client that sent a wrong one leaves the first turn to those that did not.
+const ERRED_FOR: Duration = Duration::from_secs(60);
+
 /// How many right passwords are remembered, and how many wrong ones. Apart, so that wrong ones, which anybody can send,
 /// push no right one out.
 const RIGHT: usize = 16_384;
 const WRONG: usize = 1_024;
+
+/// How many clients are remembered that sent wrong ones.
+const ERRED: usize = 16_384;
 
 /// At most so many threads try, each with the memory that a hash wants.
 const MOST_THREADS: usize = 8;
@@ -46,6 +55,7 @@ pub struct Verifier {
     key: hmac::Key,
     right: Cache<Fingerprint, Instant>,
     wrong: Cache<Fingerprint, Instant>,
+    erred: Cache<Option<Client>, Instant>,
     line: Mutex<Line>,
     threads: usize,
 }
@@ -112,6 +122,7 @@ impl Verifier {
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
             right: Cache::new(RIGHT),
             wrong: Cache::new(WRONG),
+            erred: Cache::new(ERRED),
             line: Mutex::default(),
             threads,
         })
@@ -130,12 +141,14 @@ impl Verifier {
         let client = question
             .client
             .map(|client| Client::of(client, IPV6_PREFIX));
+        let erred = holds(self.erred.get(&client), question.now);
+        let asker = Asker { client, erred };
         let mut line = self.line();
         // It may have been found out just now.
         if let Some(right) = self.remembered(&fingerprint, question.now) {
             return answer(right, known);
         }
-        let joined = line.join(client, fingerprint, || Job {
+        let joined = line.join(asker, fingerprint, || Job {
             fingerprint,
             password: Zeroizing::new(password.to_vec()),
             hash: Arc::clone(&tried.hash),
@@ -144,10 +157,11 @@ impl Verifier {
         let told = match joined {
             Joined::Full => return Answer::Full,
             Joined::Before(told) => told,
-            Joined::Now(told) => {
+            Joined::Now { told, displaced } => {
                 let hired = line.hire(self.threads);
                 // The system makes threads in its own time, and others ask meanwhile.
                 drop(line);
+                drop(displaced);
                 if hired {
                     self.employ();
                 }
@@ -177,11 +191,11 @@ impl Verifier {
         let _ = rustix::process::setpriority_process(None, NICE);
         loop {
             let next = self.line().next_or_leave();
-            let Some(job) = next else { return };
+            let Some((client, job)) = next else { return };
             // A thread that ended here would be counted for ever.
             let right = catch_unwind(AssertUnwindSafe(|| {
                 let right = job.hash.fits(&job.password) && job.exists;
-                self.remember(job.fingerprint, right, Instant::now());
+                self.remember(client, job.fingerprint, right, Instant::now());
                 right
             }));
             let open = self.line().take(&job.fingerprint);
@@ -194,24 +208,45 @@ impl Verifier {
     }
 
     fn remembered(&self, fingerprint: &Fingerprint, now: Instant) -> Option<bool> {
-        let holds = |until: Option<Instant>| until.is_some_and(|until| now < until);
-        if holds(self.right.get(fingerprint)) {
+        let right = self.right.get(fingerprint);
+        if holds(right, now) {
+            self.renew(*fingerprint, right, now);
             Some(true)
-        } else if holds(self.wrong.get(fingerprint)) {
+        } else if holds(self.wrong.get(fingerprint), now) {
             Some(false)
         } else {
             None
         }
     }
 
-    fn remember(&self, fingerprint: Fingerprint, right: bool, now: Instant) {
-        let (known, time) = if right {
-            (&self.right, RIGHT_FOR)
-        } else {
-            (&self.wrong, WRONG_FOR)
-        };
-        if let Some(until) = now.checked_add(time) {
-            known.insert(fingerprint, until);
+    /// Who is in stays in as long as they come: they never stand in the line with those who only try.
+    fn renew(&self, fingerprint: Fingerprint, until: Option<Instant>, now: Instant) {
+        let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        if left + RENEWED_AFTER <= RIGHT_FOR
+            && let Some(until) = now.checked_add(RIGHT_FOR)
+        {
+            self.right.insert(fingerprint, until);
+        }
+    }
+
+    fn remember(
+        &self,
+        client: Option<Client>,
+        fingerprint: Fingerprint,
+        right: bool,
+        now: Instant,
+    ) {
+        if right {
+            if let Some(until) = now.checked_add(RIGHT_FOR) {
+                self.right.insert(fingerprint, until);
+            }
+            return;
+        }
+        if let Some(until) = now.checked_add(WRONG_FOR) {
+            self.wrong.insert(fingerprint, until);
+        }
+        if let Some(until) = now.checked_add(ERRED_FOR) {
+            self.erred.insert(client, until);
         }
     }
 
@@ -239,6 +274,10 @@ impl Verifier {
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn holds(until: Option<Instant>, now: Instant) -> bool {
+    until.is_some_and(|until| now < until)
 }
 
 fn answer(right: bool, known: Option<&User>) -> Answer {

@@ -81,8 +81,49 @@ async fn what_was_found_out_is_remembered_for_its_time() {
     site.now += Duration::from_secs(60);
     assert_eq!(site.right("anna", "secret").await, (true, true));
     assert_eq!(site.right("anna", "wrong").await, (false, false));
-    site.now += Duration::from_secs(300);
+    site.now += Duration::from_secs(3600);
     assert_eq!(site.right("anna", "secret").await, (true, false));
+}
+
+#[tokio::test]
+async fn who_keeps_coming_is_known_for_as_long() {
+    let mut site = Site::new(&[("anna", HASH)]);
+    assert_eq!(site.right("anna", "secret").await, (true, false));
+    for _ in 0..10 {
+        site.now += Duration::from_secs(3500);
+        assert_eq!(site.right("anna", "secret").await, (true, true));
+        site.now += Duration::from_secs(30);
+        assert_eq!(site.right("anna", "secret").await, (true, true));
+    }
+    site.now += Duration::from_secs(3600);
+    assert_eq!(site.right("anna", "secret").await, (true, false));
+}
+
+#[tokio::test]
+async fn somebody_new_comes_in_while_many_clients_fill_the_line() {
+    let site = Site::new(&[("slow", SLOW), ("anna", HASH)]);
+    let mut flood: Vec<_> = (0..17 * 8)
+        .map(|number| {
+            let client = format!("198.51.100.{}", number % 17);
+            site.ask_from(&client, "slow", &number.to_string())
+        })
+        .collect();
+    // As many as there are places, each in the place of another of the flood.
+    let Answer::Soon(waiting) = site.ask_from("192.0.2.2", "anna", "secret") else {
+        panic!("another client has its place");
+    };
+    assert!(waiting.user().await.expect("found out").is_some());
+    flood.retain(|answer| match answer {
+        Answer::Soon(waiting) => {
+            waiting.told.borrow().is_none() && waiting.told.has_changed().is_ok()
+        }
+        _ => false,
+    });
+    assert!(
+        flood.len() > 60,
+        "most of the flood still waits: {}",
+        flood.len()
+    );
 }
 
 #[tokio::test]
