@@ -157,12 +157,13 @@ pub struct ListenerLimits {
     pub exempt_clients: Vec<Spanned<String>>,
     /// Bytes of a body that a client must send a second (408, `body_too_slow`), counted only while it is waited for. It has 5
     /// seconds to begin with and earns time with each byte, up to a quarter more than `timeouts.body`, which is all it has
-    /// if that is less. Not asked of gRPC and of upgraded connections. 0 for any rate. Default: 240.
+    /// if that is less. What has come before it is waited for counts. Not asked of WebSockets, nor of gRPC from HTTP/2 clients
+    /// to pools that speak HTTP/2. 0 for any rate. Default: 240.
     pub min_body_rate: Spanned<ByteSize>,
     /// Bytes of an answer that a client must take a second while some wait for it, else its connection is closed
     /// (`client_too_slow`); over HTTP/2, of all answers of a connection together. It has 5 seconds to begin with and earns
-    /// time with each byte, up to `timeouts.write`, which is all it has if that is less. Not asked of upgraded connections
-    /// and of gRPC over HTTP/1. 0 for any rate. Default: 240.
+    /// time with each byte, up to `timeouts.write`, which is all it has if that is less. What it took before it was waited for
+    /// counts. Not asked of WebSockets. 0 for any rate. Default: 240.
     pub min_send_rate: Spanned<ByteSize>,
 }
 

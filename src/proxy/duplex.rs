@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::Method;
 use http::header::EXPECT;
+use http::{HeaderMap, Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -19,7 +19,7 @@ use super::fail::{self, Stage};
 use super::presence::{Gone, client_gone, while_uploader_stays};
 use super::{again, attempt};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::Ending;
+use crate::pool::{Ending, Protocol};
 use crate::server::connection::waiting::Patience;
 use crate::upstream::patient;
 
@@ -122,20 +122,26 @@ pub fn request(header: &mut RequestHeader, ctx: &mut RequestCtx) -> pingora::Res
 /// Says how fast the request's body must come, of which nothing was read yet. HTTP/1 connections see to it themselves.
 pub fn begin_body(session: &Session, ctx: &mut RequestCtx) {
     let fields = &session.req_header().headers;
-    let grpc = is_grpc(fields);
     ctx.expects = fields.contains_key(EXPECT);
     if let Some(connection) = client(session) {
-        if grpc {
-            connection.spare();
-        }
         if ctx.expects {
             connection.expects_word();
         }
     } else if let Some(listener) = &ctx.listener
-        && !grpc
+        && !carries_grpc(fields, ctx)
     {
         ctx.pace = Patience::of(listener).body_pace();
     }
+}
+
+/// Whether the body may be silent by design. A field that anybody can write is believed only where there can be gRPC: from
+/// an HTTP/2 client to endpoints that speak it.
+fn carries_grpc(fields: &HeaderMap, ctx: &RequestCtx) -> bool {
+    let both_speak = ctx.version == Version::HTTP_2
+        && ctx
+            .pool()
+            .is_some_and(|(pool, _)| pool.protocol == Protocol::Http2);
+    both_speak && is_grpc(fields)
 }
 
 /// Nobody waits for the request's body until it is read again.
@@ -177,7 +183,7 @@ fn follow_pace(length: usize, now: Instant, ctx: &mut RequestCtx) {
 /// Starts the clock for the next piece of the request's body; `end` when there is none.
 pub fn expect_body(end: bool, ctx: &RequestCtx) {
     // On HTTP/1 Pingora's session has a limit of its own, after which the client can still be answered.
-    if ctx.upgrade || ctx.version != http::Version::HTTP_2 {
+    if ctx.upgrade || ctx.version != Version::HTTP_2 {
         return;
     }
     if let (Some(watchdog), Some(listener), Some((_, timeouts))) =

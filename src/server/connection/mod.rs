@@ -85,6 +85,10 @@ pub struct Connection {
     sending: Option<Box<Sending>>,
     /// How many bytes were written.
     written: u64,
+    /// How many of them for earlier requests.
+    written_before: u64,
+    /// How many bytes of a request's body have come.
+    received: u64,
     said: Said,
     about: Arc<ProxyDigest>,
     /// Of HTTP/2.
@@ -101,8 +105,6 @@ pub struct Connection {
 /// What the proxy's hooks have said about a request; they share the connection with its session.
 #[derive(Default)]
 struct Said {
-    /// No rate is asked of its client.
-    spared: AtomicBool,
     /// Its client waits with the body for a word (RFC 9110 §10.1.1).
     expects: AtomicBool,
     /// Nobody waits for its body just now.
@@ -123,6 +125,8 @@ impl Connection {
             receiving: None,
             sending: None,
             written: 0,
+            written_before: 0,
+            received: 0,
             said: Said::default(),
             about,
             headers: None,
@@ -165,17 +169,14 @@ impl Connection {
         self.expect = expect;
         self.receiving = None;
         self.sending = None;
+        self.written_before = self.written;
+        self.received = 0;
         self.said = Said::default();
     }
 
     /// Says how slow the client may be with the next request.
     pub fn be_patient(&mut self, patience: Patience) {
         self.patience = patience;
-    }
-
-    /// Asks no rate of the client of this request: what it carries is silent by design.
-    pub fn spare(&self) {
-        self.said.spared.store(true, Ordering::Relaxed);
     }
 
     /// Asks no rate of the client before it has begun with its body: it waits to be told so.
@@ -441,10 +442,12 @@ impl Connection {
     /// The client takes nothing; how long has that been so, and how fast was it?
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let patience = &self.patience;
-        let sending = self.sending.get_or_insert_with(|| Sending::new(patience));
-        // An upgraded connection is as fast as those who use it want.
-        let upgraded = self.expect == Expect::Stream && self.headers.is_none();
-        let spared = upgraded || *self.said.spared.get_mut();
+        let before = self.written_before;
+        let sending = self
+            .sending
+            .get_or_insert_with(|| Sending::new(patience, before));
+        // A WebSocket is as fast as those who use it want; to have asked for one is not enough.
+        let spared = self.goodbye.is_some();
         let (socket, written) = (self.wire.socket(), self.written);
         ready!(sending.poll(cx, spared, || socket.arrived().unwrap_or(written)));
         if let Some(about) = About::told(&self.about) {
@@ -482,6 +485,7 @@ impl Connection {
                 if length > 0 {
                     *self.said.expects.get_mut() = false;
                 }
+                self.received = self.received.saturating_add(length as u64);
                 if let Some(receiving) = &mut self.receiving {
                     receiving.pace.moved(length as u64, Instant::now());
                 }
@@ -492,11 +496,11 @@ impl Connection {
 
     /// The client sends nothing of its body; how fast was it?
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if *self.said.spared.get_mut() || *self.said.expects.get_mut() {
+        if *self.said.expects.get_mut() {
             return Poll::Pending;
         }
         if self.receiving.is_none() {
-            self.receiving = Receiving::new(&self.patience);
+            self.receiving = Receiving::new(&self.patience, self.received);
         }
         let Some(receiving) = &mut self.receiving else {
             return Poll::Pending;

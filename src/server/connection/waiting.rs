@@ -1,7 +1,7 @@
 //! How long does a connection wait for its client, and how fast must that be?
 //!
 //! Nothing here costs a client anything that keeps up: a clock is made when a client is first waited for, and runs on from
-//! wait to wait.
+//! wait to wait. What the client moved until then counts all the same: who was fast at first may pause.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -65,10 +65,12 @@ pub struct Receiving {
 }
 
 impl Receiving {
-    /// A clock, unless any rate will do.
-    pub fn new(patience: &Patience) -> Option<Box<Self>> {
+    /// A clock, unless any rate will do, of a body of which so many bytes have come.
+    pub fn new(patience: &Patience, received: u64) -> Option<Box<Self>> {
+        let now = Instant::now();
         let mut pace = patience.body_pace()?;
-        let until = pace.wait(Instant::now());
+        pace.moved(received, now);
+        let until = pace.wait(now);
         Some(Box::new(Self {
             pace,
             timer: Box::pin(tokio::time::sleep_until(until.into())),
@@ -100,19 +102,22 @@ pub struct Sending {
     write: Duration,
     /// When something last arrived, or was first waited for.
     since: Option<Instant>,
-    /// How much had arrived at the last look.
-    seen: Option<u64>,
+    /// How much had arrived at the last look, or before what this is the clock of.
+    seen: u64,
+    /// Whether there was a look.
+    looked: bool,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Sending {
-    /// A clock.
-    pub fn new(patience: &Patience) -> Box<Self> {
+    /// A clock of what is written after the first `before` bytes.
+    pub fn new(patience: &Patience, before: u64) -> Box<Self> {
         Box::new(Self {
             pace: Pace::new(patience.send_rate, patience.write),
             write: patience.write,
             since: None,
-            seen: None,
+            seen: before,
+            looked: false,
             timer: Box::pin(tokio::time::sleep(look(patience.write))),
         })
     }
@@ -144,9 +149,11 @@ impl Sending {
 
     /// When to look again; `None` if it has been too slow.
     fn look(&mut self, arrived: u64, now: Instant) -> Option<Instant> {
-        let more = self.seen.map_or(0, |seen| arrived.saturating_sub(seen));
-        self.seen = Some(arrived);
-        if more > 0 {
+        let more = arrived.saturating_sub(self.seen);
+        self.seen = arrived;
+        // What arrived before the first look may have done so before the client was waited for: it makes up for a pause,
+        // and does not show that there is none.
+        if std::mem::replace(&mut self.looked, true) && more > 0 {
             self.since = Some(now);
         }
         let mut next = self.since.unwrap_or(now) + self.write;
@@ -181,13 +188,17 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// What was written for earlier requests.
+    const BEFORE: u64 = 1 << 20;
+
     fn sending(rate: u64) -> Box<Sending> {
-        let mut sending = Sending::new(&Patience {
+        let patience = Patience {
             write: SECOND * 8,
             send_rate: rate,
             body: SECOND,
             body_rate: 0,
-        });
+        };
+        let mut sending = Sending::new(&patience, BEFORE);
         let poll = sending.poll(
             &mut Context::from_waker(std::task::Waker::noop()),
             false,
@@ -197,12 +208,12 @@ mod tests {
         sending
     }
 
-    /// How many seconds a client is waited for that takes so many bytes each second.
-    fn lasts(rate: u64, takes: u64) -> u32 {
+    /// How many seconds a client is waited for that has taken so many bytes `at_first`, and takes so many each second.
+    fn lasts(rate: u64, at_first: u64, takes: u64) -> u32 {
         let mut sending = sending(rate);
         let start = sending.since.expect("waited for");
         let ends = |second: &u32| {
-            let arrived = u64::from(*second) * takes;
+            let arrived = BEFORE + at_first + u64::from(*second) * takes;
             sending.look(arrived, start + SECOND * *second).is_none()
         };
         (1..100).find(ends).unwrap_or(100)
@@ -210,14 +221,40 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_nothing_is_waited_for_as_long_as_it_may_take_nothing() {
-        assert_eq!(lasts(0, 0), 8);
-        assert_eq!(lasts(0, 1), 100, "any rate will do");
+        assert_eq!(lasts(0, 0, 0), 8);
+        assert_eq!(lasts(0, 1 << 30, 0), 8, "however much it took before");
+        assert_eq!(lasts(0, 0, 1), 100, "any rate will do");
     }
 
     #[tokio::test]
     async fn who_takes_too_little_has_the_grace_and_what_it_earns() {
-        assert_eq!(lasts(240, 0), 5);
-        assert_eq!(lasts(240, 120), 9);
-        assert_eq!(lasts(240, 240), 100);
+        assert_eq!(lasts(240, 0, 0), 5);
+        assert_eq!(lasts(240, 0, 120), 10);
+        assert_eq!(lasts(240, 0, 240), 100);
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_before_the_client_was_waited_for_pays_for_a_pause() {
+        assert_eq!(lasts(240, 240 * 2, 0), 7);
+        assert_eq!(lasts(240, 1 << 30, 0), 8, "as long as it may take nothing");
+        assert_eq!(lasts(240, 240 * 2, 120), 14);
+    }
+
+    #[tokio::test]
+    async fn what_came_of_a_body_before_it_was_waited_for_pays_for_a_pause() {
+        let patience = Patience {
+            write: SECOND,
+            send_rate: 0,
+            body: SECOND * 8,
+            body_rate: 240,
+        };
+        let left = |received| {
+            let before = Instant::now();
+            let mut receiving = Receiving::new(&patience, received).expect("a rate");
+            let left = receiving.pace.wait(before).duration_since(before);
+            left.as_secs_f64().round()
+        };
+        assert_eq!((left(0), left(240 * 2)), (5.0, 7.0));
+        assert_eq!(left(u64::MAX), 10.0, "up to the bound");
     }
 }

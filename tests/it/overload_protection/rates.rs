@@ -32,8 +32,13 @@ async fn drip(raw: &mut Raw, piece: &str, every: Duration) -> (RawResponse, Dura
 async fn a_body_that_moves_but_too_slowly_gets_408_and_its_own_reason() {
     let origin = origin().await;
     let portcullis = Portcullis::start(&site(RATES, origin.address())).await;
-    for (framing, piece) in [(LENGTH, "x"), (CHUNKED, "1\r\nx\r\n")] {
-        let request = format!("{POST}{framing}");
+    // Where there is no gRPC, to say that it is does not help.
+    for (says, framing, piece) in [
+        ("", LENGTH, "x"),
+        ("", CHUNKED, "1\r\nx\r\n"),
+        ("Content-Type: application/grpc\r\n", LENGTH, "x"),
+    ] {
+        let request = format!("{POST}{says}{framing}");
         let mut raw = Raw::sent(portcullis.listener("http"), request).await;
         let (response, lasted) = drip(&mut raw, piece, Duration::from_millis(50)).await;
         assert_eq!((response.status, response.closes()), (408, true));
@@ -67,6 +72,36 @@ async fn a_body_that_is_fast_enough_may_take_long_and_pause_when_it_is_ahead() {
         sleep(Duration::from_millis(700)).await;
     }
     assert_eq!(raw.response().await.json()["bytes"], 50_000);
+}
+
+/// Longer than the grace that everybody has.
+const PAUSE: Duration = Duration::from_secs(7);
+
+/// All who moved some at first may do nothing for longer than [`PAUSE`].
+const BURST: &str =
+    "timeouts: {body: 20s, write: 20s}, limits: {min_body_rate: 1kB, min_send_rate: 1kB}";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_came_fast_at_first_may_pause_longer_than_the_grace() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site(BURST, origin.address())).await;
+    let address = portcullis.listener("http");
+    let burst = "x".repeat(20_000);
+    let upload = async |framing: &str, rest: &str| {
+        // All in one piece, so that nobody has waited for any of it.
+        let mut raw = Raw::sent(address, format!("{POST}{framing}{burst}")).await;
+        sleep(PAUSE).await;
+        raw.send(rest).await;
+        raw.response().await.json()["bytes"].clone()
+    };
+    let (length, chunked) = tokio::join!(
+        upload("Content-Length: 20002\r\n\r\n", "ok"),
+        upload(
+            "Transfer-Encoding: chunked\r\n\r\n4e20\r\n",
+            "\r\n2\r\nok\r\n0\r\n\r\n"
+        ),
+    );
+    assert_eq!((length, chunked), (20_002.into(), 20_002.into()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,12 +166,14 @@ async fn a_client_that_waits_for_100_continue_is_not_late_before_it_comes() {
 async fn http2_a_body_that_moves_but_too_slowly_ends_its_stream_and_no_other() {
     let origin = origin().await;
     let portcullis = Portcullis::start(&site(RATES, origin.address())).await;
+    // The endpoint speaks HTTP/1, and so no gRPC.
     let fields = |path| {
         [
             (":method", "POST"),
             (":scheme", "http"),
             (":authority", "a.test"),
             (":path", path),
+            ("content-type", "application/grpc"),
         ]
     };
     let mut client = Frames::connect(portcullis.listener("http")).await;
@@ -187,10 +224,13 @@ async fn http2_what_grpc_carries_may_be_silent() {
 
 /// A client with a small window, so that what it does not read is not taken.
 async fn narrow(portcullis: &Portcullis, request: &str) -> TcpStream {
+    buffered(8 << 10, portcullis, request).await
+}
+
+/// A client whose kernel takes so many bytes that it has not read, or twice as many.
+async fn buffered(bytes: u32, portcullis: &Portcullis, request: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket
-        .set_recv_buffer_size(8 << 10)
-        .expect("a small buffer");
+    socket.set_recv_buffer_size(bytes).expect("a buffer");
     let address = portcullis.listener("http");
     let mut stream = socket.connect(address).await.expect("connected");
     stream.write_all(request.as_bytes()).await.expect("sent");
@@ -254,6 +294,36 @@ async fn a_client_that_reads_but_too_slowly_is_cut_off_and_one_that_is_fast_enou
         );
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_taken_fast_at_first_may_wait_longer_than_the_grace() {
+    const LENGTH: usize = 16 << 20;
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site(BURST, origin.address())).await;
+    let get = "GET /bytes/16m HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let mut stream = buffered(64 << 10, &portcullis, get).await;
+    let mut some = vec![0; 1 << 20];
+    stream.read_exact(&mut some).await.expect("some of it");
+    sleep(PAUSE).await;
+    let mut rest = vec![0; LENGTH - some.len()];
+    stream.read_exact(&mut rest).await.expect("the rest");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_that_was_not_accepted_spares_nobody() {
+    let origin = origin().await;
+    let portcullis = Portcullis::start(&site(RATES, origin.address())).await;
+    let get = "GET /bytes/64m HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+               Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut slow = narrow(&portcullis, get).await;
+    // 20 kB a second, without a pause in which it takes nothing.
+    let (read, ended) = sip(&mut slow, 1_000, Duration::from_millis(50), PATIENCE).await;
+    assert!(ended && read < 8 << 20, "{read} bytes, {ended}");
+    let line = portcullis
+        .logged(|line| line["reason"] == "client_too_slow")
+        .await;
+    assert_eq!(line["status"], 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
