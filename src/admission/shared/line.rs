@@ -76,11 +76,11 @@ impl Line {
         if !self.opening.swap(true, Ordering::Relaxed) {
             tokio::spawn(keep_open(Arc::downgrade(self), Arc::downgrade(shared)));
         }
-        // Nothing is sent when it could not be opened: then Redis is away, and whoever waits here waits in vain.
-        let wait = opened.wait_for(Option::is_some);
-        let opened = match wait.await {
-            Ok(opened) => opened.clone(),
-            Err(_) => None,
+        let mut tidings = shared.tidings();
+        let opened = tokio::select! {
+            opened = opened.wait_for(Option::is_some) => opened.ok().and_then(|opened| opened.clone()),
+            // It could not be opened, or is not wanted any more: whoever waited on would wait in vain.
+            _ = tidings.wait_for(|away| *away) => None,
         };
         opened.ok_or_else(|| RedisError::from((ErrorKind::Io, "there is no connection")))
     }

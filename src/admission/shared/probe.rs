@@ -1,8 +1,9 @@
-//! When is Redis back?
+//! When has Redis gone, and when is it back?
 //!
 //! One task for each Redis looks at the start, and again and again while it is away: a connection of its own, and the
 //! question that requests ask, for a key of nobody. So a password that is wrong is told at once, and a Redis that may not
-//! write, or takes too long, stays away.
+//! write, or takes too long, stays away. It keeps that connection, and looks again when the connection ends: so a Redis
+//! that has gone is noticed before a request has to find out.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
-use super::connection::open;
+use super::connection::{Connection, Driver, open};
 use super::script;
 
 /// How long the first rest is; each further one is twice as long.
@@ -35,14 +36,18 @@ pub(super) async fn look_after(shared: Weak<Shared>, mut tidings: watch::Receive
         let began = Instant::now();
         let found = look(&looked_for).await;
         match &found {
-            Ok(()) => looked_for.reach.is_back(Instant::now()),
+            Ok(_) => looked_for.reach.is_back(Instant::now()),
             Err(why) => looked_for.reach.failed(began, why),
         }
         drop(looked_for);
-        if found.is_ok() {
+        // Without its connection the driver would end by itself.
+        if let Ok((_connection, mut driver)) = found {
             let since = Instant::now();
-            if tidings.wait_for(|away| *away).await.is_err() {
-                return;
+            tokio::select! {
+                () = driver.ended() => {}
+                away = tidings.wait_for(|away| *away) => if away.is_err() {
+                    return;
+                },
             }
             if since.elapsed() >= STEADY {
                 rest = FIRST_REST;
@@ -54,15 +59,16 @@ pub(super) async fn look_after(shared: Weak<Shared>, mut tidings: watch::Receive
     }
 }
 
-async fn look(shared: &Shared) -> Result<(), String> {
+/// Looks once; gives what it is there on.
+async fn look(shared: &Shared) -> Result<(Connection, Driver), String> {
     let settings = &shared.settings;
     let opened = open(settings).await;
-    let (connection, _driver) = opened.map_err(|error| error.to_string())?;
+    let (connection, driver) = opened.map_err(|error| error.to_string())?;
     let name = format!("{}probe", settings.prefix);
     let script = script::invocation(&name, TRIFLE, TRIFLE * TRIES as u64);
     for _ in 0..TRIES {
         match timeout(settings.timeout, connection.ask(&script)).await {
-            Ok(Ok(_)) => return Ok(()),
+            Ok(Ok(_)) => return Ok((connection, driver)),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => {}
         }
