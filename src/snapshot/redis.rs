@@ -21,6 +21,34 @@ const LONGEST_PREFIX: usize = 128;
 /// Redis numbers its databases with 31 bits.
 const LAST_DATABASE: u32 = i32::MAX as u32;
 
+/// Why there is no `srv:name`.
+const NO_SERVICE: &str = "SRV records are not looked up for it";
+
+/// What is wrong with an address, and what to write instead if that can be told: what the error itself proposes is for
+/// endpoints, with their ports.
+fn told(error: &AddressError) -> (String, Option<String>) {
+    let write = |address: String| Some(format!("write it as `{address}`"));
+    match error {
+        AddressError::NoPort(host) => (
+            "the port is missing".to_owned(),
+            write(format!("{host}:6379")),
+        ),
+        AddressError::OnlyPort(port) => (
+            format!("`{port}` is only a port"),
+            write(format!("127.0.0.1:{port}")),
+        ),
+        AddressError::Unbracketed => (
+            "an IPv6 address goes in brackets".to_owned(),
+            write("[::1]:6379".to_owned()),
+        ),
+        AddressError::PortOfService(_) | AddressError::BadService(_) => {
+            (NO_SERVICE.to_owned(), None)
+        }
+        AddressError::Url(scheme) => (format!("an address begins without `{scheme}://`"), None),
+        error => (error.to_string(), None),
+    }
+}
+
 /// The Redis of a configuration.
 pub(super) struct Redis {
     /// It; also `None` where it is written and something is wrong with it.
@@ -113,16 +141,13 @@ impl Section<'_> {
             Ok(WrittenAddress::Known(address)) => Some(RedisAddress::Known(address)),
             Ok(WrittenAddress::Named { host, port }) => Some(RedisAddress::Named(host, port)),
             Ok(WrittenAddress::Service { .. }) => {
-                let message = "SRV records are not looked up for it".to_owned();
-                self.error("address", &text.position, message, HINT);
+                self.error("address", &text.position, NO_SERVICE.to_owned(), HINT);
                 None
             }
             Err(error) => {
-                let message = match error {
-                    AddressError::Url(scheme) => format!("an address begins without `{scheme}://`"),
-                    error => error.to_string(),
-                };
-                self.error("address", &text.position, message, HINT);
+                let (message, hint) = told(&error);
+                let hint = hint.as_deref().unwrap_or(HINT);
+                self.error("address", &text.position, message, hint);
                 None
             }
         }

@@ -103,7 +103,7 @@ impl FromStr for Timespan {
             let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
             let (name, after) = after.split_at(letters);
             if name.is_empty() && after.is_empty() {
-                let hint = format!("write `{text}s` for seconds");
+                let hint = format!("write `{text}s` for seconds, `{text}ms` for milliseconds");
                 return Err(wrong("a number has no unit", hint.into()));
             }
             if name.is_empty() {
@@ -192,10 +192,11 @@ mod tests {
 
     #[test]
     fn a_bare_number_is_refused_with_a_hint() {
-        assert_eq!(error("30").hint.as_deref(), Some("write `30s` for seconds"));
+        let hint = "write `30s` for seconds, `30ms` for milliseconds";
+        assert_eq!(error("30").hint.as_deref(), Some(hint));
         assert_eq!(
             error("30").to_string(),
-            "\"30\" is not a length of time: a number has no unit\nhint: write `30s` for seconds"
+            format!("\"30\" is not a length of time: a number has no unit\nhint: {hint}")
         );
     }
 

@@ -372,7 +372,7 @@ fn units_are_told_with_their_hints() {
         told::<Vec<Timespan>>("[30, []]"),
         [
             "f:1:2: error: [0]: \"30\" is not a length of time: a number has no unit",
-            "  hint: write `30s` for seconds",
+            "  hint: write `30s` for seconds, `30ms` for milliseconds",
             "f:1:6: error: [1]: expected a length of time such as `30s`, found a list",
         ]
     );
