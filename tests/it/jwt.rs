@@ -83,6 +83,10 @@ async fn whoever_does_not_get_in_is_told_why() {
         key.bearer(&claims)
     };
     let past = issued_long_ago();
+    let unsigned = key.forged("none", b"", &good);
+    // Whoever believes the token takes the public key, which everybody knows, for a secret.
+    let by_jwk = key.forged("HS256", key.jwk.to_string().as_bytes(), &good);
+    let by_point = key.forged("HS256", &key.point, &good);
     for mut client in [http1(address).await, http2(address).await] {
         assert_eq!(ask(&mut client, &key.bearer(&good)).await.status, 200);
         let none = client.get("/echo").await;
@@ -102,6 +106,9 @@ async fn whoever_does_not_get_in_is_told_why() {
             ),
             (other.bearer(&good), 401, "signature is not valid"),
             (key.named("two", &good), 401, "unknown key"),
+            (unsigned.clone(), 401, "algorithm that is not accepted"),
+            (by_jwk.clone(), 401, "algorithm that is not accepted"),
+            (by_point.clone(), 401, "algorithm that is not accepted"),
             ("Bearer a.b.c".to_owned(), 401, "malformed"),
             (format!("Bearer {}", "a".repeat(8_193)), 401, "too long"),
         ] {
@@ -126,7 +133,7 @@ async fn whoever_does_not_get_in_is_told_why() {
         portcullis
             .metric("portcullis_jwt_tokens_total{result=\"refused\"")
             .await,
-        16.0
+        22.0
     );
     let line = portcullis.logged(|line| line["status"] == 403).await;
     assert_eq!(line["reason"], "forbidden");

@@ -16,18 +16,22 @@ fn count() -> u32 {
     }
 }
 
-/// The CPU time in the first number of such a file (`schedstat`).
-fn cpu(path: impl AsRef<std::path::Path>) -> Duration {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let nanos = text.split(' ').next().and_then(|first| first.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or(0))
+/// The CPU time in the first number of such a file (`schedstat`), if there is one.
+fn cpu(path: impl AsRef<std::path::Path>) -> Option<Duration> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let nanos = text.split(' ').next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
 }
 
 /// The CPU time of a process in all of its threads.
 fn cpu_of(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
-    let threads = threads.map(|thread| cpu(thread.expect("a thread").path().join("schedstat")));
-    threads.sum()
+    // One may have ended meanwhile, but not all.
+    let threads =
+        threads.filter_map(|thread| cpu(thread.expect("a thread").path().join("schedstat")));
+    let sum: Duration = threads.sum();
+    assert!(sum > Duration::ZERO, "a kernel that counts CPU time");
+    sum
 }
 
 /// Connects so often, one after the other, and waits each time until the connection is closed.
@@ -54,7 +58,7 @@ fn bare(count: u32) -> Duration {
                 .set_linger(Some(Duration::ZERO))
                 .expect("set");
         }
-        cpu("/proc/thread-self/schedstat")
+        cpu("/proc/thread-self/schedstat").expect("a kernel that counts CPU time")
     });
     connect(address, count);
     accepting.join().expect("no panic")
@@ -87,10 +91,7 @@ async fn ten_thousand_refused_connections_cost_little_more_than_to_accept_them()
         f64::from(count)
     );
     assert_eq!(inside.get("/").await.status, 200);
-    // Without optimisation, and beside everything else that runs: an order of magnitude is what would be a task, or TLS.
-    assert!(
-        each < bare * 10 + Duration::from_micros(50),
-        "{each:?}, {bare:?}"
-    );
+    // Three times as much without optimisation. A task for each of them, or TLS, would be more.
+    assert!(each < bare * 5, "{each:?}, {bare:?}");
     assert!(more < 8 << 20, "{more}");
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +24,8 @@ pub struct SigningKey {
     key: EncodingKey,
     /// The public key, in a set.
     pub jwk: Value,
+    /// The public key alone.
+    pub point: Vec<u8>,
 }
 
 impl SigningKey {
@@ -34,6 +37,7 @@ impl SigningKey {
         Self {
             key: EncodingKey::from_ec_der(pair.to_pkcs8v1().expect("DER").as_ref()),
             jwk: json!({ "kty": "EC", "crv": "P-256", "kid": kid, "x": x, "y": y }),
+            point: pair.public_key().as_ref().to_vec(),
         }
     }
 
@@ -52,6 +56,25 @@ impl SigningKey {
         header.kid = Some(kid.to_owned());
         let token = jsonwebtoken::encode(&header, &claims, &self.key).expect("a token");
         format!("Bearer {token}")
+    }
+
+    /// The same, of someone who has no private key: with an algorithm of that name, and signed with HMAC and this secret;
+    /// not signed at all without one.
+    pub fn forged(&self, algorithm: &str, secret: &[u8], claims: &Value) -> String {
+        let mut claims = claims.clone();
+        claims["exp"] = in_seconds(60).into();
+        let header = json!({ "alg": algorithm, "kid": self.jwk["kid"] });
+        let [header, claims] =
+            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let signed = format!("{header}.{claims}");
+        let signature = match secret {
+            [] => String::new(),
+            secret => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+                URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()))
+            }
+        };
+        format!("Bearer {signed}.{signature}")
     }
 
     /// The set of these keys.
