@@ -64,14 +64,16 @@ async fn a_body_that_moves_but_too_slowly_gets_408_and_its_own_reason() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_is_fast_enough_may_take_long_and_pause_when_it_is_ahead() {
     let origin = origin().await;
-    let portcullis = Portcullis::start(&site(RATES, origin.address())).await;
-    let request = format!("{POST}Content-Length: 50000\r\n\r\n");
+    // Each piece earns 12 s, so that no pause is long; together they are longer than the grace of 5 s.
+    let rates = "timeouts: {body: 30s}, limits: {min_body_rate: 1kB}";
+    let portcullis = Portcullis::start(&site(rates, origin.address())).await;
+    let request = format!("{POST}Content-Length: 48000\r\n\r\n");
     let mut raw = Raw::sent(portcullis.listener("http"), request).await;
     for _ in 0..4 {
-        raw.send("x".repeat(12_500)).await;
-        sleep(Duration::from_millis(700)).await;
+        raw.send("x".repeat(12_000)).await;
+        sleep(Duration::from_millis(1_750)).await;
     }
-    assert_eq!(raw.response().await.json()["bytes"], 50_000);
+    assert_eq!(raw.response().await.json()["bytes"], 48_000);
 }
 
 /// Longer than the grace that everybody has.
