@@ -182,10 +182,15 @@ impl Floods {
             at_once,
             each_second,
         } = budget(flood);
-        let most = match flood {
-            // A client may take back everything it asks for at once.
-            Flood::Reset | Flood::ProvokedReset => at_once.saturating_add(self.streams),
-            _ => at_once,
+        let (most, each_second) = match flood {
+            // A client may take back everything it asks for at once, and in each second everything that has been open for
+            // one: with deadlines of a second or more it can't take back faster, however slow the endpoints are.
+            Flood::Reset => (
+                at_once.saturating_add(self.streams),
+                each_second.saturating_add(self.streams),
+            ),
+            Flood::ProvokedReset => (at_once.saturating_add(self.streams), each_second),
+            _ => (at_once, each_second),
         };
         let spent = &mut self.spent[flood as usize];
         spent.frames = spent.frames.saturating_add(frames);

@@ -236,6 +236,14 @@ fn options(listener: &Listener) -> pingora::protocols::http::v2::server::H2Optio
                 .unwrap_or(usize::MAX)
                 .saturating_add(UNSEEN),
         )
+        // What is on its way to a stream that we have ended early, such as the body of an upload that is refused, is passed
+        // over (RFC 9113 §5.1). For a stream that the library has forgotten each frame would be answered with a reset, which
+        // `floods` counts as the client's doing.
+        .max_concurrent_reset_streams(
+            usize::try_from(listener.streams)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(2),
+        )
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER);

@@ -150,6 +150,17 @@ fn a_busy_client_that_takes_some_of_its_requests_back_goes_on() {
 }
 
 #[test]
+fn a_client_whose_deadlines_of_a_second_are_all_missed_goes_on() {
+    let mut play = Play::new();
+    for tick in 0..6_000 {
+        // Sixty requests a second; each is taken back a second later, and nothing is answered.
+        let found = play.received(&[[REQUEST; 6], [RESET; 6]].concat());
+        assert_eq!(found, None, "{tick}");
+        play.after(Duration::from_millis(100));
+    }
+}
+
+#[test]
 fn leaving_a_page_takes_everything_back_at_once() {
     let mut play = Play::new();
     for _ in 0..20 {
