@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::configurations;
@@ -36,6 +38,14 @@ fn request_for(route: &Value) -> http::Request<Body> {
             .map(|pattern| pattern.replace(".*", ""));
         let value = field["exact"].as_str().map(str::to_owned).or(pattern);
         asked = asked.header(name, value.unwrap_or_default());
+    }
+    // The secrets that the examples have the hashes of.
+    if !route["api_key"].is_null() {
+        asked = asked.header("x-api-key", "example-key");
+    }
+    if !route["basic_auth"].is_null() {
+        let anna = STANDARD.encode("anna:example-password");
+        asked = asked.header("authorization", format!("Basic {anna}"));
     }
     asked.body(full("")).expect("a request")
 }
