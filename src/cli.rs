@@ -380,6 +380,9 @@ fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCod
         },
     ));
     text.push_str(&format!("\n  connections: {}", snapshot.most_connections));
+    if let Some(memory) = &snapshot.most_memory {
+        text.push_str(&format!("\n  memory: {memory}"));
+    }
     for line in memory_of_limits(&state) {
         text.push_str(&format!("\n  {line}"));
     }
@@ -405,18 +408,12 @@ fn memory_of_limits(state: &State) -> Vec<String> {
     limits.sort_by(|(one, _), (other, _)| one.cmp(other));
     let line = |(place, buckets): &(rate::Place, Arc<Buckets>)| {
         let keys = count_of(place.keys as usize, "key");
-        format!("{place}: {keys} in {}", rounded(buckets.bytes()))
+        format!(
+            "{place}: {keys} in {}",
+            crate::config::units::rounded(buckets.bytes() as u64)
+        )
     };
     limits.iter().map(line).collect()
-}
-
-/// A size that a person reads.
-fn rounded(bytes: usize) -> String {
-    match bytes {
-        0..1_024 => format!("{bytes} bytes"),
-        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }
 
 fn compare(candidate: &Candidate, running: &Place, mut text: String) -> Result<ExitCode, AskError> {

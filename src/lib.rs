@@ -6,20 +6,21 @@
 //! |---|---|---|
 //! | [`server`] | how does the process start, accept and stop? | everything |
 //! | [`proxy`] | what happens to one request? | everything but the process; of [`server`] its connection and door; Pingora |
-//! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route`; [`admission::shared`] also `pool::Address`, `telemetry`, Redis |
+//! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route`, `pool` (`Priority`, `Address`), `telemetry`; [`admission::shared`] also Redis |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `policy::access::jwt` (whose keys it fetches), `server::connection::socket`, `error`; Pingora |
-//! | [`telemetry`] | what is told about it? | `error` |
+//! | [`telemetry`] | what is told about it? | `error`; for names of labels `pool::Priority`, `admission::overload::Resource`, `admission::connections::Full` |
 //! | [`error`] | in which ways can it fail? | nothing |
 //!
 //! Beside the line stand [`config`] (what the operator wrote: plain values), [`snapshot`] (one immutable generation, compiled
-//! from it), [`state`] (memory that outlives a generation), [`tls`] (certificates and rustls configurations), [`admin`] (the
+//! from it), [`state`] (memory that outlives a generation; it knows the types that it keeps, and no generation), [`tls`] (certificates and rustls configurations), [`admin`] (the
 //! own listener for metrics, probes and orders), [`cli`] and [`demo`]. The [`manual`] tells how it fits together and why.
 //!
 //! `admission`, `config`, `route`, `policy` and the parts of `pool` that decide name no session and no server of Pingora: they are pure,
-//! and tested in microseconds; but for [`admission::shared`], which asks a Redis.
+//! and tested in microseconds. In `admission` three parts are not: [`admission::shared`] asks a Redis, [`admission::memory`] reads what
+//! the kernel says in `/proc`, and [`admission::passwords`] has threads of its own, on which passwords are tried.
 //!
 //! # Words
 //!
@@ -46,6 +47,11 @@
 //! | mark | what a sticky cookie says instead of an endpoint's address |
 //! | bucket, debt | what the requests of one key of a rate limit share; what they have used of it and time has not paid off |
 //! | cell | where a table remembers the debt of one key |
+//! | permit | the proof of having been let in: of a connection, which counts until it is dropped, or of a request past a breaker |
+//! | shed | to refuse a request because the whole process has too much to do, by its priority |
+//! | pace | how fast a client sends or takes while it is waited for, kept as time that it earns |
+//! | flood | so much of what nothing asked for on an HTTP/2 connection that it is ended |
+//! | claim | what a verified token says of whoever brings it; in `tls`, the right of a certificate to a name |
 //! | outcome | what an attempt taught about the endpoint: success, failure or neutral; or that a hedge outran it |
 //! | check, verdict | an endpoint is asked whether it is well; what its checks have made of it |
 //! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |

@@ -14,6 +14,11 @@ pub fn available() -> Option<u64> {
     available_in(Path::new("/"))
 }
 
+/// Whether that is less than the machine has, because of a cgroup.
+pub fn is_limited() -> bool {
+    available() < machine(Path::new("/"))
+}
+
 fn available_in(root: &Path) -> Option<u64> {
     let machine = machine(root)?;
     let cgroup = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

@@ -37,9 +37,22 @@ impl NetworkSet {
         }
     }
 
+    /// Every address.
+    pub fn everyone() -> Self {
+        Self {
+            v4: Ranges::new(vec![(u32::MIN, u32::MAX)]),
+            v6: Ranges::new(vec![(u128::MIN, u128::MAX)]),
+        }
+    }
+
     /// Whether there is no address in it.
     pub fn is_empty(&self) -> bool {
         self.v4.first.is_empty() && self.v6.first.is_empty()
+    }
+
+    /// Whether every address of `other` is in it.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.v4.covers(&other.v4) && self.v6.covers(&other.v6)
     }
 
     /// Whether `address` is in it. An IPv4-mapped IPv6 address counts as the IPv4 address it holds, as a socket for both
@@ -85,11 +98,23 @@ impl<N: Copy + Ord> Ranges<N> {
     }
 
     fn contains(&self, number: N) -> bool {
-        let begun = self.first.partition_point(|first| *first <= number);
+        self.holds(number, number)
+    }
+
+    /// Whether the numbers from one to the other are in one of the ranges.
+    fn holds(&self, from: N, to: N) -> bool {
+        let begun = self.first.partition_point(|first| *first <= from);
         begun
             .checked_sub(1)
             .and_then(|index| self.last.get(index))
-            .is_some_and(|last| number <= *last)
+            .is_some_and(|last| to <= *last)
+    }
+
+    /// Whether each of the other ranges is in one of these. Ranges that only together hold one do not count: of networks
+    /// that were written to deny everyone one is enough.
+    fn covers(&self, other: &Self) -> bool {
+        let mut ranges = other.first.iter().zip(&other.last);
+        ranges.all(|(first, last)| self.holds(*first, *last))
     }
 }
 
@@ -113,12 +138,20 @@ impl InvalidNetwork {
     /// What to write instead.
     pub fn hint(&self) -> String {
         match self {
+            Self::Unreadable(text) if is_everyone(text) => {
+                "write `0.0.0.0/0` and `::/0` for everyone".to_owned()
+            }
             Self::Unreadable(_) => "write an address, or a network as `10.0.0.0/8`".to_owned(),
             Self::HostBits { network, .. } => {
                 format!("write `{network}` for the network, or the address without its prefix")
             }
         }
     }
+}
+
+/// Whether this is what other proxies write for every address.
+fn is_everyone(text: &str) -> bool {
+    matches!(text, "all" | "any" | "*")
 }
 
 /// Reads an address, which stands for itself alone, or a network in the notation of CIDR (RFC 4632 §3.1).
@@ -197,6 +230,16 @@ mod tests {
     }
 
     #[test]
+    fn a_set_covers_the_sets_whose_networks_are_in_its_own() {
+        let all = set(&["0.0.0.0/0", "::/0"]);
+        let some = set(&["10.0.0.0/8", "2001:db8::/32"]);
+        assert!(all.covers(&some) && all.covers(&all) && some.covers(&some));
+        assert!(some.covers(&set(&["10.1.0.0/16"])) && some.covers(&NetworkSet::default()));
+        assert!(!some.covers(&all) && !some.covers(&set(&["10.0.0.0/7"])));
+        assert!(!set(&["0.0.0.0/0"]).covers(&some));
+    }
+
+    #[test]
     fn a_network_inside_another_one_ends_neither() {
         let set = set(&["10.0.0.0/8", "10.0.0.0/24", "10.5.0.0/16", "12.0.0.0/8"]);
         for inside in ["10.0.1.0", "10.200.0.0", "12.0.0.1"] {
@@ -260,6 +303,8 @@ mod tests {
     fn bits_behind_the_prefix_are_refused_with_the_network_that_was_meant() {
         let error = parse("10.1.2.3/8").expect_err("host bits");
         assert!(error.hint().contains("`10.0.0.0/8`"), "{}", error.hint());
+        let everyone = parse("all").expect_err("no network");
+        assert!(everyone.hint().contains("`::/0`"), "{}", everyone.hint());
         for text in ["", "10.0.0.0/33", "10.0.0", "example.com", "::1/129"] {
             assert!(
                 matches!(parse(text), Err(InvalidNetwork::Unreadable(_))),

@@ -137,6 +137,9 @@ fn start(
     );
     descriptors::raise();
     log::info!("connections: {}", snapshot.most_connections);
+    if let Some(memory) = &snapshot.most_memory {
+        log::info!("memory: {memory}");
+    }
     let runtime = config.runtime.clone();
     let process = Arc::new(Process::new(config, snapshot, state, doors, watched));
     if let Some(predecessor) = &predecessor {

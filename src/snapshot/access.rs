@@ -5,6 +5,7 @@ mod basic_auth;
 mod cors;
 mod entries;
 mod forward_auth;
+mod in_clear;
 mod jwt;
 mod rate_limits;
 
@@ -14,8 +15,10 @@ use super::files::Sources;
 use super::networks::networks_and_files;
 use super::reporter::Reporter;
 use super::routes::Known;
+use crate::admission::NetworkSet;
 use crate::admission::rate::{RateKey, Scope};
 use crate::config::access::IpFilter as WrittenIpFilter;
+use crate::config::access::RateLimit;
 use crate::config::access::jwt::BEARER;
 use crate::config::access::rate_limit::DEFAULT_IPV6_PREFIX;
 use crate::config::{Listener as WrittenListener, Route as WrittenRoute};
@@ -66,6 +69,7 @@ pub(super) fn of_route(
     policies.extend(forward_auth::of_route(written, known, reporter));
     policies.extend(limits.by_claim);
     contradictions(written, reporter);
+    in_clear::check(written, known, reporter);
     claims_without_tokens(written, reporter);
     if let Some(pool) = &written.pool
         && let Some(limits) = of_pools.get(&pool.value)
@@ -75,19 +79,56 @@ pub(super) fn of_route(
     (policies.into(), cheap)
 }
 
+/// With `deny: [0.0.0.0/0]` some proxies mean everyone else; here nobody is left.
+fn nobody_left(
+    written: &WrittenIpFilter,
+    allow: Option<&NetworkSet>,
+    deny: &NetworkSet,
+    reporter: &mut Reporter<'_>,
+) {
+    let (key, first) = match (written.deny.first(), written.deny_files.first()) {
+        (Some(first), _) => ("ip_filter.deny", first),
+        (None, Some(first)) => ("ip_filter.deny_files", first),
+        (None, None) => return,
+    };
+    match allow {
+        // That nothing stands in its files was told.
+        Some(allow) if allow.is_empty() => {}
+        Some(allow) if deny.covers(allow) => reporter.warning(
+            key,
+            first,
+            "nobody comes in: everyone who is allowed is denied as well, and `deny` goes before `allow`",
+            Some("leave `deny` out: with `allow` nobody else comes in"),
+        ),
+        None if deny.covers(&NetworkSet::everyone()) => reporter.warning(
+            key,
+            first,
+            "nobody comes in: everyone is denied",
+            Some("name in `allow` who may come in, and leave `deny` out"),
+        ),
+        _ => {}
+    }
+}
+
 /// A limit that goes by a claim counts by the client's address where nobody verifies tokens; hardly what was meant.
 fn claims_without_tokens(written: &WrittenRoute, reporter: &mut Reporter<'_>) {
     if written.jwt.is_some() {
         return;
     }
-    for (index, limit) in written.rate_limits.iter().enumerate() {
+    warn_of_claims(
+        &written.rate_limits,
+        "the route verifies no token, so that requests are counted by their clients' addresses",
+        "add `jwt` to the route",
+        reporter,
+    );
+}
+
+/// Warns of each limit that goes by a claim.
+fn warn_of_claims(limits: &[RateLimit], message: &str, hint: &str, reporter: &mut Reporter<'_>) {
+    for (index, limit) in limits.iter().enumerate() {
         if RateKey::parse(&limit.key, DEFAULT_IPV6_PREFIX).is_ok_and(|key| key.has_claim()) {
-            reporter.warning(
-                &format!("rate_limits[{index}].key"),
-                &limit.key,
-                "the route verifies no token, so that requests are counted by their clients' addresses",
-                Some("add `jwt` to the route"),
-            );
+            let key = format!("rate_limits[{index}].key");
+            reporter.warning(&key, &limit.key, message, Some(hint));
         }
     }
 }
@@ -154,6 +195,7 @@ fn ip_filter(
         reporter,
     );
     let allows = !written.allow.is_empty() || !written.allow_files.is_empty();
+    nobody_left(written, allows.then_some(&allow), &deny, reporter);
     (!written.is_empty()).then(|| {
         Arc::new(IpFilter {
             allow: allows.then_some(allow),

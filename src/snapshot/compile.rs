@@ -49,7 +49,7 @@ pub fn compile(
     overlaps::check(config, &listeners, &mut diagnostics);
     let forwarding = forwarding(config, &mut diagnostics);
     let resolver = resolver::compile(&config.resolver, &mut diagnostics);
-    let overload = overload::compile(&config.overload, &mut diagnostics);
+    let (overload, most_memory) = overload::compile(&config.overload, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     let most_connections = most_connections(config, &mut diagnostics);
     check_access_log(config, &mut diagnostics);
@@ -101,6 +101,7 @@ pub fn compile(
             upgrade_timeout: config.runtime.upgrade_timeout.as_duration(),
         },
         most_connections,
+        most_memory,
         key_fetches: sources.take_key_fetches(),
         files: sources.into_fingerprints(),
         admin,

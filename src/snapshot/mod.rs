@@ -52,6 +52,7 @@ use crate::upstream::key_sets::KeyFetch;
 pub use compile::{Compiled, compile};
 pub use files::{Fingerprint, Fingerprints, fingerprint};
 pub use names::Unread;
+pub use overload::MostMemory;
 
 /// One generation.
 pub struct Snapshot {
@@ -86,6 +87,8 @@ pub struct Snapshot {
     pub admin: Option<Address>,
     /// How many connections of clients there may be, over all listeners.
     pub most_connections: MostConnections,
+    /// From how much memory on requests are shed.
+    pub most_memory: Option<MostMemory>,
     /// Every metric.
     pub metrics: Arc<Metrics>,
     /// The metrics of requests no route takes.

@@ -1,19 +1,52 @@
 //! How do the written limits of the whole process become numbers?
 
-use crate::admission::memory::available;
+use std::fmt;
+
+use crate::admission::memory::{available, is_limited};
 use crate::admission::overload::{Limits, RequestLimit};
-use crate::config::units::Watermark;
+use crate::config::units::{Watermark, rounded};
 use crate::config::{ByteSize, Diagnostic, Diagnostics, Overload as Written};
 
 /// Less than this the process needs before anybody comes.
 const LITTLE: u64 = 64 << 20;
 
 /// Compiles the section; what is wrong with it is reported.
-pub(super) fn compile(written: &Written, diagnostics: &mut Diagnostics) -> Limits {
+pub(super) fn compile(
+    written: &Written,
+    diagnostics: &mut Diagnostics,
+) -> (Limits, Option<MostMemory>) {
     let requests = Some(written.requests.value).filter(|most| *most > 0);
-    Limits {
+    let memory = memory(written, diagnostics);
+    let most = memory.map(|bytes| MostMemory {
+        bytes,
+        share: match written.memory.value {
+            Watermark::Share(share) => Some((share, is_limited())),
+            _ => None,
+        },
+    });
+    let limits = Limits {
         requests: requests.map(RequestLimit::new),
-        memory: memory(written, diagnostics),
+        memory,
+    };
+    (limits, most)
+}
+
+/// The resident memory from which on requests are shed, as `check` and the start tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MostMemory {
+    bytes: u64,
+    /// What percentage that is, if it was given so, and whether it is one of a cgroup's limit.
+    share: Option<(u8, bool)>,
+}
+
+impl fmt::Display for MostMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&rounded(self.bytes))?;
+        match self.share {
+            None => Ok(()),
+            Some((share, false)) => write!(f, " ({share} % of the machine's)"),
+            Some((share, true)) => write!(f, " ({share} % of the cgroup's limit)"),
+        }
     }
 }
 

@@ -67,8 +67,19 @@ impl<'a> Reporter<'a> {
         message: impl Into<String>,
         hint: Option<&str>,
     ) {
+        self.warning_at(key, at.position.clone(), message, hint);
+    }
+
+    /// As [`warning`](Self::warning), for what is known by its place only.
+    pub(super) fn warning_at(
+        &mut self,
+        key: &str,
+        at: Option<Position>,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
         let key = format!("{}.{key}", self.part);
-        self.push(Diagnostic::warning(key, message), at.position.clone(), hint);
+        self.push(Diagnostic::warning(key, message), at, hint);
     }
 
     fn push(&mut self, diagnostic: Diagnostic, at: Option<Position>, hint: Option<&str>) {

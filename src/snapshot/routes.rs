@@ -50,6 +50,7 @@ pub(super) fn compile(
         .map(|listener| listener.name.value.as_str())
         .collect();
     let known = Known {
+        config,
         pools,
         unread,
         listeners: &listeners,
@@ -139,8 +140,9 @@ pub(super) fn compile(
     compiled
 }
 
-/// The names a route may use.
+/// The names a route may use, and what they stand for.
 pub(super) struct Known<'a> {
+    pub(super) config: &'a Config,
     pools: &'a Pools,
     unread: &'a Unread,
     listeners: &'a [&'a str],

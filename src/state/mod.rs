@@ -15,11 +15,10 @@ use crate::admission::overload::Load;
 use crate::admission::rate::{Buckets, Place};
 use crate::admission::shared::{Settings, Shared};
 use crate::policy::access::jwt::source::KeySource;
-use crate::policy::access::jwt::verified::VerifiedTokens;
+use crate::policy::access::jwt::verified::{FoundBy, VerifiedTokens};
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
-use crate::snapshot::Fingerprint;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
 pub use names::{Names, Standing};
@@ -55,8 +54,8 @@ pub struct State {
     pub passwords: Passwords,
     /// Keys of tokens, by the address that they are fetched from.
     pub key_sources: Registry<Arc<str>, KeySource>,
-    /// Tokens that were found good, by a fingerprint of the rules and keys they were found good by.
-    pub verified_tokens: Registry<Fingerprint, VerifiedTokens>,
+    /// Tokens that were found good, by the rules and keys they were found good by.
+    pub verified_tokens: Registry<FoundBy, VerifiedTokens>,
     /// Certificates and keys that are in memory.
     pub pems: Pems,
     /// How much the process has to do and to hold.

@@ -60,9 +60,10 @@ fn transcript(name: &str) -> String {
     text
 }
 
-/// Whether a line is not the same everywhere: how many connections there may be goes by the descriptors.
+/// Whether a line is not the same everywhere: how many connections there may be goes by the descriptors, and a share of the
+/// memory by the machine.
 fn goes_by_the_machine(line: &str) -> bool {
-    line.starts_with("  connections: ")
+    line.starts_with("  connections: ") || (line.starts_with("  memory: ") && line.contains('%'))
 }
 
 fn configurations(directory: &Path) -> Vec<String> {
@@ -136,6 +137,65 @@ fn a_file_that_is_not_there_is_named() {
         String::from_utf8_lossy(&output.stderr).contains("nowhere.yaml"),
         "{output:?}"
     );
+}
+
+#[test]
+fn a_share_of_the_memory_is_told_in_bytes() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let said = |memory: &str| {
+        let yaml = format!(
+            "overload: {{memory: {memory}}}\nlisteners: [{{name: http, address: 127.0.0.1:8080}}]\n\
+             routes: [{{name: all, pool: app}}]\npools: [{{name: app, endpoints: ['127.0.0.1:9001']}}]\n"
+        );
+        std::fs::write(directory.path().join("a.yaml"), yaml).expect("writable");
+        let output = portcullis(directory.path(), &["check", "-c", "a.yaml"]);
+        assert!(output.status.success(), "{output:?}");
+        stdout(&output)
+    };
+    assert!(said("128MiB").contains("\n  memory: 128.0 MiB\n"));
+    let share = said("90%");
+    let line = share.lines().find(|line| line.starts_with("  memory: "));
+    let line = line.expect(&share);
+    assert!(line.contains("iB (90 % of the "), "{share}");
+    assert!(!said("off").contains("memory"));
+}
+
+/// The reference as it stands, with files and variables as it names them.
+#[test]
+fn the_reference_is_a_configuration_that_could_run() {
+    const REFERENCE: &str = include_str!("../../conf/reference.yaml");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let write = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).expect("writable")
+    };
+    std::fs::create_dir(directory.path().join("tls")).expect("writable");
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
+    for name in ["fullchain", "ca", "client"] {
+        write(&format!("tls/{name}.pem"), &made.cert.pem());
+    }
+    for name in ["privkey", "client-key"] {
+        write(
+            &format!("tls/{name}.pem"),
+            &made.signing_key.serialize_pem(),
+        );
+    }
+    let password = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+    write("users.htpasswd", &format!("berta:{password}\n"));
+    write("keys.txt", &format!("reports:{}\n", "a1".repeat(32)));
+    write("reference.yaml", REFERENCE);
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["check", "-c", "reference.yaml"])
+        .current_dir(directory.path())
+        .env_clear()
+        .env("REDIS_PASSWORD", "password")
+        .env("REDIS_SECRET", "r".repeat(32))
+        .env("BILLING_KEY_SHA256", "b2".repeat(32))
+        .env("ANNA_HASH", password)
+        .env("STICKY_SECRET", "s".repeat(32))
+        .env("FORMER_STICKY_SECRET", "f".repeat(32))
+        .output()
+        .expect("the program runs");
+    assert!(output.status.success(), "{}", stdout(&output));
 }
 
 #[test]

@@ -48,8 +48,10 @@ pub struct Connections {
     process: Arc<Count>,
     listener: Count,
     clients: Clients,
-    /// Those that were refused.
+    /// Those that were refused because of a limit.
     pub refusals: Seldom,
+    /// Those that were refused because of who the client is; told apart, so that they don't hide that a limit is reached.
+    pub denials: Seldom,
 }
 
 impl Connections {
@@ -60,6 +62,7 @@ impl Connections {
             listener: Count::default(),
             clients: Clients::default(),
             refusals: Seldom::new(TOLD_EVERY),
+            denials: Seldom::new(TOLD_EVERY),
         }
     }
 

@@ -1,15 +1,23 @@
 //! What should have been written by who gave a single value where there must be a list or a mapping?
 
 use super::key_path::KeyPath;
-use super::{Kind, Node};
+use super::{Key, Kind, Node};
 use crate::config::units::StatusRange;
 
 /// The longest value that a hint repeats.
 const LONGEST: usize = 60;
 
-/// ``write `status: [200]` `` for `status: 200`; nothing for what is no single value, or too long to be repeated.
+/// ``write `status: [200]` `` for `status: 200`, and ``write `rate_limits: [{ name: … }]` `` for one entry that stands in no
+/// list; nothing for a value that is too long to be repeated.
 pub(super) fn of_list(node: &Node, path: &KeyPath<'_>) -> Option<String> {
+    if let Kind::Mapping(entries) = &node.kind {
+        return of_entries(entries, path);
+    }
     let value = repeated(node)?;
+    if matches!(path, KeyPath::Key(_, "allow" | "deny")) && matches!(value.as_str(), "all" | "any")
+    {
+        return Some(written(path, "[0.0.0.0/0, \"::/0\"]"));
+    }
     // Repeated as it is, it would be the next mistake.
     let class = StatusRange::class(&value).map(|class| class.to_string());
     Some(written(path, &format!("[{}]", class.unwrap_or(value))))
@@ -27,6 +35,25 @@ pub(super) fn of_mapping(node: &Node, path: &KeyPath<'_>, name: &str) -> Option<
         "" => written(path, "{}"),
         entries => written(path, &format!("{{ {entries} }}")),
     })
+}
+
+/// For a mapping in the place of a list: it is its one entry, or it has the entries by their names.
+fn of_entries(entries: &[(Key, Node)], path: &KeyPath<'_>) -> Option<String> {
+    let (first, value) = entries.first()?;
+    let name = &first.name;
+    if name.len() > LONGEST || !name.bytes().all(is_harmless) {
+        return None;
+    }
+    let by_name = matches!(value.kind, Kind::Mapping(_));
+    let entry = match path {
+        KeyPath::Root => return None,
+        _ if by_name => format!("[{{ name: {name}, … }}]"),
+        KeyPath::Key(_, "keys") if !matches!(name.as_str(), "name" | "sha256") => {
+            format!("[{{ name: {name}, sha256: … }}]")
+        }
+        _ => format!("[{{ {name}: … }}]"),
+    };
+    Some(written(path, &entry))
 }
 
 fn written(path: &KeyPath<'_>, value: &str) -> String {
@@ -57,11 +84,23 @@ fn meant(name: &str, text: &str, value: &str) -> Option<String> {
         ("StickyCookie", _) if !is_switch && !text.is_empty() => format!("name: {value}"),
         ("RetryBudget", _) if is_number => format!("percent: {value}"),
         ("Backoff", _) if is_time => format!("base: {value}"),
+        ("BasicAuth", _) if !is_switch && !text.is_empty() => format!("file: {value}"),
+        ("Cors", "true") => "allow_origins: [https://app.example]".to_owned(),
+        ("Cors", _) if text == "*" || text.contains("://") => format!("allow_origins: [{value}]"),
+        ("RequestId", _) if !is_switch && !text.is_empty() => format!("header: {value}"),
         // The mapping of these may be empty.
-        ("Health" | "Ejection" | "Hedging" | "PoolTls" | "StickyCookie", "true") => String::new(),
+        (
+            "Health" | "Ejection" | "Hedging" | "PoolTls" | "StickyCookie" | "RequestId" | "Hsts",
+            "true",
+        ) => String::new(),
         _ => return None,
     };
     Some(entries)
+}
+
+/// Whether it may stand anywhere in a plain scalar.
+fn is_harmless(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"./_-".contains(&byte)
 }
 
 /// A single value as it can be written again between brackets or braces.
@@ -69,11 +108,10 @@ fn repeated(node: &Node) -> Option<String> {
     let Kind::Scalar { text, plain } = &node.kind else {
         return None;
     };
-    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"./_-".contains(&byte);
-    let as_it_is = !text.is_empty() && text.bytes().all(harmless);
+    let as_it_is = !text.is_empty() && text.bytes().all(is_harmless);
     // A colon ends no key where no space follows.
     let as_it_is = as_it_is
-        || (text.bytes().all(|byte| harmless(byte) || byte == b':')
+        || (text.bytes().all(|byte| is_harmless(byte) || byte == b':')
             && text.starts_with(|first: char| first.is_ascii_alphanumeric())
             && !text.ends_with(':'));
     (text.len() <= LONGEST).then(|| match as_it_is && *plain {

@@ -129,6 +129,16 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A size that a person reads, as `21.2 GiB`.
+pub fn rounded(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} bytes"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}
+
 // A number without quotation marks is an integer to an editor that checks against the schema.
 text_form!(ByteSize, "a size such as `16MiB`", {
     "type": ["string", "integer"],

@@ -19,7 +19,7 @@ use std::str::FromStr;
 use serde::de::{self, Deserializer, Visitor};
 
 pub use auto_count::AutoCount;
-pub use byte_size::ByteSize;
+pub use byte_size::{ByteSize, rounded};
 pub use percent::Percent;
 pub use rate::{Per, Rate};
 pub use status::StatusRange;

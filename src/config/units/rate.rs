@@ -92,7 +92,10 @@ impl FromStr for Rate {
                 let hint = format!("write `{digits}/s` for so many a second");
                 return Err(wrong("it has no time", hint.into()));
             }
-            _ => return Err(wrong("it does not end in `/s`, `/m` or `/h`", example())),
+            _ => {
+                let (why, hint) = slip(digits, unit);
+                return Err(wrong(why, hint.or_else(example)));
+            }
         };
         let count: u32 = digits
             .parse()
@@ -100,6 +103,49 @@ impl FromStr for Rate {
         let count = NonZeroU32::new(count).ok_or_else(|| wrong("it must be one at least", None))?;
         Ok(Self { count, per })
     }
+}
+
+/// What is wrong with a unit that is none, and what was meant by it, as `10/s` by `10r/s` and `90/m` by `1.5/s`.
+fn slip(digits: &str, unit: &str) -> (&'static str, Option<String>) {
+    let unknown = "it does not end in `/s`, `/m` or `/h`";
+    let Some((more, time)) = unit.split_once('/') else {
+        return (unknown, None);
+    };
+    let time = match time.to_ascii_lowercase().as_str() {
+        "s" | "sec" | "second" | "seconds" => 's',
+        "m" | "min" | "minute" | "minutes" => 'm',
+        "h" | "hr" | "hour" | "hours" => 'h',
+        _ => return (unknown, None),
+    };
+    let as_it_is = Some(format!("write `{digits}/{time}`"));
+    match more.trim() {
+        "" if more.is_empty() => (unknown, as_it_is),
+        "" | "r" | "req" | "reqs" | "requests" => ("it has more than a whole number", as_it_is),
+        more => (
+            "what stands before the `/` is no whole number",
+            more.strip_prefix('.')
+                .and_then(|fraction| in_a_longer_time(digits, fraction, time)),
+        ),
+    }
+}
+
+/// The whole number that so many and a fraction are in a longer time.
+fn in_a_longer_time(digits: &str, fraction: &str, time: char) -> Option<String> {
+    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = format!("{digits}{fraction}").parse().ok()?;
+    let parts = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let longer: &[(u64, char)] = match time {
+        's' => &[(1, 's'), (60, 'm'), (3_600, 'h')],
+        'm' => &[(1, 'm'), (60, 'h')],
+        _ => &[(1, 'h')],
+    };
+    longer.iter().find_map(|(times, time)| {
+        let count = count.checked_mul(*times)?;
+        (count > 0 && count.is_multiple_of(parts))
+            .then(|| format!("write `{}/{time}`", count / parts))
+    })
 }
 
 impl fmt::Display for Rate {
@@ -157,6 +203,29 @@ mod tests {
             error("100").hint.as_deref(),
             Some("write `100/s` for so many a second")
         );
+    }
+
+    #[test]
+    fn another_way_of_writing_gets_a_hint() {
+        for (text, meant) in [
+            ("10r/s", "10/s"),
+            ("10 /s", "10/s"),
+            ("10/min", "10/m"),
+            ("10/sec", "10/s"),
+            ("10/Hour", "10/h"),
+            ("1.5/s", "90/m"),
+            ("0.1/m", "6/h"),
+            ("2.0/s", "2/s"),
+        ] {
+            let hint = error(text).hint;
+            assert_eq!(hint, Some(format!("write `{meant}`")), "{text}");
+        }
+        for text in ["10k/s", "1.5.1/s", "0.0001/h", "1./s", "10rps"] {
+            let hint = error(text).hint.expect("a hint");
+            assert!(hint.starts_with("write a rate as"), "{text}: {hint}");
+        }
+        let said = error("1.5/s").message;
+        assert!(said.contains("no whole number"), "{said}");
     }
 
     proptest! {

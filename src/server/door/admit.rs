@@ -70,12 +70,15 @@ pub fn refused(listener: &Listener, reason: RefusedReason, client: Option<IpAddr
     tell(listener, reason, client);
 }
 
-/// Tells of a connection that was refused if a limit was the cause, once a second at most.
+/// Tells of a connection that was refused if a limit or the client's address was the cause, once a second at most.
 pub fn tell(listener: &Listener, reason: RefusedReason, client: Option<IpAddr>) {
-    if !reason.is_limit() {
-        return;
-    }
-    if let Some(more) = listener.connections.open.refusals.happened(Instant::now()) {
+    let open = &listener.connections.open;
+    let told = match reason {
+        RefusedReason::IpDenied => &open.denials,
+        reason if reason.is_limit() => &open.refusals,
+        _ => return,
+    };
+    if let Some(more) = told.happened(Instant::now()) {
         let from = client.map(|client| format!(" from {client}"));
         log::warn!(
             "listener {}: a connection{} is refused ({}); {more} more were since the last such line",

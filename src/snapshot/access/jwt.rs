@@ -15,10 +15,10 @@ use crate::policy::access::Access;
 use crate::policy::access::jwt::fault::Challenges;
 use crate::policy::access::jwt::place::Place;
 use crate::policy::access::jwt::rules::Rules;
-use crate::policy::access::jwt::verified::VerifiedTokens;
+use crate::policy::access::jwt::verified::{FoundBy, VerifiedTokens};
 use crate::policy::access::jwt::{Jwt, Keys};
 use crate::policy::headers::field_name;
-use crate::snapshot::files::{Fingerprint, Sources};
+use crate::snapshot::files::Sources;
 use crate::snapshot::reporter::Reporter;
 
 /// The largest leeway: with more, a token would hardly expire.
@@ -79,7 +79,7 @@ pub(super) fn compile(
     if reporter.failed() {
         return None;
     }
-    let rules_print = fingerprint(jwt, &keys)?;
+    let found_by = found_by(jwt, &keys)?;
     let cache = jwt.cache.value as usize;
     let verified = &sources.state.verified_tokens;
     Some(Arc::new(Jwt {
@@ -89,20 +89,20 @@ pub(super) fn compile(
         forward: jwt.forward,
         optional: jwt.optional,
         challenges,
-        verified: verified.get_or_create(rules_print, || VerifiedTokens::new(cache)),
+        verified: verified.get_or_create(found_by, || VerifiedTokens::new(cache)),
         metrics: sources.state.metrics.tokens(route),
         keys,
     }))
 }
 
 /// What tells these rules and given keys from others: tokens that were found good by others are none that were by these.
-fn fingerprint(jwt: &Written, keys: &Keys) -> Option<Fingerprint> {
+fn found_by(jwt: &Written, keys: &Keys) -> Option<FoundBy> {
     let mut context = Context::new(&SHA256);
     context.update(&serde_json::to_vec(jwt).ok()?);
     if let Keys::Given(keys) = keys {
         context.update(keys.version());
     }
-    context.finish().as_ref().try_into().ok()
+    context.finish().as_ref().try_into().ok().map(FoundBy)
 }
 
 fn place(jwt: &Written, reporter: &mut Reporter<'_>) -> Option<Place> {

@@ -9,7 +9,7 @@ use crate::admission::rate::{Buckets, ExemptKeys, Limit, Place, RateKey, Scope, 
 use crate::config::access::rate_limit::{
     DEFAULT_IPV6_PREFIX, DEFAULT_KEYS, DEFAULT_WHILE_AWAY, LimitFields, RateLimit as Written, Store,
 };
-use crate::config::{Config, Diagnostics, Spanned};
+use crate::config::{Config, Diagnostics, Pool, Route, Spanned};
 use crate::policy::access::rate_limit::Told;
 use crate::policy::access::{Access, Policies, RateLimit, SharedRateLimit};
 use crate::route::key::Purpose;
@@ -35,11 +35,29 @@ pub(in crate::snapshot) fn of_pools(
         let mut reporter = Reporter::new("pools", &pool.name, diagnostics);
         let place = (Scope::Pool, &pool.name);
         let limits = compile(place, &pool.rate_limits, sources, &mut reporter);
+        claims_without_tokens(pool, &config.routes, &mut reporter);
         pools
             .entry(pool.name.value.clone())
             .or_insert(limits.all().into());
     }
     pools
+}
+
+/// As of a route: a claim is known only where a route to the pool verifies tokens.
+fn claims_without_tokens(pool: &Pool, routes: &[Route], reporter: &mut Reporter<'_>) {
+    let leads_here = |route: &&Route| {
+        let end = route.pool.as_ref();
+        end.is_some_and(|end| end.value == pool.name.value)
+    };
+    let mut routes = routes.iter().filter(leads_here).peekable();
+    if routes.peek().is_some() && routes.all(|route| route.jwt.is_none()) {
+        super::warn_of_claims(
+            &pool.rate_limits,
+            "no route to the pool verifies tokens, so that requests are counted by their clients' addresses",
+            "add `jwt` to the routes",
+            reporter,
+        );
+    }
 }
 
 /// The limits of one listener, route or pool, in the order in which they are written.

@@ -27,6 +27,10 @@ pub struct Verified {
 /// What a token is found by: its SHA-256. The token itself is not kept.
 pub type Id = [u8; 32];
 
+/// What tokens were found good by: the SHA-256 of rules, and of the keys where they are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FoundBy(pub [u8; 32]);
+
 /// Tokens that were found good, by one set of rules; those that are asked for least make room. Of tokens that were found
 /// bad nothing is kept: whoever sends them could fill it.
 pub struct VerifiedTokens(Option<Cache<Id, Arc<Verified>>>);

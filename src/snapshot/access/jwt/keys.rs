@@ -159,7 +159,8 @@ fn key_file(
         Err(_) if key == "jwt.jwks" && looks_like_an_address(path) => {
             let quoted = path.escape_debug();
             let message = format!("`{quoted}` is neither a file nor an address with a scheme");
-            let hint = format!("write `https://{quoted}` if it is to be fetched");
+            let address = path.trim_start_matches('/').escape_debug();
+            let hint = format!("write `https://{address}` if it is to be fetched");
             reporter.error(key, path, message, Some(&hint));
             return None;
         }
