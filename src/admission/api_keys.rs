@@ -41,14 +41,15 @@ pub enum InvalidKey {
     NoColon,
 }
 
+/// How to make a key and its hash. A key in hexadecimal digits could be taken for a hash, and one in base64 is none.
+const HINT: &str = "make a key with `openssl rand -base64 32`, and its hash with `printf %s KEY | sha256sum | cut -d' ' -f1`";
+
 impl InvalidKey {
     /// What to write instead.
     pub const fn hint(self) -> Option<&'static str> {
         match self {
             InvalidKey::Name => None,
-            InvalidKey::Hash | InvalidKey::NoColon => Some(
-                "make a key with `openssl rand -hex 32` and its hash with `printf %s KEY | sha256sum`",
-            ),
+            InvalidKey::Hash | InvalidKey::NoColon => Some(HINT),
         }
     }
 }
@@ -99,7 +100,8 @@ impl Owner {
     }
 }
 
-/// Reads a SHA-256 in hexadecimal digits.
+/// Reads a SHA-256 in hexadecimal digits. What stands behind a blank does not count: `sha256sum` prints the name of a file
+/// there.
 ///
 /// # Errors
 ///
@@ -110,7 +112,8 @@ pub fn hash(text: &str) -> Result<KeyHash, InvalidKey> {
             .to_digit(16)
             .and_then(|digit| u8::try_from(digit).ok())
     };
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+    let digits = text.split_ascii_whitespace().next().unwrap_or_default();
+    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else {
         return Err(InvalidKey::Hash);
     };
     let mut hash = KeyHash::default();
@@ -133,7 +136,7 @@ pub fn hash(text: &str) -> Result<KeyHash, InvalidKey> {
 /// It is none.
 pub fn line(line: &str) -> Result<(KeyHash, Owner), InvalidKey> {
     let (name, text) = line.split_once(':').ok_or(InvalidKey::NoColon)?;
-    Ok((hash(text.trim())?, Owner::new(name.trim())?))
+    Ok((hash(text)?, Owner::new(name.trim())?))
 }
 
 #[cfg(test)]
@@ -156,6 +159,18 @@ mod tests {
         for other in ["", "abd", "abc ", ABC, &"abc".repeat(500)] {
             assert_eq!(keys.owner(other.as_bytes()), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_hash_may_stand_as_sha256sum_prints_it() {
+        for text in [format!("{ABC}  -"), format!(" {ABC} *key.txt")] {
+            assert_eq!(hash(&text), hash(ABC), "{text:?}");
+            assert_eq!(
+                line(&format!("billing:{text}")),
+                line(&format!("billing:{ABC}"))
+            );
+        }
+        assert_eq!(hash(&format!("- {ABC}")), Err(InvalidKey::Hash));
     }
 
     #[test]

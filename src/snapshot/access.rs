@@ -3,13 +3,16 @@
 mod api_key;
 mod basic_auth;
 mod cors;
-mod entries;
 mod forward_auth;
 mod in_clear;
 mod jwt;
+mod names;
+mod place;
 mod rate_limits;
 
 use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
 
 use super::files::Sources;
 use super::networks::networks_and_files;
@@ -19,10 +22,9 @@ use crate::admission::NetworkSet;
 use crate::admission::rate::{RateKey, Scope};
 use crate::config::access::IpFilter as WrittenIpFilter;
 use crate::config::access::RateLimit;
-use crate::config::access::jwt::BEARER;
 use crate::config::access::rate_limit::DEFAULT_IPV6_PREFIX;
 use crate::config::{Listener as WrittenListener, Route as WrittenRoute};
-use crate::policy::access::{Access, IpFilter, Policies};
+use crate::policy::access::{Access, IpFilter, Place, Policies};
 pub(super) use rate_limits::{OfPools, of_pools};
 
 /// Those of a listener: they hold for whatever it is asked, before a route is looked for.
@@ -137,43 +139,38 @@ fn shared(policy: impl Access + 'static) -> Arc<dyn Access> {
     Arc::new(policy)
 }
 
-/// A request has one `Authorization`, and policies that each want another one let nobody in.
+/// Policies that each want something else in one place let nobody in.
 fn contradictions(written: &WrittenRoute, reporter: &mut Reporter<'_>) {
-    let in_authorization = |from: &str| from.eq_ignore_ascii_case("header.authorization");
+    let passwords = written.basic_auth.is_some();
+    let passwords = passwords.then_some(Place::Header(AUTHORIZATION));
+    let key = written.api_key.as_ref();
+    let key = key.and_then(|written| api_key::CREDENTIAL.read(&written.from).ok());
+    let hint = Some("give each a field of its own");
     if let Some(jwt) = &written.jwt
-        && (jwt.from.value == BEARER || in_authorization(&jwt.from))
+        && let Ok(token) = jwt::CREDENTIAL.read(&jwt.from)
     {
-        let api_key = written.api_key.as_ref();
-        let other = if written.basic_auth.is_some() {
-            Some("basic_auth")
-        } else if api_key.is_some_and(|api_key| in_authorization(&api_key.from)) {
-            Some("api_key")
-        } else {
-            None
-        };
-        if let Some(other) = other {
-            let at = jwt.from.position.clone().or_else(|| jwt.position.clone());
-            let message = format!("`{other}` wants something else in the field `Authorization`");
-            let hint = "let the token come in another field, as `header.X-Token`";
-            reporter.error_at("jwt.from", at, message, Some(hint));
+        let in_query = |place: &Place| matches!(place, Place::Query(_));
+        let at = jwt.from.position.clone().or_else(|| jwt.position.clone());
+        for (other, place) in [("basic_auth", &passwords), ("api_key", &key)] {
+            let Some(place) = place else {
+                continue;
+            };
+            if in_query(place) && in_query(&token) {
+                let message =
+                    "only one secret can be in the query, and `api_key` has its own there";
+                reporter.error_at("jwt.from", at.clone(), message, Some("leave `from` out"));
+            } else if *place == token {
+                let message = format!("`{other}` wants something else in the same field");
+                reporter.error_at("jwt.from", at.clone(), message, hint);
+            }
         }
     }
-    if let (Some(api_key), Some(jwt)) = (&written.api_key, &written.jwt)
-        && api_key.from.starts_with("query.")
-        && jwt.from.starts_with("query.")
+    if let Some(written) = &written.api_key
+        && passwords.is_some()
+        && passwords == key
     {
-        let message = "only one secret can be in the query, and `api_key` has its own there";
-        reporter.error("jwt.from", &jwt.from, message, Some("leave `from` out"));
-    }
-    if let (Some(api_key), Some(_)) = (&written.api_key, &written.basic_auth)
-        && in_authorization(&api_key.from)
-    {
-        reporter.error(
-            "api_key.from",
-            &api_key.from,
-            "`basic_auth` wants its passwords in the same field",
-            Some("let the key come in another field, as `header.X-Api-Key`"),
-        );
+        let message = "`basic_auth` wants something else in the same field";
+        reporter.error("api_key.from", &written.from, message, hint);
     }
 }
 

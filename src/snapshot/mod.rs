@@ -5,6 +5,7 @@
 mod access;
 mod addresses;
 mod compile;
+mod entries;
 mod files;
 mod listener_limits;
 mod listener_tls;

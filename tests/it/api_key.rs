@@ -40,7 +40,7 @@ async fn a_key_in_a_field_is_known_by_its_hash_and_does_not_reach_the_endpoint()
         let builder = Portcullis::builder(&yaml).carrier(carrier);
         // Of `def`.
         let file =
-            "# more\nshipping:cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34\n";
+            "# more\nshipping:cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34  -\n";
         let portcullis = builder.file("keys.txt", file).start().await;
         let address = portcullis.listener("http");
         for mut client in [http1(address).await, http2(address).await] {

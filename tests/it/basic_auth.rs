@@ -67,7 +67,8 @@ async fn a_user_comes_in_and_the_endpoint_learns_the_name_but_not_the_password()
                 ),
             ],
         );
-        let users = format!("# staff\nanna:{SECRET}\n\nbjörn:{OTHER}\n");
+        // As some editors write it: with a byte order mark, and two characters at the end of a line.
+        let users = format!("\u{feff}anna:{SECRET}\r\n# more\r\n\r\nbjörn:{OTHER}\r\n");
         let builder = Portcullis::builder(&yaml).carrier(carrier);
         let portcullis = builder.file("users.htpasswd", users).start().await;
         let address = portcullis.listener("http");

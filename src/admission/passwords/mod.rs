@@ -12,5 +12,5 @@ mod verifier;
 
 pub use authorization::Credentials;
 pub use hash::{InvalidHash, PasswordHash};
-pub use users::{InvalidUser, User, Users, lines};
+pub use users::{InvalidUser, User, Users};
 pub use verifier::{Answer, Question, Verifier, Waiting};

@@ -32,7 +32,7 @@ pub struct ApiKey {
 pub struct NamedKey {
     /// Whose it is; the `user` of the access log.
     pub name: Spanned<String>,
-    /// The SHA-256 of the key in hexadecimal digits, as `printf %s KEY | sha256sum` shows it.
+    /// The SHA-256 of the key in hexadecimal digits, as `printf %s KEY | sha256sum | cut -d' ' -f1` shows it.
     pub sha256: Spanned<String>,
 }
 

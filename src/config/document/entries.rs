@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::failure::{Failure, listed};
+use super::instead;
 use super::key_path::KeyPath;
 use super::reader::{Reader, whole_numbers};
 use super::variant::Variant;
@@ -153,7 +154,7 @@ impl<'de, 'p> Fields<'de, 'p> {
     pub(super) fn new(
         mapping: Reader<'de, 'p>,
         entries: &'de [(Key, Node)],
-        fields: &'static [&'static str],
+        (name, fields): (&str, &'static [&'static str]),
     ) -> Self {
         // All of them at once, before a field's failure ends the pass.
         for (key, value) in entries {
@@ -162,7 +163,8 @@ impl<'de, 'p> Fields<'de, 'p> {
                 let meant = suggestion(&key.name, fields.iter().copied());
                 let message = format!("unknown key {}{meant}", quoted(&key.name));
                 let diagnostic = Diagnostic::error(mapping.path.to_string(), message);
-                let diagnostic = diagnostic.hint(listed("keys", fields));
+                let hint = instead::of_key(name, &key.name).map(str::to_owned);
+                let diagnostic = diagnostic.hint(hint.or_else(|| listed("keys", fields)));
                 mapping.passes.tell(diagnostic.at(key.position.clone()));
             }
         }

@@ -1,4 +1,4 @@
-//! What should have been written by who gave a single value where there must be a list or a mapping?
+//! What should have been written by who gave a single value where there must be a list or a mapping, or another key?
 
 use super::key_path::KeyPath;
 use super::{Key, Kind, Node};
@@ -54,6 +54,16 @@ fn of_entries(entries: &[(Key, Node)], path: &KeyPath<'_>) -> Option<String> {
         _ => format!("[{{ {name}: … }}]"),
     };
     Some(written(path, &entry))
+}
+
+/// What to write in the place of a key that this type does not have, where that helps more than a list of those it has.
+pub(super) fn of_key(name: &str, key: &str) -> Option<&'static str> {
+    match (name, key) {
+        ("NamedKey", "key" | "value" | "secret") => Some(
+            "write `sha256`, the hash of the key, as `printf %s KEY | sha256sum | cut -d' ' -f1` shows it",
+        ),
+        _ => None,
+    }
 }
 
 fn written(path: &KeyPath<'_>, value: &str) -> String {

@@ -210,7 +210,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             let hint = instead::of_mapping(self.node, self.path, name);
             return Err(self.wrong_with(&"a mapping", hint));
         };
-        visitor.visit_map(Fields::new(self, entries, fields))
+        visitor.visit_map(Fields::new(self, entries, (name, fields)))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

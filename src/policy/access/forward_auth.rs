@@ -75,7 +75,9 @@ impl ForwardAuth {
 impl Access for ForwardAuth {
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
         let question = self.rules.question(asked, granted);
-        self.rules.disown(asked.request.headers, granted);
+        // What only the service may say does not come from the client, however it is spelled.
+        let told = self.rules.to_endpoint.iter().cloned();
+        granted.to_endpoint.extend(told.map(Edit::Disown));
         let Some((target, fields)) = question else {
             return Verdict::refuse(Refusal::new(Reason::BadRequest));
         };
@@ -96,18 +98,6 @@ impl Access for ForwardAuth {
 }
 
 impl Rules {
-    /// Takes away what only the service may say, in every spelling that an endpoint of the CGI kind reads as the same.
-    fn disown(&self, fields: &HeaderMap, granted: &mut Granted) {
-        for name in &self.to_endpoint {
-            granted.to_endpoint.push(Edit::Remove(name.clone()));
-        }
-        for alias in fields.keys().filter(|name| name.as_str().contains('_')) {
-            if self.to_endpoint.iter().any(|name| is_alias(alias, name)) {
-                granted.to_endpoint.push(Edit::Remove(alias.clone()));
-            }
-        }
-    }
-
     /// Target and fields of the question; `None` if the request has something that can't stand in a field. Of the request it
     /// has what the endpoint would get: passwords, keys and tokens that policies before have taken away are not for the
     /// service either.
@@ -212,12 +202,6 @@ fn copy(name: &HeaderName, from: &HeaderMap, to: &mut HeaderMap) {
 
 fn address(address: IpAddr) -> Option<HeaderValue> {
     HeaderValue::try_from(address.to_string()).ok()
-}
-
-/// Whether an endpoint may take one name for the other: both are `HTTP_X_USER` to CGI, WSGI and their kind.
-fn is_alias(alias: &HeaderName, name: &HeaderName) -> bool {
-    let folded = |name: &HeaderName| name.as_str().replace('_', "-");
-    alias != name && folded(alias) == folded(name)
 }
 
 fn values<'r>(reply: &'r Reply, name: &'r HeaderName) -> impl Iterator<Item = &'r HeaderValue> {

@@ -9,6 +9,7 @@ pub mod cors;
 pub mod forward_auth;
 pub mod ip_filter;
 pub mod jwt;
+pub mod place;
 pub mod rate_limit;
 pub mod shared_rate_limit;
 pub mod subrequest;
@@ -33,6 +34,7 @@ pub use cors::Cors;
 pub use forward_auth::ForwardAuth;
 pub use ip_filter::IpFilter;
 pub use jwt::Jwt;
+pub use place::Place;
 pub use rate_limit::RateLimit;
 pub use shared_rate_limit::SharedRateLimit;
 pub use subrequest::Subrequest;
@@ -197,8 +199,10 @@ pub enum Edit {
     Remove(HeaderName),
     /// Makes this the only line of the name.
     Set(HeaderName, HeaderValue),
-    /// Makes this the only line of the name, however that is spelled: CGI-like endpoints read `X_User` as `X-User`, and a
+    /// Takes every line of this name away, however that is spelled: CGI-like endpoints read `X_User` as `X-User`, and a
     /// client could send the former.
+    Disown(HeaderName),
+    /// Makes this the only line of the name, however that is spelled.
     Vouch(HeaderName, HeaderValue),
     /// Adds a line after those that are there.
     Append(HeaderName, HeaderValue),
@@ -216,12 +220,9 @@ impl Edit {
                 }
             }
             Self::Set(name, value) => fields.set(name.clone(), value.clone()),
+            Self::Disown(name) => disown(name, fields),
             Self::Vouch(name, value) => {
-                let others = fields.map().keys();
-                let spelled = others.filter(|other| is_spelling(other.as_str(), name.as_str()));
-                for other in &spelled.cloned().collect::<Vec<_>>() {
-                    fields.remove(other);
-                }
+                disown(name, fields);
                 fields.set(name.clone(), value.clone());
             }
             Self::Append(name, value) => fields.append(name.clone(), value.clone()),
@@ -237,6 +238,15 @@ impl Edit {
                 }
             }
         }
+    }
+}
+
+/// Takes away whatever an endpoint may read as a field of this name.
+fn disown(name: &HeaderName, fields: &mut impl Fields) {
+    let names = fields.map().keys();
+    let spelled = names.filter(|other| is_spelling(other.as_str(), name.as_str()));
+    for other in &spelled.cloned().collect::<Vec<_>>() {
+        fields.remove(other);
     }
 }
 
@@ -269,12 +279,17 @@ mod tests {
             );
         }
         let anna = HeaderValue::from_static("anna");
-        Edit::Vouch(HeaderName::from_static("x-remote-user"), anna.clone()).apply(&mut fields);
+        let name = HeaderName::from_static("x-remote-user");
+        let mut without = fields.clone();
+        Edit::Vouch(name.clone(), anna.clone()).apply(&mut fields);
         let left: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
         assert_eq!(
             (fields.get("x-remote-user"), left.len()),
             (Some(&anna), 3),
             "{left:?}"
         );
+        Edit::Disown(name).apply(&mut without);
+        let left: Vec<_> = without.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["x-remote-users", "xremoteuser"]);
     }
 }

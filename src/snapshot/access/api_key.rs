@@ -1,20 +1,32 @@
 //! How do written keys become those that are known?
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::basic_auth::user_header;
-use super::entries::{Names, Text};
+use super::names::Names;
+use super::place::Credential;
 use crate::admission::api_keys::{self, ApiKeys, InvalidKey, KeyHash, Owner};
 use crate::config::access::ApiKey as Written;
 use crate::config::{Position, Spanned};
 use crate::policy::access::ApiKey;
-use crate::policy::access::api_key::From;
-use crate::policy::headers::field_name;
+use crate::snapshot::entries::{Mistake, Text};
 use crate::snapshot::files::Sources;
 use crate::snapshot::reporter::Reporter;
+
+/// What is looked for.
+pub(super) const CREDENTIAL: Credential = Credential {
+    key: "api_key.from",
+    name: "a key",
+    cookie: false,
+    bearer: false,
+    hint: "write `header.X-Api-Key`, or `query.` and the name of a parameter",
+    in_query: (
+        "a key in a query is seen by others: it stands in histories, in `Referer` and in the logs on its way",
+        "let it come in a field of its own, as `header.X-Api-Key`",
+    ),
+};
 
 /// Compiles it; what is wrong is reported.
 pub(super) fn compile(
@@ -22,7 +34,7 @@ pub(super) fn compile(
     sources: &Sources<'_>,
     reporter: &mut Reporter<'_>,
 ) -> Option<ApiKey> {
-    let from = from(&written.from, reporter);
+    let from = CREDENTIAL.place(&written.from, reporter);
     let user_header = user_header("api_key", written.user_header.as_ref(), reporter);
     let keys = keys(written, sources, reporter)?;
     Some(ApiKey {
@@ -31,29 +43,6 @@ pub(super) fn compile(
         forward: written.forward,
         user_header,
     })
-}
-
-fn from(written: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<From> {
-    let key = "api_key.from";
-    let message = match written.split_once('.') {
-        Some(("header", name)) => match field_name(name) {
-            Ok(name) => return Some(From::Header(name)),
-            Err(message) => message,
-        },
-        Some(("query", name)) if !name.is_empty() => {
-            reporter.warning(
-                key,
-                written,
-                "a key in a query is seen by others: it stands in histories, in `Referer` and in the logs on its way",
-                Some("let it come in a field of its own, as `header.X-Api-Key`"),
-            );
-            return Some(From::Query(Arc::from(name)));
-        }
-        _ => format!("`{}` is no place for a key", written.escape_debug()),
-    };
-    let hint = "write `header.X-Api-Key`, or `query.` and the name of a parameter";
-    reporter.error(key, written, message, Some(hint));
-    None
 }
 
 /// Keys as they are read, with what must not be there twice.
@@ -82,6 +71,15 @@ impl Read {
             let message = format!("`{shown}` has the same key as `{other}`");
             let hint = "give each its own, so that one can be taken away alone";
             reporter.error_at(key, at, message, Some(hint));
+        }
+    }
+}
+
+impl From<InvalidKey> for Mistake {
+    fn from(error: InvalidKey) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
         }
     }
 }
@@ -122,18 +120,12 @@ fn keys(
     if let Some(file) = &written.file {
         let key = "api_key.file";
         let text = Text::read(key, file, sources, reporter)?;
-        let before = reporter.failed();
-        text.each(
-            key,
-            reporter,
-            |line, at, reporter| {
-                let found = api_keys::line(line)?;
-                read.add(key, found, Some(at), reporter);
-                Ok(())
-            },
-            |error: InvalidKey| (error.to_string(), error.hint()),
-        );
-        if read.keys.is_empty() && reporter.failed() == before {
+        let entries = text.each(key, reporter, |line, at, reporter| {
+            let found = api_keys::line(line)?;
+            read.add(key, found, Some(at.clone()), reporter);
+            Ok(())
+        });
+        if entries == 0 && read.keys.is_empty() {
             let message = "the file has no keys, so nobody could come in";
             let hint = InvalidKey::NoColon.hint();
             reporter.error(key, file, message, hint);

@@ -2,13 +2,14 @@
 
 use http::HeaderValue;
 
-use super::entries::{Names, Text};
+use super::names::Names;
 use crate::admission::passwords::{InvalidUser, User, Users};
 use crate::config::Spanned;
 use crate::config::access::BasicAuth as Written;
 use crate::policy::access::BasicAuth;
 use crate::policy::access::basic_auth::Rules;
 use crate::policy::headers::field_name;
+use crate::snapshot::entries::{Mistake, Text};
 use crate::snapshot::files::Sources;
 use crate::snapshot::reporter::Reporter;
 
@@ -64,25 +65,28 @@ fn users(
     if let Some(file) = &written.file {
         let key = "basic_auth.file";
         let text = Text::read(key, file, sources, reporter)?;
-        let before = reporter.failed();
-        text.each(
-            key,
-            reporter,
-            |line, at, reporter| {
-                let user: User = line.parse()?;
-                names.add(key, &user.name, Some(at), reporter);
-                users.push(user);
-                Ok(())
-            },
-            |error: InvalidUser| (error.to_string(), error.hint()),
-        );
-        if users.is_empty() && reporter.failed() == before {
+        let entries = text.each(key, reporter, |line, at, reporter| {
+            let user: User = line.parse()?;
+            names.add(key, &user.name, Some(at.clone()), reporter);
+            users.push(user);
+            Ok(())
+        });
+        if entries == 0 && users.is_empty() {
             let message = "the file has no users, so nobody could come in";
             let hint = "add a line with `htpasswd -B -C 12 FILE USER`";
             reporter.error(key, file, message, Some(hint));
         }
     }
     Users::new(users)
+}
+
+impl From<InvalidUser> for Mistake {
+    fn from(error: InvalidUser) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+        }
+    }
 }
 
 /// RFC 7617 §2; passwords are read as UTF-8 (§2.1).

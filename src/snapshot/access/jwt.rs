@@ -8,12 +8,12 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderName;
 
+use super::place::Credential;
 use crate::config::access::Jwt as Written;
-use crate::config::access::jwt::{BEARER, Texts};
+use crate::config::access::jwt::Texts;
 use crate::config::{Spanned, Timespan};
 use crate::policy::access::Access;
 use crate::policy::access::jwt::fault::Challenges;
-use crate::policy::access::jwt::place::Place;
 use crate::policy::access::jwt::rules::Rules;
 use crate::policy::access::jwt::verified::{FoundBy, VerifiedTokens};
 use crate::policy::access::jwt::{Jwt, Keys};
@@ -28,6 +28,19 @@ const LEAST_REFRESH: Timespan = Timespan::secs(1);
 /// The most tokens that may be known at once.
 const MOST_CACHED: u32 = 1_000_000;
 
+/// What is looked for.
+pub(super) const CREDENTIAL: Credential = Credential {
+    key: "jwt.from",
+    name: "a token",
+    cookie: true,
+    bearer: true,
+    hint: "write `bearer`, `header.NAME`, `cookie.NAME` or `query.NAME`",
+    in_query: (
+        "a token in a query ends up in logs and histories, and who reads them can use it",
+        "where clients can, use `bearer`",
+    ),
+};
+
 /// Compiles it; what is wrong is reported.
 pub(super) fn compile(
     written: &Spanned<Written>,
@@ -38,7 +51,7 @@ pub(super) fn compile(
     let jwt = &written.value;
     let algorithms = keys::algorithms(written, reporter);
     let keys = keys::keys(written, &algorithms, sources, reporter);
-    let place = place(jwt, reporter);
+    let place = CREDENTIAL.place(&jwt.from, reporter);
     check_numbers(jwt, reporter);
     let scopes = texts("scopes", &jwt.scopes, written, reporter);
     let values = jwt.claim_values.iter().map(|(name, values)| {
@@ -103,46 +116,6 @@ fn found_by(jwt: &Written, keys: &Keys) -> Option<FoundBy> {
         context.update(keys.version());
     }
     context.finish().as_ref().try_into().ok().map(FoundBy)
-}
-
-fn place(jwt: &Written, reporter: &mut Reporter<'_>) -> Option<Place> {
-    let from = &jwt.from;
-    let quoted = from.escape_debug();
-    let place = match from.split_once('.') {
-        None if from.value == BEARER => Some(Place::Bearer),
-        Some(("header", name)) => match HeaderName::try_from(name) {
-            Ok(http::header::AUTHORIZATION) => Some(Place::Bearer),
-            Ok(name) => Some(Place::Header(name)),
-            Err(_) => None,
-        },
-        Some(("cookie", name)) if is_cookie_name(name) => Some(Place::Cookie(name.into())),
-        Some(("query", name)) if !name.is_empty() => Some(Place::Query(name.into())),
-        _ => None,
-    };
-    match &place {
-        None => {
-            let message = format!("`{quoted}` is no place for a token");
-            let hint = "write `bearer`, `header.NAME`, `cookie.NAME` or `query.NAME`";
-            reporter.error("jwt.from", from, message, Some(hint));
-        }
-        Some(Place::Query(_)) => {
-            let message =
-                "a token in a query ends up in logs and histories, and who reads them can use it";
-            reporter.warning(
-                "jwt.from",
-                from,
-                message,
-                Some("where clients can, use `bearer`"),
-            );
-        }
-        Some(_) => {}
-    }
-    place
-}
-
-/// RFC 6265 §4.1.1: a token.
-fn is_cookie_name(name: &str) -> bool {
-    HeaderName::try_from(name).is_ok()
 }
 
 fn headers(jwt: &Written, reporter: &mut Reporter<'_>) -> Box<[(HeaderName, Box<str>)]> {

@@ -4,10 +4,10 @@
 //! it, and never believed. So a public key can't be taken for a secret, and `none` is nothing.
 
 pub mod algorithm;
+pub mod bearer;
 pub mod fault;
 pub mod keys;
 pub mod members;
-pub mod place;
 pub mod rules;
 pub mod source;
 #[cfg(test)]
@@ -18,16 +18,15 @@ pub mod verified;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{Access, Asked, Edit, Granted, Refusal, Verdict, is_spelling};
+use super::{Access, Asked, Edit, Granted, Place, Refusal, Verdict};
 use crate::error::Reason;
 use crate::route::claim;
 use crate::telemetry::metrics::TokenMetrics;
 use fault::{Challenges, Fault};
 use keys::KeySet;
-use place::Place;
 use rules::Rules;
 use source::KeySource;
 use token::Token;
@@ -88,7 +87,9 @@ impl Access for Jwt {
         }
         match self.examine(asked) {
             Ok(verified) => {
-                self.forget_claims(fields, &mut granted.to_endpoint);
+                // What a client says itself about claims is not believed; also where the token has no such claim.
+                let told = self.headers.iter().map(|(name, _)| name.clone());
+                granted.to_endpoint.extend(told.map(Edit::Disown));
                 if let Some(verified) = verified {
                     if !self.forward {
                         self.place.remove(fields, &mut granted.to_endpoint);
@@ -130,7 +131,7 @@ impl Access for Jwt {
 impl Jwt {
     /// What the request's token says; `None` if it has none and need not.
     fn examine(&self, asked: &Asked<'_>) -> Result<Option<Arc<Verified>>, Refused> {
-        let Some(text) = self.place.find(asked.request)? else {
+        let Some(text) = bearer::token(&self.place, asked.request)? else {
             return if self.optional {
                 Ok(None)
             } else {
@@ -181,19 +182,6 @@ impl Jwt {
             keys: *keys.version(),
             claims: Arc::new(claims),
         })
-    }
-
-    /// What a client says itself about claims does not get to the endpoint, however it is spelled; also where the token has
-    /// no such claim.
-    fn forget_claims(&self, fields: &HeaderMap, edits: &mut Vec<Edit>) {
-        if self.headers.is_empty() {
-            return;
-        }
-        let spelt = fields.keys().filter(|name| {
-            let mut ours = self.headers.iter();
-            ours.any(|(own, _)| is_spelling(own.as_str(), name.as_str()))
-        });
-        edits.extend(spelt.cloned().map(Edit::Remove));
     }
 }
 
