@@ -129,6 +129,7 @@ fn tokens(c: &mut Criterion) {
         };
         let asked = Asked {
             request: &request,
+            told_query: request.query,
             target: b"/",
             client: Some(IpAddr::from([192, 0, 2, 1])),
             scheme: Scheme::Https,

@@ -14,7 +14,7 @@ use crate::policy::access::{Access, Asked, Granted, Refusal, Reply, Ruling, Verd
 use crate::route::Request;
 
 /// Asks `policies`, before which there are `before` others on the line. Those that have let the request pass are not
-/// asked again: what they count is counted once.
+/// asked again: what they count is counted once. `told_query` is what they may tell others of the query.
 ///
 /// # Errors
 ///
@@ -24,6 +24,7 @@ pub fn admit(
     before: usize,
     header: &RequestHeader,
     request: &Request<'_>,
+    told_query: Option<&str>,
     ctx: &mut RequestCtx,
 ) -> Result<Option<Step>, ProxyError> {
     let left = policies.get(ctx.admitted.saturating_sub(before)..);
@@ -32,6 +33,7 @@ pub fn admit(
     };
     let asked = Asked {
         request,
+        told_query,
         target: header.raw_path(),
         client: ctx.client,
         scheme: ctx.scheme,

@@ -1,5 +1,6 @@
 //! What is to be done with a request: facts, route and policies, up to the point where it is answered or carried?
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -8,10 +9,10 @@ use pingora::http::RequestHeader;
 use super::about::About;
 use super::admit::admit;
 use super::ctx::RequestCtx;
-use super::facts::{Facts, joined};
+use super::facts::{Facts, target};
 use super::forward::{Peer, Scheme, X_REQUEST_ID, client_address, request_id};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::policy::access::{Later, Reply, SecretParameter, Subrequest};
+use crate::policy::access::{Later, Reply, Subrequest};
 use crate::policy::{HeadLimits, https, redirect};
 use crate::route::{Request, query_without};
 use crate::snapshot::{End, Forwarding, Listener, Route};
@@ -72,7 +73,7 @@ pub fn decide(
         method: &header.method,
         headers: &header.headers,
     };
-    if let Some(step) = admit(&listener.access, 0, header, &request, ctx)? {
+    if let Some(step) = admit(&listener.access, 0, header, &request, facts.query, ctx)? {
         return Ok(step);
     }
     if let Some(port) = listener.redirect_https
@@ -92,6 +93,14 @@ pub fn decide(
         ctx.request_id = Some(id);
     }
     ctx.route = Some(Arc::clone(&route));
+    let hidden = route.secret_parameter.as_ref();
+    let hidden = hidden.filter(|secret| !secret.forward);
+    let kept = hidden.and_then(|secret| query_without(facts.query?, &secret.name));
+    let told_query = match kept.as_deref() {
+        Some("") => None,
+        Some(kept) => Some(kept),
+        None => facts.query,
+    };
     if route.https_redirect && ctx.scheme == Scheme::Http {
         return to_https(&facts, listener.https_port).map(Step::from);
     }
@@ -107,14 +116,21 @@ pub fn decide(
     }
     let before = listener.access.len();
     let (cheap, dear) = route.access.split_at(route.cheap.min(route.access.len()));
-    if let Some(step) = admit(cheap, before, header, &request, ctx)? {
+    if let Some(step) = admit(cheap, before, header, &request, told_query, ctx)? {
         return Ok(step);
     }
     if matches!(route.end, End::Pool(..)) {
         ctx.priority = route.priority.of(&header.headers);
         take_on(ctx)?;
     }
-    if let Some(step) = admit(dear, before + cheap.len(), header, &request, ctx)? {
+    if let Some(step) = admit(
+        dear,
+        before + cheap.len(),
+        header,
+        &request,
+        told_query,
+        ctx,
+    )? {
         return Ok(step);
     }
     let next = match &route.end {
@@ -122,8 +138,14 @@ pub fn decide(
             if let Some(sticky) = &pool.sticky {
                 ctx.wish = sticky.wish(&header.headers, ctx.time);
             }
-            let secret = ctx.granted.secret_parameter.as_ref();
-            ctx.target = target(&facts, &route, found.prefix_len, secret)?;
+            let path = match &route.rewrite {
+                Some(rewrite) => rewrite
+                    .path(&facts.path, found.prefix_len)
+                    .map(Some)
+                    .ok_or(ProxyError::new(Reason::AmbiguousPath, Phase::Route))?,
+                None => (facts.rewritten || kept.is_some()).then_some(Cow::Borrowed(&*facts.path)),
+            };
+            ctx.target = path.map(|path| target(&path, told_query));
             ctx.key = pool
                 .key
                 .as_ref()
@@ -136,7 +158,7 @@ pub fn decide(
                 host: &facts.host,
                 port: facts.port,
                 path: &facts.path,
-                query: facts.query,
+                query: told_query,
                 prefix: found.prefix_len,
             };
             Next::Redirect {
@@ -185,34 +207,11 @@ fn to_https(facts: &Facts<'_>, port: u16) -> Result<Next, ProxyError> {
         // An HTTP/1.0 request that names no host can't be told where to go.
         return Err(ProxyError::new(Reason::BadRequest, Phase::Header));
     }
-    let location = https::location(&facts.host, port, &facts.target(&facts.path));
+    let location = https::location(&facts.host, port, &target(&facts.path, facts.query));
     Ok(Next::Redirect {
         status: http::StatusCode::PERMANENT_REDIRECT,
         location,
     })
-}
-
-/// The target the endpoint sees, where it is not the one that came.
-fn target(
-    facts: &Facts<'_>,
-    route: &Route,
-    prefix: usize,
-    secret: Option<&SecretParameter>,
-) -> Result<Option<String>, ProxyError> {
-    let secret = secret.filter(|secret| !secret.forward);
-    let kept = secret.and_then(|secret| query_without(facts.query?, &secret.name));
-    let path = match &route.rewrite {
-        Some(rewrite) => rewrite
-            .path(&facts.path, prefix)
-            .ok_or(ProxyError::new(Reason::AmbiguousPath, Phase::Route))?,
-        None if !facts.rewritten && kept.is_none() => return Ok(None),
-        None => std::borrow::Cow::Borrowed(facts.path.as_ref()),
-    };
-    Ok(Some(match kept.as_deref() {
-        None => facts.target(&path),
-        Some("") => path.into_owned(),
-        Some(query) => joined(&path, query),
-    }))
 }
 
 /// Who sent the request, and where it came from in the first place.

@@ -120,13 +120,13 @@ impl<'a> Facts<'a> {
             content_length,
         })
     }
+}
 
-    /// Path and query as the endpoint is given them.
-    pub fn target(&self, path: &str) -> String {
-        match self.query {
-            Some(query) => joined(path, query),
-            None => path.to_owned(),
-        }
+/// A target of this path, and this query if there is one.
+pub fn target(path: &str, query: Option<&str>) -> String {
+    match query {
+        Some(query) => joined(path, query),
+        None => path.to_owned(),
     }
 }
 

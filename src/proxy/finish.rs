@@ -1,6 +1,8 @@
 //! What is written down when a request is over?
 
 use std::borrow::Cow;
+use std::slice;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
@@ -15,7 +17,7 @@ use super::watchdog::Watchdog;
 use super::{About, attempt};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::route::query_masked;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Listener, Snapshot};
 use crate::telemetry::Record;
 use crate::telemetry::record::Peer;
 
@@ -150,10 +152,15 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
     };
     let about = ctx.about.as_deref();
     let target = String::from_utf8_lossy(ended.target);
-    let target = match &ctx.granted.secret_parameter {
-        Some(secret) => without_secret(target, &secret.name),
-        None => target,
-    };
+    // A page of another route may be where the request comes from, so its address is held against them all.
+    let of_listener = ctx.listener.as_deref().map_or(&[][..], secrets_of);
+    let of_route = ctx.route.as_ref().map(|route| {
+        let own = route.secret_parameter.as_ref();
+        own.map_or(&[][..], |own| slice::from_ref(&own.name))
+    });
+    let target = without_secrets(target, of_route.unwrap_or(of_listener));
+    let referer = ended.referer.map(HeaderValue::as_bytes);
+    let referer = referer.map(|referer| without_secrets_in(referer, of_listener));
     log.write(&Record {
         time: ctx.time,
         duration,
@@ -190,7 +197,7 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
             .and_then(|id| id.to_str().ok())
             .unwrap_or_default(),
         user_agent: ended.user_agent.map(HeaderValue::as_bytes),
-        referer: ended.referer.map(HeaderValue::as_bytes),
+        referer: referer.as_deref(),
         tls_version: about
             .and_then(|about| about.tls.as_ref())
             .map(|tls| tls.version),
@@ -203,12 +210,32 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
     });
 }
 
-/// The target with `***` for what the parameter of this name holds.
-fn without_secret<'t>(target: Cow<'t, str>, name: &str) -> Cow<'t, str> {
-    let masked = target
-        .split_once('?')
-        .and_then(|(path, query)| query_masked(query, name).map(|query| joined(path, &query)));
-    masked.map_or(target, Cow::Owned)
+/// The parameters in which any of its routes looks for a secret. No log shows them where a request ends before it is
+/// known which route it would go to.
+fn secrets_of(listener: &Listener) -> &[Arc<str>] {
+    &listener.routes.secret_parameters
+}
+
+/// A target, or an address, with `***` for what the parameters of these names hold.
+fn without_secrets<'t>(target: Cow<'t, str>, names: &[Arc<str>]) -> Cow<'t, str> {
+    names.iter().fold(target, |target, name| {
+        let halves = target.split_once('?');
+        let masked =
+            halves.and_then(|(path, query)| Some(joined(path, &query_masked(query, name)?)));
+        masked.map_or(target, Cow::Owned)
+    })
+}
+
+/// The same for bytes. Those without a secret stay as they are, whether they are text or not.
+fn without_secrets_in<'b>(bytes: &'b [u8], names: &[Arc<str>]) -> Cow<'b, [u8]> {
+    if names.is_empty() || !bytes.contains(&b'?') {
+        return Cow::Borrowed(bytes);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    match without_secrets(Cow::Borrowed(&text), names) {
+        Cow::Borrowed(_) => Cow::Borrowed(bytes),
+        Cow::Owned(masked) => Cow::Owned(masked.into_bytes()),
+    }
 }
 
 /// What was refused before it was a request.
@@ -261,6 +288,9 @@ pub fn unread_request(
     };
     let failure = ProxyError::new(reason, Phase::Header);
     let listener = about.door.listener();
+    // Either may be anything, for the line need not be one of a request.
+    let masked = |word: String| without_secrets(Cow::Owned(word), secrets_of(&listener));
+    let (method, target) = (masked(method), masked(target));
     log.write(&Record {
         time: SystemTime::now()
             .checked_sub(duration)

@@ -1,36 +1,18 @@
 //! What does a request lose, and an answer gain, in a pool whose clients come back by a cookie of Portcullis?
 
 use http::StatusCode;
-use http::header::{COOKIE, HeaderValue, SET_COOKIE};
+use http::header::SET_COOKIE;
 
 use super::ctx::RequestCtx;
-use super::forward::{Fields, Scheme};
+use super::forward::{Fields, Scheme, remove_cookie};
 use crate::pool::Pool;
-use crate::route::cookie;
 
 /// Takes the cookie out of the request that the endpoint gets: it is not the application's.
 pub fn strip(fields: &mut impl Fields, pool: &Pool) {
     let Some(own) = pool.sticky.as_ref().and_then(|sticky| sticky.own()) else {
         return;
     };
-    let name = &*own.set.name;
-    if cookie::values(fields.map(), name).next().is_none() {
-        return;
-    }
-    // HTTP/2 may have one line for each cookie.
-    let lines = fields.map().get_all(COOKIE).iter();
-    let left: Vec<HeaderValue> = lines
-        .filter_map(|line| match cookie::without(line.as_bytes(), name) {
-            None => Some(line.clone()),
-            Some(rest) if rest.is_empty() => None,
-            // A part of a value is one as well.
-            Some(rest) => HeaderValue::from_bytes(&rest).ok(),
-        })
-        .collect();
-    fields.remove(&COOKIE);
-    for line in left {
-        fields.append(COOKIE, line);
-    }
+    remove_cookie(fields, &own.set.name);
 }
 
 /// Sets the cookie in an answer, unless the client's names this endpoint already. The route's own changes come after it.

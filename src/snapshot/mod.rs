@@ -35,7 +35,7 @@ use crate::admission::rate::{Buckets, Limit};
 use crate::admission::shared::Shared;
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
-use crate::policy::access::Policies;
+use crate::policy::access::{Policies, SecretParameter};
 use crate::policy::{
     HeadLimits as RouteHeadLimits, HeaderEdits, PriorityRule, Redirect, RequestId, Respond,
     Rewrite, SecurityHeaders,
@@ -281,6 +281,8 @@ pub struct ListenerTimeouts {
 pub struct Routes {
     table: RouteTable,
     routes: Box<[Arc<Route>]>,
+    /// The parameters of the query in which any of them looks for a secret.
+    pub secret_parameters: Box<[Arc<str>]>,
 }
 
 impl Routes {
@@ -309,6 +311,8 @@ pub struct Route {
     pub access: Policies,
     /// How many of them, from the first, cost little: they are asked before the process takes the request on.
     pub cheap: usize,
+    /// The parameter of the query in which one of these looks for a secret.
+    pub secret_parameter: Option<SecretParameter>,
     /// Which of its requests go first when the pool can't serve all at once.
     pub priority: PriorityRule,
     /// What the endpoint sees instead of path or host.

@@ -1,6 +1,6 @@
 //! How do written routes become tables that find one of them?
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +99,7 @@ pub(super) fn compile(
             });
         one.unused_policies();
         if let (false, Some(end)) = (one.reporter.failed(), end) {
+            let secret_parameter = access.iter().find_map(|policy| policy.secret_parameter());
             let route = Route {
                 name: Arc::from(written.name.value.as_str()),
                 https_redirect: written.https_redirect,
@@ -110,6 +111,7 @@ pub(super) fn compile(
                 security_headers,
                 access,
                 cheap,
+                secret_parameter,
                 priority,
                 rewrite,
                 request_headers,
@@ -513,9 +515,14 @@ pub(super) fn table(
         return table.clone();
     }
     let matchers: Vec<Matcher> = own.iter().map(|route| route.matcher.clone()).collect();
+    let secrets = own
+        .iter()
+        .filter_map(|route| route.route.secret_parameter.as_ref());
+    let secrets: BTreeSet<Arc<str>> = secrets.map(|secret| Arc::clone(&secret.name)).collect();
     let routes = Routes {
         table: RouteTable::build(&matchers),
         routes: own.iter().map(|route| Arc::clone(&route.route)).collect(),
+        secret_parameters: secrets.into_iter().collect(),
     };
     let table = WithRoutes {
         routes: Arc::new(routes),

@@ -1,5 +1,7 @@
 //! Do programs come in with their keys, and nobody else?
 
+use origin::{RawAnswer, RawOrigin};
+
 use crate::support::*;
 
 /// Of `abc`.
@@ -118,6 +120,117 @@ async fn a_key_in_the_query_is_taken_out_of_it_and_stands_in_no_log() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_stands_in_no_log_whoever_refuses_before_it_is_looked_at() {
+    let origin = origin().await;
+    let endpoint = origin.address().expect("an origin on TCP");
+    let key =
+        format!("pool: origin, api_key: {{from: query.key, keys: [{{name: b, sha256: {ABC}}}]}}");
+    let yaml = format!(
+        "listeners: [{{name: http, address: '127.0.0.1:0', limits: {{uri: 64}}}}]\n\
+         routes:\n\
+         - {{name: key, match: {{paths: [{{prefix: /key}}]}}, {key}}}\n\
+         - {{name: denied, match: {{paths: [{{prefix: /denied}}]}}, ip_filter: {{deny: [127.0.0.0/8]}}, {key}}}\n\
+         - {{name: own, match: {{paths: [{{prefix: /own}}]}}, respond: {{}}}}\n\
+         - {{name: few, match: {{paths: [{{prefix: /few}}]}}, max_fields: 8, {key},\n\
+         \x20   rate_limits: [{{name: r, rate: 1/h, burst: 1}}]}}\n\
+         pools: [{{name: origin, endpoints: ['{endpoint}']}}]\n"
+    );
+    let portcullis = Portcullis::start(&yaml).await;
+    let address = portcullis.listener("http");
+    let long = format!("/key?key=abc&a={}", "a".repeat(64));
+    let referer = ("referer", "http://test/key?a=1&key=abc&b=2");
+    let many: Vec<_> = [
+        "x-a", "x-b", "x-c", "x-d", "x-e", "x-f", "x-g", "x-h", "x-i",
+    ]
+    .iter()
+    .map(|name| (*name, "1"))
+    .collect();
+    let mut asked = 0;
+    for mut client in [http1(address).await, http2(address).await] {
+        for (path, fields, status) in [
+            ("/denied?key=abc&a=1", &[referer][..], 403),
+            ("/nowhere?key=abc", &[referer], 404),
+            ("/key/%2f?k%65y=abc", &[referer], 400),
+            ("/few?key=abc", &many, 431),
+            (&long, &[], 414),
+            ("/own", &[referer], 200),
+        ] {
+            // One that is refused unread ends its connection.
+            let answer = match status {
+                414 => ask(&mut http1(address).await, path, fields).await,
+                _ => ask(&mut client, path, fields).await,
+            };
+            assert_eq!(answer.status, status, "{path}");
+            asked += 1;
+        }
+    }
+    let mut client = http1(address).await;
+    assert_eq!(ask(&mut client, "/few?key=abc", &[]).await.status, 404);
+    assert_eq!(ask(&mut client, "/few?key=abc", &[]).await.status, 429);
+    let unread = b"GET\t/key?key=abc HTTP/1.1\r\nHost: test\r\n\r\n";
+    assert_eq!(
+        Raw::sent(address, unread).await.response().await.status,
+        400
+    );
+    asked += 3;
+    eventually("all lines", async || portcullis.access_log().len() == asked).await;
+    for line in portcullis.access_log() {
+        assert!(!line.to_string().contains("=abc"), "{line}");
+        if let Some(referer) = line.get("referer") {
+            assert_eq!(referer, "http://test/key?a=1&key=***&b=2");
+        }
+    }
+    portcullis
+        .logged(|line| line["target"] == "/denied?key=***&a=1")
+        .await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_forwarded_is_told_neither_where_a_redirect_leads_nor_to_a_service() {
+    both_carriers(async |carrier| {
+        let (origin, auth) = (origin().await, service().await);
+        let endpoint = origin.address().expect("an origin on TCP");
+        for (forward, seen) in [(false, "?a=1"), (true, "?key=abc&a=1")] {
+            let key = format!(
+                "api_key: {{from: query.key, forward: {forward}, keys: [{{name: b, sha256: {ABC}}}]}}"
+            );
+            let yaml = format!(
+                "listeners: [{{name: http, address: '127.0.0.1:0'}}]\n\
+                 routes:\n\
+                 - {{name: moved, match: {{paths: [{{prefix: /moved}}]}}, redirect: {{host: other.test}}, {key}}}\n\
+                 - {{name: all, pool: origin, forward_auth: {{pool: auth}}, {key}}}\n\
+                 pools:\n\
+                 - {{name: origin, endpoints: ['{endpoint}']}}\n\
+                 - {{name: auth, endpoints: ['{}']}}\n",
+                auth.address()
+            );
+            let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+            let mut client = http1(portcullis.listener("http")).await;
+            let answer = ask(&mut client, "/moved?key=abc&a=1", &[]).await;
+            let location = answer.header("location").expect("a place");
+            assert!(location.starts_with("http://other.test"), "{location}");
+            assert!(location.ends_with(&format!("/moved{seen}")), "{location}");
+            let answer = ask(&mut client, "/echo?key=abc&a=1", &[]).await;
+            assert_eq!(answer.json()["uri"], format!("/echo{seen}"));
+            let questions = String::from_utf8(auth.received().concat()).expect("text");
+            for line in ["GET ", "x-forwarded-uri: ", "x-original-uri: "] {
+                let told = format!("{line}/echo{seen}").to_lowercase();
+                let questions = questions.to_lowercase();
+                assert!(questions.contains(&told), "{told} in {questions}");
+            }
+            assert_eq!(questions.contains("=abc"), forward, "{questions}");
+        }
+    })
+    .await;
+}
+
+/// A service that lets everybody in.
+async fn service() -> RawOrigin {
+    let answer = |_: &[u8]| RawAnswer::new().send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    RawOrigin::start(answer).await.expect("a service")
 }
 
 #[tokio::test]

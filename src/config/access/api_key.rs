@@ -19,7 +19,8 @@ pub struct ApiKey {
     /// A file of lines `name:sha256`. Relative to the file it is named in. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<Spanned<String>>,
-    /// Whether the endpoint gets the key as well. Default: false.
+    /// Whether the endpoint gets the key as well. If not, one in the query is not in a redirect of the route either, and the
+    /// service of `forward_auth` is not told it. Default: false.
     pub forward: bool,
     /// A header field in which the endpoint gets the key's name. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]

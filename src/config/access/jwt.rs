@@ -57,7 +57,8 @@ pub struct Jwt {
     /// commas, and a client's own fields of these names are removed. Default: none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub claims_to_headers: BTreeMap<String, Spanned<String>>,
-    /// Whether the endpoint gets the token itself. Default: true.
+    /// Whether the endpoint gets the token itself. If not, one in the query is not in a redirect of the route either, and the
+    /// service of `forward_auth` is not told it. Default: true.
     pub forward: bool,
     /// Whether a request without a token may go on; one with a bad token may not, nor, with `from: bearer`, one that has
     /// anything else in `Authorization`. Default: false.

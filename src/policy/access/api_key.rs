@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderName, HeaderValue};
 
-use super::{Access, Asked, Edit, Granted, Place, Refusal, Verdict};
+use super::{Access, Asked, Edit, Granted, Place, Refusal, SecretParameter, Verdict};
 use crate::admission::api_keys::ApiKeys;
 use crate::error::Reason;
 
@@ -27,9 +27,6 @@ pub struct ApiKey {
 
 impl Access for ApiKey {
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
-        if let Some(secret) = self.from.secret(self.forward) {
-            granted.secret_parameter = Some(secret);
-        }
         // Of two it would not be clear which one others go by, so they are none.
         let key = self.from.find(asked.request).ok().flatten();
         let Some(owner) = key.and_then(|key| self.keys.owner(&key)) else {
@@ -38,8 +35,7 @@ impl Access for ApiKey {
             return Verdict::refuse(Refusal::new(Reason::Unauthenticated));
         };
         if !self.forward {
-            let fields = asked.request.headers;
-            self.from.remove(fields, &mut granted.to_endpoint);
+            self.from.remove(&mut granted.to_endpoint);
         }
         if let Some(name) = &self.user_header {
             let edit = Edit::Vouch(name.clone(), owner.field.clone());
@@ -47,5 +43,9 @@ impl Access for ApiKey {
         }
         granted.user = Some(Arc::clone(&owner.name));
         Verdict::pass()
+    }
+
+    fn secret_parameter(&self) -> Option<SecretParameter> {
+        self.from.secret(self.forward)
     }
 }

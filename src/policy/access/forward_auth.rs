@@ -12,7 +12,6 @@ use super::subrequest::{Judge, Subrequest, Unanswered};
 use super::{Access, Asked, Edit, Granted, Refusal, Reply, Ruling, Verdict};
 use crate::error::Reason;
 use crate::pool::Pool;
-use crate::route::query_without;
 
 /// What the service is told about a request, whatever fields of the client's it is given: the names Traefik and Caddy
 /// use, and those of nginx' users. `X-Forwarded-Host` and `X-Request-ID` are added when it is asked.
@@ -103,7 +102,7 @@ impl Rules {
     /// service either.
     fn question(&self, asked: &Asked<'_>, granted: &Granted) -> Option<(String, HeaderMap)> {
         let request = asked.request;
-        let uri = match query(request.query, granted).as_deref() {
+        let uri = match asked.told_query {
             Some(query) => format!("{}?{query}", request.path),
             None => request.path.to_owned(),
         };
@@ -170,18 +169,6 @@ impl Judge for Rules {
         } else {
             self.no_answer(None)
         }
-    }
-}
-
-/// The query without a secret that is not for the endpoint.
-fn query<'q>(query: Option<&'q str>, granted: &Granted) -> Option<Cow<'q, str>> {
-    let query = query?;
-    let secret = granted.secret_parameter.as_ref();
-    let secret = secret.filter(|secret| !secret.forward);
-    match secret.and_then(|secret| query_without(query, &secret.name)) {
-        None => Some(Cow::Borrowed(query)),
-        Some(rest) if rest.is_empty() => None,
-        Some(rest) => Some(Cow::Owned(rest)),
     }
 }
 

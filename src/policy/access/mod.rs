@@ -25,7 +25,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::error::Reason;
-use crate::proxy::forward::{Fields, Scheme};
+use crate::proxy::forward::{Fields, Scheme, remove_cookie};
 use crate::route::Request;
 
 pub use api_key::ApiKey;
@@ -50,6 +50,12 @@ pub trait Access: Send + Sync {
     fn admits(&self, _client: IpAddr) -> bool {
         true
     }
+
+    /// The parameter of the query that it finds a secret in. The route knows it, so that it stays one whoever ends the
+    /// request, be that before this policy is asked.
+    fn secret_parameter(&self) -> Option<SecretParameter> {
+        None
+    }
 }
 
 /// Policies in their order.
@@ -59,6 +65,8 @@ pub type Policies = Box<[Arc<dyn Access>]>;
 pub struct Asked<'r> {
     /// Host, path, query, method and fields. The path is in its normal form.
     pub request: &'r Request<'r>,
+    /// What others may see of its query: all but a secret that is not forwarded.
+    pub told_query: Option<&'r str>,
     /// Path and query as the client wrote them.
     pub target: &'r [u8],
     /// The client's own address, as far as the proxies in front are trusted; `None` on a Unix socket.
@@ -151,8 +159,6 @@ pub struct Granted {
     pub user: Option<Arc<str>>,
     /// What its verified token says.
     pub claims: Option<Arc<Map<String, Value>>>,
-    /// A parameter of the query that holds a secret.
-    pub secret_parameter: Option<SecretParameter>,
     /// Changes to the request that the endpoint gets.
     pub to_endpoint: Vec<Edit>,
     /// Changes to the answer that the client gets, whoever gives it.
@@ -165,7 +171,6 @@ impl Granted {
         let Granted {
             user,
             claims,
-            secret_parameter,
             to_endpoint,
             to_client,
         } = later;
@@ -174,9 +179,6 @@ impl Granted {
         }
         if claims.is_some() {
             self.claims = claims;
-        }
-        if secret_parameter.is_some() {
-            self.secret_parameter = secret_parameter;
         }
         self.to_endpoint.extend(to_endpoint);
         self.to_client.extend(to_client);
@@ -188,7 +190,7 @@ impl Granted {
 pub struct SecretParameter {
     /// Its name, decoded.
     pub name: Arc<str>,
-    /// Whether the endpoint gets it.
+    /// Whether the endpoint gets it, and whoever else is told of the request.
     pub forward: bool,
 }
 
@@ -197,6 +199,9 @@ pub struct SecretParameter {
 pub enum Edit {
     /// Takes every line of this name away.
     Remove(HeaderName),
+    /// Takes every cookie of this name away. The others are those that are there by then: joined to one line, and without
+    /// the cookies of the pool.
+    RemoveCookie(Arc<str>),
     /// Makes this the only line of the name.
     Set(HeaderName, HeaderValue),
     /// Takes every line of this name away, however that is spelled: CGI-like endpoints read `X_User` as `X-User`, and a
@@ -219,6 +224,7 @@ impl Edit {
                     fields.remove(name);
                 }
             }
+            Self::RemoveCookie(name) => remove_cookie(fields, name),
             Self::Set(name, value) => fields.set(name.clone(), value.clone()),
             Self::Disown(name) => disown(name, fields),
             Self::Vouch(name, value) => {

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::header::COOKIE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::{Edit, SecretParameter};
 use crate::route::{Request, cookie, query_values};
@@ -15,7 +14,7 @@ pub enum Place {
     /// In this field.
     Header(HeaderName),
     /// In this cookie.
-    Cookie(Box<str>),
+    Cookie(Arc<str>),
     /// In this parameter of the query.
     Query(Arc<str>),
 }
@@ -57,20 +56,10 @@ impl Place {
     }
 
     /// Takes it out of the fields that the endpoint gets; what is in the query is a [`SecretParameter`].
-    pub fn remove(&self, fields: &HeaderMap, edits: &mut Vec<Edit>) {
+    pub fn remove(&self, edits: &mut Vec<Edit>) {
         match self {
             Self::Header(name) => edits.push(Edit::Remove(name.clone())),
-            Self::Cookie(name) => {
-                edits.push(Edit::Remove(COOKIE));
-                for line in fields.get_all(COOKIE) {
-                    let kept = match cookie::without(line.as_bytes(), name) {
-                        None => Some(line.clone()),
-                        Some(rest) if rest.is_empty() => None,
-                        Some(rest) => HeaderValue::from_bytes(&rest).ok(),
-                    };
-                    edits.extend(kept.map(|line| Edit::Append(COOKIE, line)));
-                }
-            }
+            Self::Cookie(name) => edits.push(Edit::RemoveCookie(Arc::clone(name))),
             Self::Query(_) => {}
         }
     }

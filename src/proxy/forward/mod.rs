@@ -8,6 +8,7 @@
 
 mod address;
 mod client;
+mod cookies;
 mod hop_by_hop;
 mod request;
 mod request_id;
@@ -18,6 +19,7 @@ mod value;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use client::{Peer, TrustedProxies, client_address};
+pub use cookies::remove_cookie;
 pub use hop_by_hop::{Keep, strip_request, strip_response};
 pub use request::{AddedFields, Received, Scheme, add_request_fields};
 pub use request_id::{X_REQUEST_ID, request_id};

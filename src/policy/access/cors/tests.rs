@@ -53,6 +53,7 @@ fn seen(
     };
     let headers = map(fields);
     let asked = Asked {
+        told_query: None,
         request: &Request {
             host: "api.example",
             path: "/",

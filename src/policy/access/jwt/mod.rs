@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{Access, Asked, Edit, Granted, Place, Refusal, Verdict};
+use super::{Access, Asked, Edit, Granted, Place, Refusal, SecretParameter, Verdict};
 use crate::error::Reason;
 use crate::route::claim;
 use crate::telemetry::metrics::TokenMetrics;
@@ -81,10 +81,6 @@ impl From<Fault> for Refused {
 
 impl Access for Jwt {
     fn decide(&self, asked: &Asked<'_>, granted: &mut Granted) -> Verdict {
-        let fields = asked.request.headers;
-        if let Some(secret) = self.place.secret(self.forward) {
-            granted.secret_parameter = Some(secret);
-        }
         match self.examine(asked) {
             Ok(verified) => {
                 // What a client says itself about claims is not believed; also where the token has no such claim.
@@ -92,7 +88,7 @@ impl Access for Jwt {
                 granted.to_endpoint.extend(told.map(Edit::Disown));
                 if let Some(verified) = verified {
                     if !self.forward {
-                        self.place.remove(fields, &mut granted.to_endpoint);
+                        self.place.remove(&mut granted.to_endpoint);
                     }
                     granted.to_endpoint.extend_from_slice(&verified.edits);
                     if verified.user.is_some() {
@@ -125,6 +121,10 @@ impl Access for Jwt {
                 })
             }
         }
+    }
+
+    fn secret_parameter(&self) -> Option<SecretParameter> {
+        self.place.secret(self.forward)
     }
 }
 

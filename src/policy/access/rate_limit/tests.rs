@@ -43,6 +43,7 @@ fn ask(limiter: &RateLimit, client: Option<&str>, key: &str) -> (Option<Refusal>
     };
     let asked = Asked {
         request: &request,
+        told_query: request.query,
         target: b"/",
         client: client.map(|client| client.parse::<IpAddr>().expect("an address")),
         scheme: Scheme::Http,
@@ -135,6 +136,7 @@ fn a_limit_may_go_by_what_a_token_says() {
         };
         let asked = Asked {
             request: &request,
+            told_query: request.query,
             target: b"/",
             client: Some(IpAddr::from(client)),
             scheme: Scheme::Https,
