@@ -1,10 +1,10 @@
 //! What is done to a request or response on a route? One file a policy: its compiled form, its code, its tests.
 //!
-//! The order is fixed and is the order of this list: the listener's [`access`] policies, request id, https redirect,
-//! header limits, maximum body, the
-//! route's access policies, then the route's end (pool, redirect or fixed response); on the way to the pool priority, rewrite
-//! and request headers; on the way back HSTS, what the access policies have granted, security headers, request id and response
-//! headers.
+//! The order is fixed and is the order of this list: the listener's [`access`] policies, request id, https redirect, header
+//! limits, maximum body, the route's access policies (between those that cost little and the others the process decides
+//! whether it takes the request on), then the route's end (pool, redirect or fixed response); on the way to the pool priority,
+//! rewrite and request headers; on the way back HSTS, what the access policies have granted, security headers, request id and
+//! response headers.
 
 pub mod access;
 pub mod head_limits;
