@@ -9,6 +9,7 @@
 //! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route`, `pool` (`Priority`, `Address`), `telemetry`; [`admission::shared`] also Redis |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
+//! | [`cache`] | has it been answered before, and may that answer be used? | `admission::NetworkSet`, `config`, `route`, `telemetry` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `policy::access::jwt` (whose keys it fetches), `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error`; for names of labels `pool::Priority`, `admission::overload::Resource`, `admission::connections::Full` |
@@ -52,6 +53,13 @@
 //! | pace | how fast a client sends or takes while it is waited for, kept as time that it earns |
 //! | flood | so much of what nothing asked for on an HTTP/2 connection that it is ended |
 //! | claim | what a verified token says of whoever brings it; in `tls`, the right of a certificate to a name |
+//! | object | one stored response |
+//! | space | the name under which routes keep objects; the route's own, unless they share one |
+//! | variant | one object among those that `Vary` tells apart |
+//! | flight, follower | one fetch of one object, which no client's leaving ends; a request that has its answer from another's flight |
+//! | fresh, stale, validate | as in RFC 9111: may be used, may be used on terms, must be asked about first |
+//! | tier | where objects are kept: memory or disk |
+//! | purge | to end the use of objects by address, prefix or tag: hard, or soft, which makes them stale |
 //! | outcome | what an attempt taught about the endpoint: success, failure or neutral; or that a hedge outran it |
 //! | check, verdict | an endpoint is asked whether it is well; what its checks have made of it |
 //! | snapshot, generation | everything a request may read: immutable, numbered, swapped whole |
@@ -64,6 +72,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod demo;

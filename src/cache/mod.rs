@@ -1,0 +1,14 @@
+//! Which answers are kept, and who may have them again? A shared HTTP cache by RFC 9111.
+//!
+//! [`rules`] decides and is pure. An [`object`] is one stored response; it is found by its key, in memory or on disk.
+
+pub mod key;
+pub mod memory;
+pub mod object;
+pub mod outcome;
+pub mod purge;
+pub mod rule;
+pub mod rules;
+
+pub use object::{Body, Chunks, Head, Object, Stored, Varies};
+pub use outcome::Outcome;

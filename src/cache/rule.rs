@@ -1,0 +1,1 @@
+//! What does a route do with its cache?
