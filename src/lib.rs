@@ -12,7 +12,7 @@
 //! | [`cache`] | has it been answered before, and may that answer be used? | `admission::NetworkSet`, `config`, `route`, `telemetry` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `policy::access::jwt` (whose keys it fetches), `server::connection::socket`, `error`; Pingora |
-//! | [`telemetry`] | what is told about it? | `error`; for names of labels `pool::Priority`, `admission::overload::Resource`, `admission::connections::Full` |
+//! | [`telemetry`] | what is told about it? | `error`; for names of labels `pool::Priority`, `admission::overload::Resource`, `admission::connections::Full`, `cache::Outcome`, `cache::report` |
 //! | [`error`] | in which ways can it fail? | nothing |
 //!
 //! Beside the line stand [`config`] (what the operator wrote: plain values), [`snapshot`] (one immutable generation, compiled

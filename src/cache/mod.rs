@@ -7,6 +7,7 @@ pub mod memory;
 pub mod object;
 pub mod outcome;
 pub mod purge;
+pub mod report;
 pub mod rule;
 pub mod rules;
 

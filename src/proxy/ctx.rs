@@ -14,6 +14,7 @@ use super::forward::{Peer, Scheme, X_REQUEST_ID};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::admission::overload::Entered;
+use crate::cache::Outcome;
 use crate::error::{Phase, ProxyError};
 use crate::policy::access::Granted;
 use crate::pool::retries::Retries;
@@ -102,6 +103,8 @@ pub struct RequestCtx {
     pub upstream_status: Option<u16>,
     /// How long until there may be an endpoint for it, if there is none now and that is known.
     pub retry_after: Option<Duration>,
+    /// How the cache served it, if its route has one.
+    pub cache: Option<Outcome>,
     /// Why it failed.
     pub failure: Option<ProxyError>,
     /// Whether a step of it panicked. Then it is answered without its route's policies: one of them may do it again.
@@ -169,6 +172,7 @@ impl RequestCtx {
             first_byte: None,
             upstream_status: None,
             retry_after: None,
+            cache: None,
             failure: None,
             panicked: false,
             upgrade: false,

@@ -15,6 +15,7 @@ use super::ctx::RequestCtx;
 use super::facts::joined;
 use super::watchdog::Watchdog;
 use super::{About, attempt};
+use crate::cache::Outcome;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::route::query_masked;
 use crate::snapshot::{Listener, Snapshot};
@@ -191,6 +192,7 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
         connect: ctx.connect,
         first_byte: ctx.first_byte,
         upstream_status: ctx.upstream_status,
+        cache: ctx.cache.map(Outcome::as_str),
         request_id: ctx
             .request_id
             .as_ref()
@@ -319,6 +321,7 @@ pub fn unread_request(
         connect: None,
         first_byte: None,
         upstream_status: None,
+        cache: None,
         request_id: "",
         user_agent: None,
         referer: None,

@@ -4,6 +4,7 @@
 //! a set of endpoints changes; a request only adds to the atomic numbers behind them. How long a series with names from
 //! the configuration lives is told in `metrics/live.rs`.
 
+mod cache;
 mod catalogue;
 mod families;
 mod guards;
@@ -19,7 +20,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
 
+use crate::cache::Outcome;
 use crate::error::Reason;
+use cache::CachedRoutes;
 use catalogue::Catalogue;
 use families::{Checks, Endpoints, Listeners, Pools, Routes};
 use guards::{Breakers, Ejections, FailOpens};
@@ -28,6 +31,7 @@ use rates::RateLimits;
 use shared::SharedLimits;
 use tokens::{KeySources, Tokens};
 
+pub use cache::{CacheMetrics, CachedRouteMetrics, CachedRouteSeries};
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
     ListenerSeries, PoolMetrics, PoolSeries, RouteMetrics, RouteSeries,
@@ -36,7 +40,8 @@ pub use guards::{
     BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
 pub use labels::{
-    Flood, HedgeResult, Missed, RefusedReason, ReloadResult, RetryResult, TlsVersion,
+    DiskOperation, Fetch, Flood, HedgeResult, Missed, PurgeKind, RefusedReason, ReloadResult,
+    RetryResult, TlsVersion,
 };
 pub use live::{Family, Handle};
 pub use overload::OverloadMetrics;
@@ -70,6 +75,7 @@ pub struct Metrics {
     shared_limits: Arc<Live<SharedLimits>>,
     tokens: Arc<Live<Tokens>>,
     key_sources: Arc<Live<KeySources>>,
+    cached_routes: Arc<Live<CachedRoutes>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -86,6 +92,8 @@ pub struct Metrics {
     pub access_log: AccessLogMetrics,
     /// What is told about overload.
     pub overload: OverloadMetrics,
+    /// What is told of the cache.
+    pub cache: Arc<CacheMetrics>,
     /// Look-ups that found nothing, and those that found something.
     lookups: [IntCounter; 2],
 }
@@ -133,6 +141,7 @@ impl Metrics {
             shared_limits: Live::new(new.shared_limits()?, NAME_LIMIT),
             tokens: Live::new(new.tokens()?, NAME_LIMIT),
             key_sources: Live::new(new.key_sources()?, NAME_LIMIT),
+            cached_routes: Live::new(new.cached_routes()?, NAME_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -142,6 +151,7 @@ impl Metrics {
             panics: new.panics()?,
             access_log: new.access_log()?,
             overload: new.overload()?,
+            cache: Arc::new(new.cache()?),
             lookups: new.lookups()?,
             registry: new.into_registry(),
         })
@@ -210,6 +220,21 @@ impl Metrics {
     /// The metrics of an address that keys are fetched from.
     pub fn key_source(&self, address: &str) -> KeySourceMetrics {
         self.key_sources.hold(&[address])
+    }
+
+    /// The metrics of a route that answers from the cache.
+    pub fn cached_route(&self, route: &str) -> CachedRouteMetrics {
+        self.cached_routes.hold(&[route])
+    }
+
+    /// How many requests the cache served on each route that answers from it, in the order of [`Outcome::ALL`]; sorted by
+    /// the names of the routes.
+    pub fn served_from_cache(&self) -> Vec<(String, [u64; Outcome::ALL.len()])> {
+        let mut routes = self
+            .cached_routes
+            .each(|labels, series| (labels.concat(), series.so_far()));
+        routes.sort();
+        routes
     }
 
     /// Counts a request that failed.

@@ -61,6 +61,8 @@ pub struct Record<'a> {
     pub first_byte: Option<Duration>,
     /// The status code of the endpoint's response.
     pub upstream_status: Option<u16>,
+    /// How the cache served it, if its route has one: a word of [`Outcome`](crate::cache::Outcome).
+    pub cache: Option<&'a str>,
     /// The value of the request's id field, received or made here.
     pub request_id: &'a str,
     /// The `User-Agent` field; any bytes.
@@ -130,6 +132,7 @@ pub(super) mod tests {
             connect: Some(Duration::from_micros(420)),
             first_byte: Some(Duration::from_millis(31)),
             upstream_status: Some(200),
+            cache: Some("expired"),
             request_id: "0194256b-7d2e-7c1a-9a55-3f6f0a6f2b11",
             user_agent: Some(b"curl/8.5.0"),
             referer: Some(b"https://example.org/"),
@@ -153,6 +156,7 @@ pub(super) mod tests {
             connect: None,
             first_byte: None,
             upstream_status: None,
+            cache: None,
             user_agent: None,
             referer: None,
             tls_version: None,

@@ -1,5 +1,7 @@
 //! Which metrics does Portcullis have? Every name, label and help text is in this file.
 
+use std::sync::Mutex;
+
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
@@ -7,14 +9,17 @@ use prometheus::{
     Registry,
 };
 
+use super::cache::{CacheMetrics, CachedRoutes};
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
+use super::labels::{DiskOperation, Fetch, PurgeKind};
 use super::overload::OverloadMetrics;
 use super::rates::RateLimits;
 use super::shared::SharedLimits;
 use super::tokens::{KeySources, Tokens};
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::admission::overload::Resource;
+use crate::cache::report::Tier;
 use crate::error::Reason;
 use crate::pool::Priority;
 
@@ -301,6 +306,81 @@ impl Catalogue {
                 "portcullis_jwks_failing",
                 "1 while the last fetch of a key set has failed; the keys it had before hold.",
                 &["source"],
+            )?,
+        })
+    }
+
+    pub(super) fn cached_routes(&self) -> Result<CachedRoutes, Error> {
+        Ok(CachedRoutes {
+            requests: self.counters(
+                "portcullis_cache_requests_total",
+                "Requests of routes that answer from the cache, by how they were served.",
+                &["route", "result"],
+            )?,
+        })
+    }
+
+    pub(super) fn cache(&self) -> Result<CacheMetrics, Error> {
+        let gauges = |name, help| -> Result<[IntGauge; Tier::ALL.len()], Error> {
+            let gauges = self.gauges(name, help, &["tier"])?;
+            Ok(Tier::ALL.map(|tier| gauges.with_label_values(&[tier.as_str()])))
+        };
+        let counters = |name, help| -> Result<[IntCounter; Tier::ALL.len()], Error> {
+            let counters = self.counters(name, help, &["tier"])?;
+            Ok(Tier::ALL.map(|tier| counters.with_label_values(&[tier.as_str()])))
+        };
+        let fetches = self.counters(
+            "portcullis_cache_fetches_total",
+            "Requests to endpoints that the cache made or let pass, by what for: nothing was stored, it had expired, it was refreshed in the background, or it is known not to be storable.",
+            &["why"],
+        )?;
+        let purges = self.counters(
+            "portcullis_cache_purges_total",
+            "Orders to purge, by what they named.",
+            &["kind"],
+        )?;
+        let disk_errors = self.counters(
+            "portcullis_cache_disk_errors_total",
+            "Failures of the cache's disk, by what was tried; each turns it off.",
+            &["operation"],
+        )?;
+        Ok(CacheMetrics {
+            bytes: gauges(
+                "portcullis_cache_bytes",
+                "Bytes that the objects of the cache take, by where they are.",
+            )?,
+            objects: gauges(
+                "portcullis_cache_objects",
+                "Objects in the cache, by where they are; one may be in both.",
+            )?,
+            limit: gauges(
+                "portcullis_cache_limit_bytes",
+                "Bytes that the objects of the cache may take; 0 if nothing is kept there.",
+            )?,
+            stored: counters(
+                "portcullis_cache_stored_total",
+                "Objects that were stored, by where.",
+            )?,
+            evictions: counters(
+                "portcullis_cache_evictions_total",
+                "Objects that had to go so that others found room, by where they were.",
+            )?,
+            evicted: Mutex::default(),
+            fetches: Fetch::ALL.map(|fetch| fetches.with_label_values(&[fetch.as_str()])),
+            followers: self.registered(IntCounter::new(
+                "portcullis_cache_followers_total",
+                "Requests that had their answer from the fetch of another.",
+            ))?,
+            purges: PurgeKind::ALL.map(|kind| purges.with_label_values(&[kind.as_str()])),
+            purged: self.registered(IntCounter::new(
+                "portcullis_cache_purged_objects_total",
+                "Objects that purges have removed or made stale; one in memory and on disk counts twice.",
+            ))?,
+            disk_errors: DiskOperation::ALL
+                .map(|operation| disk_errors.with_label_values(&[operation.as_str()])),
+            disk_on: self.gauge(
+                "portcullis_cache_disk_on",
+                "1 while the cache uses its disk, 0 if it has none or an error has turned it off.",
             )?,
         })
     }

@@ -71,6 +71,14 @@ impl<F: Family> Live<F> {
         Handle(series)
     }
 
+    /// What is made of each series that someone holds.
+    pub(super) fn each<T>(&self, of: impl Fn(&[String], &F::Series) -> T) -> Vec<T> {
+        // Dropped when the lock is open again, which the last handle of a series needs.
+        let held: Vec<Arc<Held<F>>> = self.lock().values().filter_map(Weak::upgrade).collect();
+        let each = held.iter();
+        each.map(|held| of(&held.labels, &held.series)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Vec<String>, Weak<Held<F>>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

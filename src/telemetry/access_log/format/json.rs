@@ -41,6 +41,7 @@ pub(super) fn append(out: &mut Vec<u8>, record: &Record<'_>) {
     if let Some(status) = record.upstream_status {
         line.number("upstream_status", status.into());
     }
+    line.text_if("cache", record.cache);
     line.text("request_id", record.request_id);
     line.bytes_if("user_agent", record.user_agent);
     line.bytes_if("referer", record.referer);
@@ -76,7 +77,7 @@ mod tests {
             "method": "POST", "scheme": "https", "host": "example.org", "target": "/v2/items?page=2",
             "protocol": "HTTP/2", "status": 502, "reason": "upstream_reset", "phase": "response",
             "bytes_received": 17, "bytes_sent": 12345, "attempts": 2, "retries": 1, "queue": 0.12, "connect": 0.00042, "first_byte": 0.031,
-            "upstream_status": 200, "request_id": "0194256b-7d2e-7c1a-9a55-3f6f0a6f2b11",
+            "upstream_status": 200, "cache": "expired", "request_id": "0194256b-7d2e-7c1a-9a55-3f6f0a6f2b11",
             "user_agent": "curl/8.5.0", "referer": "https://example.org/", "tls_version": "TLSv1.3",
             "tls_cipher": "TLS13_AES_128_GCM_SHA256", "sni": "example.org",
         });
@@ -88,7 +89,8 @@ mod tests {
         let value = parsed(&bare());
         let fields = value.as_object().expect("an object");
         for field in [
-            "route", "client", "user", "peer", "reason", "queue", "connect", "referer", "sni",
+            "route", "client", "user", "peer", "reason", "queue", "connect", "cache", "referer",
+            "sni",
         ] {
             assert!(!fields.contains_key(field), "{field}");
         }
