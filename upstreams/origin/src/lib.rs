@@ -45,6 +45,8 @@
 //! be read is answered with 400 and the reason. Over HTTP/2, where one stream must not end the
 //! others, `/close…` and `/garbage` reset their stream.
 //!
+//! A test may set up answers of its own for a path, and see what was asked there: [`Origin::script`].
+//!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
 //! let origin = origin::Origin::builder().name("a").listen("127.0.0.1:0").start().await?;
@@ -61,6 +63,7 @@ mod listening;
 mod paths;
 mod raw;
 mod running;
+mod script;
 mod tls;
 mod wire;
 
@@ -68,4 +71,5 @@ pub use journal::Journal;
 pub use paths::expected_bytes;
 pub use raw::{RawAnswer, RawOrigin};
 pub use running::{Builder, Origin};
+pub use script::{Asked, Scripted};
 pub use tls::TlsSettings;

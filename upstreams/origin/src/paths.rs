@@ -21,6 +21,7 @@ use tokio::time::sleep;
 use crate::answer::{BrokenOff, Content, Released, Tracked};
 use crate::journal::Exchange;
 use crate::running::Shared;
+use crate::script::KEPT_BYTES;
 use crate::wire::Line;
 
 mod breaking;
@@ -28,6 +29,7 @@ mod fields;
 mod grpc;
 mod pacing;
 mod report;
+mod scripted;
 mod sizes;
 mod status;
 mod websocket;
@@ -169,6 +171,9 @@ impl Asked {
 
     /// The answer of a path that does not look at the body; `None` if this path does.
     fn without_body(&mut self) -> Option<Answer> {
+        if let Some(answer) = scripted::answer(self, Bytes::new()) {
+            return Some(answer);
+        }
         let path = self.head.uri.path();
         if BODY_READERS.contains(&path)
             || (self.head.method == Method::POST && path.starts_with(grpc::SERVICE))
@@ -215,6 +220,16 @@ impl Asked {
     /// The answer of any path, once the body has been read as far as that path does.
     async fn with_body(&mut self, body: Incoming) -> Result<Answer, hyper::Error> {
         let journal = &self.shared.journal;
+        if self.shared.scripts.has(&self.head) {
+            let mut start = Vec::new();
+            report::read(body, journal, |data| {
+                let wanted = data.len().min(KEPT_BYTES - start.len());
+                start.extend_from_slice(&data[..wanted]);
+            })
+            .await?;
+            let answer = scripted::answer(self, start.into());
+            return Ok(answer.unwrap_or_else(grpc::unimplemented));
+        }
         match self.head.uri.path() {
             "/echo" => report::echo(self, body).await,
             "/upload" | "/expect" => report::upload(body, journal).await,

@@ -20,6 +20,7 @@ use crate::answer::Released;
 use crate::journal::{Journal, OpenConnection};
 use crate::listening::{Place, Socket};
 use crate::paths::Answers;
+use crate::script::{Asked, Scripted, Scripts, one_after_the_other};
 use crate::tls::{TlsSettings, facts};
 use crate::wire::{Duplex, Line, Wire};
 
@@ -119,6 +120,7 @@ impl Builder {
             delay: self.delay,
             turn: self.serial.then(Arc::default),
             released: watch::Sender::default(),
+            scripts: Scripts::default(),
             http,
             tls,
         });
@@ -187,6 +189,37 @@ impl Origin {
         self.shared.released.send_if_modified(add);
     }
 
+    /// From now on requests to `path` are answered with these, one after the other and then with the last one
+    /// again and again; what the table of the crate, or a former script, says of that path no longer counts.
+    ///
+    /// `path` stands for itself with any query, with a query (`/a?b=1`) for itself with that one alone, and with `*` at
+    /// its end for all that begin so. The most particular one answers.
+    pub fn script(&self, path: &str, answers: impl IntoIterator<Item = Scripted>) {
+        let answers = one_after_the_other(answers.into_iter().collect());
+        self.shared.scripts.set(path, answers);
+    }
+
+    /// As [`Origin::script`], with answers that go by what is asked and by how many were answered by it before.
+    pub fn script_by(
+        &self,
+        path: &str,
+        answer: impl Fn(&Asked, usize) -> Scripted + Send + Sync + 'static,
+    ) {
+        self.shared.scripts.set(path, Arc::new(answer));
+    }
+
+    /// What was asked where a script with this `path` answers, in the order it came.
+    #[must_use]
+    pub fn asked(&self, path: &str) -> Vec<Asked> {
+        self.shared.scripts.asked(path, <[Asked]>::to_vec)
+    }
+
+    /// How many requests came where a script with this `path` answers.
+    #[must_use]
+    pub fn count(&self, path: &str) -> usize {
+        self.shared.scripts.asked(path, <[Asked]>::len)
+    }
+
     /// As dropping it, and returns once its connections are closed.
     pub async fn stop(self) {
         self.accepting.stop().await;
@@ -207,6 +240,7 @@ pub(crate) struct Shared {
     pub(crate) turn: Option<Arc<Mutex<()>>>,
     /// What of `/held` is answered.
     released: watch::Sender<Let>,
+    pub(crate) scripts: Scripts,
     http: auto::Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
 }

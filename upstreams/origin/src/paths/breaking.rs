@@ -1,6 +1,5 @@
 //! Which answers end before they are complete, or are none at all?
 
-use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,9 +31,14 @@ pub(super) fn chunked(size: &str, asked: &Asked) -> Answered {
 
 fn broken_off(length: u64, asked: &Asked) -> Steps {
     let sent = sizes::pages(length, false).map(Step::Send);
+    Box::new(sent.chain(break_off(asked)))
+}
+
+/// The end of an answer that is not complete.
+pub(super) fn break_off(asked: &Asked) -> Vec<Step> {
     if asked.is_http2() {
-        Box::new(sent.chain([Step::Pause(BEFORE_RESET), Step::Fail]))
+        vec![Step::Pause(BEFORE_RESET), Step::Fail]
     } else {
-        Box::new(sent.chain(iter::once(Step::Cut(asked.line.clone()))))
+        vec![Step::Cut(asked.line.clone())]
     }
 }

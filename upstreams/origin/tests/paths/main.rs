@@ -9,6 +9,7 @@ mod pacing;
 mod program;
 mod raw;
 mod report;
+mod script;
 mod sizes;
 mod status;
 mod tls;
