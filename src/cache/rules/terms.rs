@@ -19,4 +19,41 @@ pub struct Terms {
     pub strict: bool,
     /// Whether it must not be used without asking (§5.2.2.4).
     pub validate: bool,
+    /// Whether it does not change while it is fresh, so that a client that reloads need not be taken at its word
+    /// (RFC 8246).
+    pub immutable: bool,
+}
+
+impl Terms {
+    /// How old it is (§4.2.3 `current_age`). A clock that was set back does not make it younger than it came.
+    pub fn age(&self, now: SystemTime) -> Duration {
+        let resident = now.duration_since(self.received).unwrap_or_default();
+        self.initial_age.saturating_add(resident)
+    }
+
+    /// How many whole seconds it stays fresh; negative when it is stale, for that many seconds begun.
+    pub fn ttl(&self, now: SystemTime) -> i64 {
+        let age = self.age(now);
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        match self.lifetime.checked_sub(age) {
+            Some(left) => seconds(left),
+            None => {
+                let over = age - self.lifetime;
+                let begun = i64::from(over.subsec_nanos() > 0);
+                seconds(over).saturating_add(begun).saturating_neg()
+            }
+        }
+    }
+
+    /// How long it has been stale, by itself or because it was purged softly at `purged`; `None` while it is fresh
+    /// (§4.2: a response is fresh while its lifetime exceeds its age).
+    pub(super) fn stale_for(
+        &self,
+        purged: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Option<Duration> {
+        let by_age = self.age(now).checked_sub(self.lifetime);
+        let by_purge = purged.map(|purged| now.duration_since(purged).unwrap_or_default());
+        by_age.max(by_purge)
+    }
 }

@@ -1,0 +1,145 @@
+//! What stands in a list of cache directives?
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// The most seconds that count; more mean as much (RFC 9111 §1.2.2).
+const MOST_SECONDS: u64 = 1 << 31;
+
+/// One directive of a list (RFC 9111 §5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Directive<'v> {
+    /// Its name as it is written; names ignore case.
+    pub name: &'v [u8],
+    /// What follows it.
+    pub argument: Argument<'v>,
+}
+
+/// What follows the name of a directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Argument<'v> {
+    /// Nothing.
+    None,
+    /// `=` and a token, or a quoted string without its quotes: both forms mean the same (§5.2).
+    Value(Cow<'v, [u8]>),
+    /// Something that is no argument. What forbids still forbids; what allows does not.
+    Malformed,
+}
+
+impl Directive<'_> {
+    /// Whether it is called this, which is in lower case.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// Whether it has no argument.
+    pub fn has_none(&self) -> bool {
+        self.argument == Argument::None
+    }
+
+    /// Its argument as a time in seconds (§1.2.2).
+    pub fn seconds(&self) -> Option<Duration> {
+        match &self.argument {
+            Argument::Value(value) => delta_seconds(value),
+            Argument::None | Argument::Malformed => None,
+        }
+    }
+}
+
+/// The time that a number of seconds means, up to 2³¹ of them (RFC 9111 §1.2.2).
+pub(super) fn delta_seconds(digits: &[u8]) -> Option<Duration> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| {
+        let seconds = digits.iter().fold(0_u64, |sum, digit| {
+            (sum * 10 + u64::from(digit - b'0')).min(MOST_SECONDS)
+        });
+        Duration::from_secs(seconds)
+    })
+}
+
+/// The directives of one line of a field, in their order. What begins with no name is left out.
+pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
+    Directives { rest: line }
+}
+
+struct Directives<'v> {
+    rest: &'v [u8],
+}
+
+impl<'v> Iterator for Directives<'v> {
+    type Item = Directive<'v>;
+
+    fn next(&mut self) -> Option<Directive<'v>> {
+        loop {
+            self.rest = self.rest.trim_ascii_start();
+            if self.rest.is_empty() {
+                return None;
+            }
+            let (name, after) = split(self.rest, is_token);
+            let (argument, after) = argument(after);
+            // After an argument there may be only space before the comma or the end.
+            let (space, after) = split(after, |byte| byte == b' ' || byte == b'\t');
+            let argument = match after.first() {
+                None | Some(b',') if space.is_empty() || argument != Argument::Malformed => {
+                    argument
+                }
+                _ => Argument::Malformed,
+            };
+            // Whatever does not belong there goes up to the next comma.
+            self.rest = match memchr::memchr(b',', after) {
+                Some(comma) => &after[comma + 1..],
+                None => &[],
+            };
+            if !name.is_empty() {
+                return Some(Directive { name, argument });
+            }
+        }
+    }
+}
+
+/// The argument at the start of this, and what follows it.
+fn argument(text: &[u8]) -> (Argument<'_>, &[u8]) {
+    match text {
+        [b'=', b'"', quoted @ ..] => match unquote(quoted) {
+            Some((value, after)) => (Argument::Value(value), after),
+            // A string that does not end is none, and hides nothing that follows.
+            None => (Argument::Malformed, quoted),
+        },
+        [b'=', value @ ..] => match split(value, is_token) {
+            ([], after) => (Argument::Malformed, after),
+            (token, after) => (Argument::Value(Cow::Borrowed(token)), after),
+        },
+        _ => (Argument::None, text),
+    }
+}
+
+/// What stands before the closing quote, without its backslashes, and what follows (RFC 9110 §5.6.4).
+fn unquote(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+    let end = memchr::memchr2(b'"', b'\\', text)?;
+    let (plain, rest) = text.split_at(end);
+    if rest[0] == b'"' {
+        return Some((Cow::Borrowed(plain), &rest[1..]));
+    }
+    let mut value = plain.to_vec();
+    let mut bytes = rest.iter();
+    loop {
+        match bytes.next()? {
+            b'"' => return Some((Cow::Owned(value), bytes.as_slice())),
+            b'\\' => value.push(*bytes.next()?),
+            byte => value.push(*byte),
+        }
+    }
+}
+
+/// Up to the first byte that is not so, and the rest.
+fn split(text: &[u8], so: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|&byte| !so(byte));
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+/// Whether this may stand in a token (RFC 9110 §5.6.2).
+pub(super) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*')
+        || matches!(byte, b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
