@@ -10,6 +10,10 @@ pub mod purge;
 pub mod report;
 pub mod rule;
 pub mod rules;
+mod settings;
 
+pub use key::{KeyParts, KeyRule};
 pub use object::{Body, Chunks, Head, Object, Stored, Varies};
 pub use outcome::Outcome;
+pub use rule::{Bypass, Rule};
+pub use settings::{CacheSettings, DiskSettings};

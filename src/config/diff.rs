@@ -98,6 +98,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
         resolver,
         overload,
         redis,
+        cache,
         listeners,
         routes,
         pools,
@@ -111,6 +112,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
     found.settings("resolver", &old.resolver, resolver);
     found.settings("overload", &old.overload, overload);
     found.settings("redis", &old.redis, redis);
+    found.settings("cache", &old.cache, cache);
     found.items(Section::Listener, &old.listeners, listeners, |one| {
         &one.name
     });

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod access_log;
 pub mod admin;
+pub mod cache;
 pub mod diagnostics;
 pub mod diff;
 pub mod document;
@@ -34,6 +35,7 @@ use document::{Kind, Node};
 
 pub use access_log::{AccessLog, AccessLogFormat, ProcessLog, ProcessLogFormat};
 pub use admin::Admin;
+pub use cache::Cache;
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use document::Spanned;
 pub use forwarding::Forwarding;
@@ -70,6 +72,8 @@ pub struct Config {
     pub overload: Overload,
     /// What machines share their rate limits through.
     pub redis: Redis,
+    /// Where the responses that routes with `cache` store are kept.
+    pub cache: Cache,
     /// Addresses that accept connections.
     pub listeners: Vec<Listener>,
     /// Which requests get which policies and which pool.
@@ -117,6 +121,7 @@ impl Config {
             resolver: section(root, "resolver"),
             overload: section(root, "overload"),
             redis: section(root, "redis"),
+            cache: section(root, "cache"),
             listeners: entries(root, "listeners"),
             routes: entries(root, "routes"),
             pools: entries(root, "pools"),

@@ -7,8 +7,8 @@ use super::pool::Endpoint;
 use super::resolver::{NameServers, SYSTEM};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS, RouteSecurityHeaders};
 use super::{
-    AccessLog, Admin, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Redis, Resolver,
-    Route, Runtime, Spanned,
+    AccessLog, Admin, Cache, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Redis,
+    Resolver, Route, Runtime, Spanned,
 };
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
@@ -31,6 +31,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
         resolver,
         overload,
         redis,
+        cache,
         listeners,
         routes,
         pools,
@@ -43,6 +44,7 @@ pub fn effective(config: &Config) -> serde_json::Value {
     prepare(resolver);
     prepare(overload);
     prepare(redis);
+    prepare(cache);
     listeners.iter_mut().for_each(prepare);
     routes.iter_mut().for_each(prepare);
     pools.iter_mut().for_each(prepare);
@@ -66,6 +68,7 @@ impl Printed for AccessLog {}
 impl Printed for ProcessLog {}
 impl Printed for Forwarding {}
 impl Printed for Overload {}
+impl Printed for Cache {}
 
 impl Printed for Listener {
     fn fill_in(&mut self) {

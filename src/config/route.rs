@@ -1,5 +1,6 @@
 //! Which requests get which policies and which pool?
 
+pub mod cache;
 pub mod priority;
 pub mod request_id;
 pub mod security_headers;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::access::{ApiKey, BasicAuth, Cors, ForwardAuth, IpFilter, Jwt, RateLimit};
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
+pub use cache::RouteCache;
 pub use priority::RoutePriority;
 pub use request_id::RequestId;
 pub use security_headers::RouteSecurityHeaders;
@@ -98,6 +100,13 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub priority: Option<Spanned<RoutePriority>>,
+    /// Policy: which answers are stored, and who gets them again. Default: none is.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cache: Option<Spanned<RouteCache>>,
     /// Policy: what the endpoint sees instead of the request's path, query or host.
     #[serde(
         default,

@@ -60,7 +60,7 @@ pub use host::{InvalidHost, normalise as normalise_host};
 pub use path::{AmbiguousPath, normalise as normalise_path};
 pub use pattern::{HostPattern, InvalidPattern, PathPattern};
 pub use predicate::{HeaderMatch, QueryMatch, ValueMatch};
-pub use query::{encode as encode_parameter, parameter};
+pub use query::{decode as decoded_parameter, encode as encode_parameter, parameter};
 pub use query::{
     masked as query_masked, value as query_value, values as query_values, without as query_without,
 };

@@ -84,7 +84,7 @@ pub(super) fn equals(encoded: &[u8], text: &str) -> bool {
 }
 
 /// What `encoded` stands for; borrowed when it stands for itself.
-pub(super) fn decode(encoded: &[u8]) -> Cow<'_, [u8]> {
+pub fn decode(encoded: &[u8]) -> Cow<'_, [u8]> {
     if encoded.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         Cow::Owned(Decoded(encoded).collect())
     } else {

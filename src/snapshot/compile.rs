@@ -11,8 +11,8 @@ use super::files::Sources;
 use super::listener_limits::most_connections;
 use super::redis::Redis;
 use super::{
-    Forwarding, Life, Listener, Snapshot, addresses, listeners, names, overlaps, overload, pools,
-    resolver, routes,
+    Forwarding, Life, Listener, Snapshot, addresses, cache, listeners, names, overlaps, overload,
+    pools, resolver, routes,
 };
 use crate::config::{AccessLogFormat, Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
@@ -50,6 +50,7 @@ pub fn compile(
     let forwarding = forwarding(config, &mut diagnostics);
     let resolver = resolver::compile(&config.resolver, &mut diagnostics);
     let (overload, most_memory) = overload::compile(&config.overload, &mut diagnostics);
+    let cache = cache::compile(&config.cache, &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     let most_connections = most_connections(config, &mut diagnostics);
     check_access_log(config, &mut diagnostics);
@@ -89,6 +90,7 @@ pub fn compile(
         pools: pools.into_values().collect(),
         lookups: lookups.into(),
         resolver: Arc::new(resolver),
+        cache,
         shared_limits: sources.redis.shared.clone(),
         forwarding,
         overload,

@@ -4,6 +4,7 @@
 
 mod access;
 mod addresses;
+mod cache;
 mod compile;
 mod entries;
 mod files;
@@ -33,6 +34,7 @@ use crate::admission::connections::Connections;
 use crate::admission::overload::{Limits, Load};
 use crate::admission::rate::{Buckets, Limit};
 use crate::admission::shared::Shared;
+use crate::cache::{CacheSettings, Rule};
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::access::{Policies, SecretParameter};
@@ -70,6 +72,8 @@ pub struct Snapshot {
     pub resolver: Arc<crate::pool::discovery::Resolver>,
     /// What its rate limits are shared through.
     pub shared_limits: Option<Arc<Shared>>,
+    /// How much its cache may take.
+    pub cache: CacheSettings,
     /// Keys of tokens that are fetched.
     pub key_fetches: Box<[KeyFetch]>,
     /// Whom to believe about the client, and what the endpoints are told.
@@ -315,6 +319,8 @@ pub struct Route {
     pub secret_parameter: Option<SecretParameter>,
     /// Which of its requests go first when the pool can't serve all at once.
     pub priority: PriorityRule,
+    /// What is done with its cache, if it has one.
+    pub cache: Option<Arc<Rule>>,
     /// What the endpoint sees instead of path or host.
     pub rewrite: Option<Rewrite>,
     /// Changes to the request's fields.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 use super::access;
+use super::cache;
 use super::files::Sources;
 use super::listeners::WithRoutes;
 use super::names::Unread;
@@ -84,6 +85,7 @@ pub(super) fn compile(
         let security_headers = one.security_headers();
         let (access, cheap) =
             access::of_route(written, &known, &of_pools, sources, &mut one.reporter);
+        let cache = cache::of_route(written, config, &mut one.reporter);
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)
@@ -113,6 +115,7 @@ pub(super) fn compile(
                 cheap,
                 secret_parameter,
                 priority,
+                cache: cache.map(Arc::new),
                 rewrite,
                 request_headers,
                 response_headers,
@@ -480,6 +483,7 @@ impl One<'_> {
             return;
         }
         for (key, given) in [
+            ("cache", self.written.cache.is_some()),
             ("rewrite", self.written.rewrite.is_some()),
             ("request_headers", !self.written.request_headers.is_empty()),
             ("timeouts", !self.written.timeouts.is_empty()),

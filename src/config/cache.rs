@@ -1,0 +1,62 @@
+//! Where are stored responses kept?
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ByteSize, Spanned};
+
+/// The share of the memory that one object may take where there is no disk.
+const SHARE_OF_OBJECT: u64 = 8;
+/// How large an object may be where there is a disk with room for it.
+const LARGEST_ON_DISK: ByteSize = ByteSize::gib(1);
+
+/// Where the responses that routes with `cache` store are kept: one store for the whole process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// How much memory they may take. Default: 64MiB.
+    pub memory: Spanned<ByteSize>,
+    /// A directory for more of them, which outlive the process. Default: none.
+    #[serde(
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub disk: Option<Spanned<CacheDisk>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            memory: Spanned::new(ByteSize::mib(64)),
+            disk: None,
+        }
+    }
+}
+
+impl Cache {
+    /// How large the body of an object may be at most.
+    pub fn room(&self) -> ByteSize {
+        match &self.disk {
+            Some(disk) => disk.size.value,
+            None => ByteSize::bytes(self.memory.as_u64() / SHARE_OF_OBJECT),
+        }
+    }
+
+    /// How large it may be on a route that does not say.
+    pub fn max_object(&self) -> ByteSize {
+        match self.disk {
+            Some(_) => self.room().min(LARGEST_ON_DISK),
+            None => self.room(),
+        }
+    }
+}
+
+/// A directory for stored responses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheDisk {
+    /// The directory, an absolute path; made if it is missing.
+    pub path: Spanned<String>,
+    /// How much of the disk they may take.
+    pub size: Spanned<ByteSize>,
+}
