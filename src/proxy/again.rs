@@ -27,6 +27,25 @@ pub struct Repeats {
     pub answered: bool,
 }
 
+/// What of a request says whether it can be made again.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeatable {
+    /// As in [`Attempted`].
+    pub idempotent: bool,
+    /// As in [`Attempted`].
+    pub body_lost: bool,
+}
+
+impl Repeatable {
+    /// That of a client's request.
+    pub fn of(session: &Session) -> Self {
+        Self {
+            idempotent: session.req_header().method.is_idempotent(),
+            body_lost: session.as_ref().retry_buffer_truncated(),
+        }
+    }
+}
+
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed {
@@ -51,9 +70,9 @@ impl Failed {
 
 /// Decides what follows a failed attempt. If it is another one, the endpoint has learnt from this, and its lease is given
 /// back; if it is none, nothing has changed.
-pub fn after(session: &Session, ctx: &mut RequestCtx, failed: Failed) -> Option<Again> {
+pub fn after(request: Repeatable, ctx: &mut RequestCtx, failed: Failed) -> Option<Again> {
     let again = consider(
-        session,
+        request,
         ctx,
         Setback::of(failed.error.reason)?,
         failed.unprocessed,
@@ -64,18 +83,18 @@ pub fn after(session: &Session, ctx: &mut RequestCtx, failed: Failed) -> Option<
 }
 
 /// As [`after`], for an answer that the lease was settled with already.
-pub fn after_answer(session: &Session, ctx: &mut RequestCtx, status: u16) -> Option<Again> {
+pub fn after_answer(request: Repeatable, ctx: &mut RequestCtx, status: u16) -> Option<Again> {
     if !ctx.retries()?.on.has(Setback::Status(status)) {
         return None;
     }
-    let again = consider(session, ctx, Setback::Status(status), false)?;
+    let again = consider(request, ctx, Setback::Status(status), false)?;
     ctx.repeats.before = None;
     give_back(ctx, Ending::Answered(status));
     Some(again)
 }
 
 fn consider(
-    session: &Session,
+    request: Repeatable,
     ctx: &RequestCtx,
     setback: Setback,
     unprocessed: bool,
@@ -84,9 +103,9 @@ fn consider(
     let now = Instant::now();
     let attempted = Attempted {
         setback,
-        idempotent: session.req_header().method.is_idempotent(),
+        idempotent: request.idempotent,
         unprocessed,
-        body_lost: session.as_ref().retry_buffer_truncated(),
+        body_lost: request.body_lost,
         answered: ctx.repeats.answered,
         upgrade: ctx.upgrade,
         made: ctx.repeats.made,

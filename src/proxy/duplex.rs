@@ -12,7 +12,7 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
-use super::again::Failed;
+use super::again::{Failed, Repeatable};
 use super::answer::{client, is_grpc, note_end, note_last};
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
@@ -253,7 +253,9 @@ pub fn response(
     }
     if !header.status.is_informational() || header.status.as_u16() == 101 {
         attempt::responded(header, ctx);
-        if let Some(again) = again::after_answer(session, ctx, header.status.as_u16()) {
+        if let Some(again) =
+            again::after_answer(Repeatable::of(session), ctx, header.status.as_u16())
+        {
             ctx.repeats.next = Some(again);
             // Pingora closes the connection, or resets its stream.
             return Err(turned_down());
@@ -378,7 +380,7 @@ fn retry_or_fail(session: &Session, ctx: &mut RequestCtx, error: &mut Error, sta
         let failed = understand(error, stage, ctx);
         // Where the client was late, no other endpoint is faster, and the budget is for those that are not at fault.
         if failed.ending != Ending::Untold {
-            ctx.repeats.next = again::after(session, ctx, failed);
+            ctx.repeats.next = again::after(Repeatable::of(session), ctx, failed);
         }
     }
     let again = ctx.repeats.next.is_some();

@@ -5,6 +5,7 @@ mod about;
 mod admit;
 mod again;
 mod answer;
+mod ask;
 mod attempt;
 mod ctx;
 mod decide;

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
+use super::ask::Limits;
 use super::attempt;
 use super::ctx::RequestCtx;
-use super::direct::Limits;
 use super::presence::{Gone, client_gone, while_uploader_stays};
 use super::retry::{Again, Attempted, Decision, decide};
 use crate::error::{Phase, ProxyError};

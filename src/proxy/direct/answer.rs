@@ -12,9 +12,10 @@ use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::{Broken, Limits, failed, in_answer, within};
+use super::{Broken, failed, in_answer};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::proxy::answer::{header_only, note_end, note_last};
+use crate::proxy::ask::{Limits, within};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};

@@ -5,25 +5,24 @@
 //! work; while it waits for the client it reads nothing, which is the back-pressure.
 
 mod answer;
-mod ask;
-mod hedge;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use pingora::protocols::http::v1::client::HttpSession as ClientSession;
+use http::Version;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use super::again::Repeatable;
+use super::ask::{self, Asker, Limits, keep};
+use super::attempt;
 use super::ctx::RequestCtx;
 use super::presence::{Gone, client_gone, while_client_stays};
-use super::{again, attempt};
 use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Ending, Endpoint, Pool, Protocol, Timeouts};
+use crate::pool::Protocol;
 use crate::upstream::idle::IdlePool;
-pub use ask::{Course, Question, past_interim, put};
 
 /// Whether this carrier can take the request.
 pub fn fits(session: &mut Session, ctx: &RequestCtx) -> bool {
@@ -43,14 +42,6 @@ pub enum Broken {
     InAnswer(ProxyError),
 }
 
-/// How long the steps of an exchange may take.
-pub struct Limits {
-    /// Each step.
-    pub timeouts: Timeouts,
-    /// The whole request.
-    pub deadline: Option<Instant>,
-}
-
 /// Carries the request; an attempt that failed is made again where its rules allow it.
 ///
 /// # Errors
@@ -67,109 +58,54 @@ pub async fn exchange(
         return Err(Broken::BeforeAnswer(internal));
     };
     let (pool, timeouts) = (Arc::clone(pool), *timeouts);
-    let limits = Limits {
-        timeouts,
-        deadline: ctx.deadline(),
-    };
-    let leased = match attempt::lease_now(ctx, &pool) {
-        Some(leased) => leased,
-        // Boxed, so that what seldom happens takes no room in every request. So below.
-        None => {
-            let mut leases = Box::pin(attempt::lease_in_turn(ctx, &pool));
-            awaited(session, leases.as_mut()).await
-        }
-    };
-    leased.map_err(|error| failed(ctx, error))?;
-    let (mut client, endpoint) = loop {
-        let Some(endpoint) = leased_endpoint(ctx) else {
-            return Err(failed(ctx, internal));
-        };
-        let again = match ask::ask(session, ctx, idle, endpoint, &limits).await {
-            Ok((client, endpoint)) => match turned_down(session, ctx, &client) {
-                None => break (client, endpoint),
-                Some(again) => {
-                    Box::pin(ask::forget(client, &pool, &endpoint, idle)).await;
-                    again
-                }
-            },
-            Err(error) => match again::after(session, ctx, again::Failed::with(error)) {
-                Some(again) => again,
-                None => return Err(failed(ctx, error)),
-            },
-        };
-        let leased = {
-            let mut leases = Box::pin(again::lease(ctx, again, &pool));
-            awaited(session, leases.as_mut()).await
-        };
-        leased.map_err(|error| failed(ctx, error))?;
-    };
+    let limits = Limits::of(ctx, timeouts);
+    let asked = ask::ask(session, ctx, &pool, idle, &limits).await;
+    let (mut client, endpoint) = asked.map_err(Broken::BeforeAnswer)?;
     answer::answer(session, ctx, &mut client, &limits).await?;
     client.respect_keepalive();
     keep(client, &pool, &endpoint, idle).await;
     Ok(())
 }
 
-/// Waits for a lease, as long as the client does.
-async fn awaited(
-    session: &mut Session,
-    leases: Pin<&mut impl Future<Output = Result<(), ProxyError>>>,
-) -> Result<(), ProxyError> {
-    let leased = while_client_stays(session, leases).await;
-    leased.map_err(|Gone| client_gone(Phase::Pool)).flatten()
-}
-
-fn leased_endpoint(ctx: &RequestCtx) -> Option<Arc<Endpoint>> {
-    ctx.lease.as_ref().map(|lease| Arc::clone(lease.endpoint()))
-}
-
-/// Takes note of an answer, and decides whether another attempt is better than passing it on.
-fn turned_down(
-    session: &Session,
-    ctx: &mut RequestCtx,
-    client: &ClientSession,
-) -> Option<super::retry::Again> {
-    let header = client.resp_header()?;
-    attempt::responded(header, ctx);
-    again::after_answer(session, ctx, header.status.as_u16())
-}
-
-/// Keeps a connection whose response was read to its end for another request, if both sides want that.
-pub async fn keep(client: Box<ClientSession>, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
-    if let Some(stream) = (*client).reuse().await
-        && let Ok(connection) = stream.into_any().downcast()
-    {
-        idle.put(
-            endpoint.peer.id,
-            connection,
-            &pool.keepalive,
-            Instant::now(),
-        );
+impl Asker for Session {
+    fn request(&self) -> &RequestHeader {
+        self.req_header()
     }
-}
 
-/// How long to wait at most for something that may take `limit` and must end by `deadline`.
-pub fn within(deadline: Option<Instant>, limit: Duration) -> Duration {
-    match deadline {
-        Some(deadline) => limit.min(deadline.saturating_duration_since(Instant::now())),
-        None => limit,
+    fn repeatable(&self) -> Repeatable {
+        Repeatable::of(self)
+    }
+
+    fn while_waited_for<T: Send>(
+        &mut self,
+        work: Pin<&mut (impl Future<Output = T> + Send)>,
+    ) -> impl Future<Output = Result<T, Gone>> + Send {
+        while_client_stays(self, work)
+    }
+
+    async fn interim(
+        &mut self,
+        ctx: &mut RequestCtx,
+        header: &ResponseHeader,
+    ) -> Result<(), ProxyError> {
+        // A client of HTTP/1.1 may see it.
+        if ctx.version != Version::HTTP_11 {
+            return Ok(());
+        }
+        let passed_on = attempt::response_from(header, ctx);
+        ctx.repeats.answered = true;
+        let client = self.as_downstream_mut();
+        let written = client.write_response_header(passed_on).await;
+        written.map_err(|_| client_gone(Phase::Response))
     }
 }
 
 fn failed(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
-    settle(ctx, error);
-    Broken::BeforeAnswer(error)
+    Broken::BeforeAnswer(ask::failed(ctx, error))
 }
 
 fn in_answer(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
-    settle(ctx, error);
-    Broken::InAnswer(error)
-}
-
-fn settle(ctx: &mut RequestCtx, error: ProxyError) {
-    ctx.failed(error);
-    if let Some(lease) = &mut ctx.lease {
-        lease.settle(Ending::Failed(error.reason), Instant::now());
-    }
+    Broken::InAnswer(ask::failed(ctx, error))
 }
 
 /// The error that makes Pingora drop the client's connection, so that a broken answer looks broken.

@@ -10,26 +10,25 @@ use std::time::{Duration, Instant};
 
 use pingora::http::RequestHeader;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
-use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::Limits;
-use super::ask::{Course, Question, Unanswered, put};
+use super::once::{Course, Question, Unanswered, put};
+use super::{Asker, Limits};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Endpoint, Lease, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
-use crate::proxy::presence::{Gone, client_gone, while_client_stays};
+use crate::proxy::presence::{Gone, client_gone};
 use crate::telemetry::metrics::HedgeResult;
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
 
 /// How long the first endpoint has before a second one is asked; `None` if none is. Counts the request, if it is one of
 /// those that may be asked twice.
-pub fn delay(session: &Session, ctx: &RequestCtx) -> Option<Duration> {
+pub fn delay(asker: &impl Asker, ctx: &RequestCtx) -> Option<Duration> {
     let pool = ctx.pool()?.0;
     let hedging = pool.hedging.as_ref()?;
-    if ctx.repeats.made > 0 || !session.req_header().method.is_idempotent() {
+    if ctx.repeats.made > 0 || !asker.repeatable().idempotent {
         return None;
     }
     let now = Instant::now();
@@ -48,7 +47,7 @@ type Answered = Result<Box<ClientSession>, Unanswered>;
 ///
 /// Neither has an answer; why not, as the first says.
 pub async fn ask(
-    session: &mut Session,
+    asker: &mut impl Asker,
     ctx: &mut RequestCtx,
     idle: &IdlePool,
     endpoint: &Arc<Endpoint>,
@@ -58,24 +57,25 @@ pub async fn ask(
     let (mut first_course, mut second_course) = (Course::default(), Course::default());
     let mut other = None;
     let ended = {
-        let question = question(session, ctx, idle, endpoint)?;
+        let question = question(asker, ctx, idle, endpoint)?;
         let mut first = pin!(patiently(endpoint, question, limits, &mut first_course));
         let early = {
             let early = pin!(fast_timeout(after, first.as_mut()));
-            while_client_stays(session, early).await
+            asker.while_waited_for(early).await
         };
         match early {
             Err(gone) => Err(gone),
             Ok(Ok(answered)) => Ok((Some(answered), None)),
-            Ok(Err(_)) => match another(session, ctx, idle, endpoint) {
-                None => while_client_stays(session, first)
+            Ok(Err(_)) => match another(asker, ctx, idle, endpoint) {
+                None => asker
+                    .while_waited_for(first)
                     .await
                     .map(|answered| (Some(answered), None)),
                 Some((lease, question)) => {
                     let endpoint = other.insert(lease).endpoint();
                     let second = patiently(endpoint, question, limits, &mut second_course);
                     let second = pin!(second);
-                    while_client_stays(session, pin!(race(first, second))).await
+                    asker.while_waited_for(pin!(race(first, second))).await
                 }
             },
         }
@@ -115,12 +115,12 @@ pub async fn ask(
 
 /// What the leased endpoint is asked.
 fn question(
-    session: &Session,
+    asker: &impl Asker,
     ctx: &RequestCtx,
     idle: &IdlePool,
     endpoint: &Endpoint,
 ) -> Result<Asked, ProxyError> {
-    let request = attempt::request_without_body(session.req_header(), ctx)?;
+    let request = attempt::request_without_body(asker.request(), ctx)?;
     let connection: Option<Box<EndpointConnection>> = idle.take(endpoint.peer.id, Instant::now());
     let spare = connection.is_some().then(|| request.clone());
     let question = Question {
@@ -133,7 +133,7 @@ fn question(
 
 /// The lease of another endpoint and what it is asked, if there is one and the budget permits it.
 fn another(
-    session: &Session,
+    asker: &impl Asker,
     ctx: &mut RequestCtx,
     idle: &IdlePool,
     endpoint: &Arc<Endpoint>,
@@ -151,7 +151,7 @@ fn another(
     };
     let endpoint = Arc::clone(lease.endpoint());
     let first = ctx.lease.replace(lease);
-    let question = question(session, ctx, idle, &endpoint);
+    let question = question(asker, ctx, idle, &endpoint);
     let lease = std::mem::replace(&mut ctx.lease, first)?;
     ctx.attempts += 1;
     pool.metrics.hedged(HedgeResult::Sent);

@@ -1,23 +1,21 @@
-//! How is an endpoint asked, up to the header of its answer?
+//! How is one endpoint asked, up to the header of its answer?
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
-use pingora::proxy::Session;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::{Limits, hedge, keep, leased_endpoint, within};
+use super::{Asker, Limits, hedge, keep, leased_endpoint, within};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Endpoint, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
-use crate::proxy::presence::{Gone, client_gone, while_client_stays};
+use crate::proxy::presence::{Gone, client_gone};
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
@@ -35,26 +33,26 @@ const FORGOTTEN: usize = 64 * 1024;
 ///
 /// Why there is no answer.
 pub async fn ask(
-    session: &mut Session,
+    asker: &mut impl Asker,
     ctx: &mut RequestCtx,
     idle: &IdlePool,
     endpoint: Arc<Endpoint>,
     limits: &Limits,
 ) -> Result<(Box<ClientSession>, Arc<Endpoint>), ProxyError> {
-    let (mut client, endpoint) = match hedge::delay(session, ctx) {
+    let (mut client, endpoint) = match hedge::delay(asker, ctx) {
         None => {
-            let client = alone(session, ctx, idle, &endpoint, limits).await?;
+            let client = alone(asker, ctx, idle, &endpoint, limits).await?;
             (client, endpoint)
         }
         // Boxed, so that what few pools want takes no room in every request.
         Some(after) => {
-            let asked = hedge::ask(session, ctx, idle, &endpoint, limits, after);
+            let asked = hedge::ask(asker, ctx, idle, &endpoint, limits, after);
             let client = Box::pin(asked).await?;
             (client, leased_endpoint(ctx).unwrap_or(endpoint))
         }
     };
     if interim(&client).is_some() {
-        Box::pin(pass_interim(session, ctx, &mut client, limits)).await?;
+        Box::pin(pass_interim(asker, ctx, &mut client, limits)).await?;
     }
     match client.resp_header() {
         // Other codings than chunked would be lost on the way (RFC 9112 §7).
@@ -67,45 +65,43 @@ pub async fn ask(
 }
 
 async fn alone(
-    session: &mut Session,
+    asker: &mut impl Asker,
     ctx: &mut RequestCtx,
     idle: &IdlePool,
     endpoint: &Endpoint,
     limits: &Limits,
 ) -> Result<Box<ClientSession>, ProxyError> {
     if let Some(connection) = idle.take(endpoint.peer.id, Instant::now()) {
-        match once(session, ctx, endpoint, Some(connection), limits).await {
+        match once(asker, ctx, endpoint, Some(connection), limits).await {
             // The endpoint closed the idle connection while the request was on its way (RFC 9112 §9.3.1). Nothing of an
             // answer came, and the method may be repeated, so the client need not notice.
-            Err(unanswered)
-                if unanswered.untouched && session.req_header().method.is_idempotent() =>
-            {
+            Err(unanswered) if unanswered.untouched && asker.repeatable().idempotent => {
                 let error = unanswered.error;
                 log::debug!("endpoint {}: stale connection: {error}", endpoint.name);
             }
             done => return done.map_err(|unanswered| unanswered.error),
         }
     }
-    let done = once(session, ctx, endpoint, None, limits).await;
+    let done = once(asker, ctx, endpoint, None, limits).await;
     done.map_err(|unanswered| unanswered.error)
 }
 
 async fn once(
-    session: &mut Session,
+    asker: &mut impl Asker,
     ctx: &mut RequestCtx,
     endpoint: &Endpoint,
     connection: Option<Box<EndpointConnection>>,
     limits: &Limits,
 ) -> Result<Box<ClientSession>, Unanswered> {
     let question = Question {
-        request: attempt::request_without_body(session.req_header(), ctx)?,
+        request: attempt::request_without_body(asker.request(), ctx)?,
         connection,
         until: attempt::until(ctx),
     };
     let mut course = Course::default();
     let asked = {
         let asked = pin!(put(endpoint, question, limits, &mut course));
-        while_client_stays(session, asked).await
+        asker.while_waited_for(asked).await
     };
     course.note(ctx);
     let answered = asked
@@ -310,7 +306,7 @@ pub async fn past_interim(
 
 /// Passes interim responses on, until the header has come that counts.
 async fn pass_interim(
-    session: &mut Session,
+    asker: &mut impl Asker,
     ctx: &mut RequestCtx,
     client: &mut ClientSession,
     limits: &Limits,
@@ -319,7 +315,7 @@ async fn pass_interim(
     let until = attempt::until(ctx);
     let mut passed = 0;
     while let Some(header) = interim(client) {
-        // 100 answers nobody here, 101 was not asked for; others a client of HTTP/1.1 may see (RFC 9110 §15.2).
+        // 100 answers nobody here, 101 was not asked for.
         passed += 1;
         if header.status.as_u16() == 101 || passed > INTERIM_RESPONSES {
             return Err(ProxyError::new(
@@ -327,18 +323,13 @@ async fn pass_interim(
                 Phase::Response,
             ));
         }
-        if header.status.as_u16() != 100 && ctx.version == Version::HTTP_11 {
-            let passed_on = attempt::response_from(header, ctx);
-            ctx.repeats.answered = true;
-            let written = session
-                .as_downstream_mut()
-                .write_response_header(passed_on)
-                .await;
-            written.map_err(|_| client_gone(Phase::Response))?;
+        if header.status.as_u16() != 100 {
+            asker.interim(ctx, header).await?;
         }
         let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
         let read = pin!(next_header(client, limit, until, limits));
-        while_client_stays(session, read)
+        asker
+            .while_waited_for(read)
             .await
             .map_err(|Gone| client_gone(Phase::Response))?
             .map_err(|unanswered| unanswered.error)?;
