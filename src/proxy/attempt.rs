@@ -209,7 +209,6 @@ fn request_fields(
     let (pool, _) = ctx.pool().ok_or(internal)?;
     let endpoint = ctx.lease.as_ref().ok_or(internal)?.endpoint();
     let route = ctx.route.as_ref().ok_or(internal)?;
-    let about = ctx.about.as_ref().ok_or(internal)?;
 
     strip_request(
         fields,
@@ -229,9 +228,9 @@ fn request_fields(
     let received = Received {
         peer: ctx.peer,
         client: ctx.client,
-        scheme: about.scheme(),
+        scheme: ctx.spoken,
         host: ctx.host.clone(),
-        port: about.local_port,
+        port: ctx.port,
         version: ctx.version,
         request_id: ctx
             .request_id

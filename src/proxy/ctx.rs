@@ -47,6 +47,10 @@ pub struct RequestCtx {
     pub client: Option<IpAddr>,
     /// How the client speaks, by what is known here or a trusted proxy says.
     pub scheme: Scheme,
+    /// How its peer speaks.
+    pub spoken: Scheme,
+    /// The port it came to; `None` on a Unix socket.
+    pub port: Option<u16>,
     /// The version of HTTP the client speaks.
     pub version: http::Version,
     /// Its id.
@@ -144,6 +148,8 @@ impl RequestCtx {
             },
             client: None,
             scheme: Scheme::Http,
+            spoken: Scheme::Http,
+            port: None,
             version: http::Version::HTTP_11,
             request_id: None,
             host: None,

@@ -223,7 +223,9 @@ fn note_origin(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx)
         None => Peer::unix(forwarding.trust_unix),
     };
     ctx.client = client_address(ctx.peer, &header.headers, &forwarding.trusted);
-    ctx.scheme = about.scheme();
+    ctx.spoken = about.scheme();
+    ctx.port = about.local_port;
+    ctx.scheme = ctx.spoken;
     ctx.version = header.version;
     if ctx.peer.trusted && says_https(&header.headers) {
         ctx.scheme = Scheme::Https;

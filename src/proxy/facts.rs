@@ -89,15 +89,7 @@ impl<'a> Facts<'a> {
             Some(Authority::Uri(text)) => text,
             None => "",
         };
-        let host = if written.is_empty() {
-            Cow::Borrowed("")
-        } else {
-            normalise_host(written).map_err(|_| Reason::BadRequest)?
-        };
-        let port = written
-            .rsplit_once(':')
-            .filter(|(_, port)| !port.ends_with(']'))
-            .and_then(|(_, port)| port.parse().ok());
+        let (host, port) = host_and_port(written)?;
         let authority = match authority {
             Some(Authority::Field(value)) => Some(value.clone()),
             Some(Authority::Uri(text)) => {
@@ -120,6 +112,23 @@ impl<'a> Facts<'a> {
             content_length,
         })
     }
+}
+
+/// The host in its normal form, and the port, of an authority as a client wrote it, which may name none.
+///
+/// # Errors
+///
+/// The reason for which a request with it is refused.
+pub fn host_and_port(authority: &str) -> Result<(Cow<'_, str>, Option<u16>), Reason> {
+    if authority.is_empty() {
+        return Ok((Cow::Borrowed(""), None));
+    }
+    let host = normalise_host(authority).map_err(|_| Reason::BadRequest)?;
+    let port = authority
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.ends_with(']'))
+        .and_then(|(_, port)| port.parse().ok());
+    Ok((host, port))
 }
 
 /// A target of this path, and this query if there is one.

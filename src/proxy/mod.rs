@@ -13,6 +13,7 @@ mod direct;
 mod duplex;
 mod facts;
 mod fail;
+pub mod fetch;
 mod finish;
 pub mod forward;
 mod hooks;

@@ -30,8 +30,13 @@ pools:
 ";
 
 fn snapshot() -> Arc<Snapshot> {
+    compiled(CONFIG)
+}
+
+/// The generation that this configuration makes.
+pub(super) fn compiled(config: &str) -> Arc<Snapshot> {
     let mut diagnostics = Diagnostics::default();
-    let loaded = load::load_str("test", CONFIG, &|_| None, &mut diagnostics);
+    let loaded = load::load_str("test", config, &|_| None, &mut diagnostics);
     let state = new_state().expect("every metric is registered once");
     let prepared = prepare_loaded(loaded, diagnostics, &state);
     Arc::new(
@@ -41,7 +46,7 @@ fn snapshot() -> Arc<Snapshot> {
     )
 }
 
-fn about(snapshot: &Snapshot, listener: &str, peer: &str, tls: bool) -> Arc<About> {
+pub(super) fn about(snapshot: &Snapshot, listener: &str, peer: &str, tls: bool) -> Arc<About> {
     let mut listeners = snapshot.listeners.iter();
     let listener = listeners.find(|one| *one.name == *listener);
     let listener = listener.expect("it is configured");
@@ -65,7 +70,7 @@ fn about(snapshot: &Snapshot, listener: &str, peer: &str, tls: bool) -> Arc<Abou
     })
 }
 
-fn request(target: &str, fields: &[(&'static str, &str)]) -> RequestHeader {
+pub(super) fn request(target: &str, fields: &[(&'static str, &str)]) -> RequestHeader {
     let mut header = RequestHeader::build("GET", target.as_bytes(), None).expect("a header");
     header.set_version(Version::HTTP_11);
     for (name, value) in fields {

@@ -1,7 +1,7 @@
 //! How are a pool's endpoints asked, as often as the rules allow, up to the header of an answer?
 //!
-//! For whom does not matter: what differs between them is what an [`Asker`] says, for instance the client that waits for it
-//! in the [`direct`](super::direct) carrier.
+//! For whom does not matter: a client that waits for it ([`direct`](super::direct)), or a fetch that goes on whoever leaves
+//! ([`fetch`](super::fetch)). What differs is what an [`Asker`] says.
 
 mod hedge;
 mod once;

@@ -52,6 +52,14 @@ impl Scheme {
             Scheme::Https => "https",
         }
     }
+
+    /// The port that a URI of this scheme need not name.
+    pub const fn port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
 }
 
 /// How a request reached the proxy.
