@@ -1,16 +1,175 @@
 //! What was purged, and when?
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use tags::{tag, tags};
+
+mod ban;
+mod file;
+mod table;
+mod tags;
+
+use table::Table;
+
 /// A place in the order of purges and fetches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
 /// What a purge finds an object by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// When its fetch began: a purge after that is one of it.
     pub since: Seq,
     /// Host, path and query, as far as its key goes by them.
     pub url: Box<str>,
-    /// The hashes of its tags.
+    /// The hashes of its tags: see [`tags`].
     pub tags: Box<[u64]>,
 }
+
+/// What is purged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Everything.
+    All,
+    /// What has this URL, as [`Marks::url`] has it.
+    Url(String),
+    /// What has a URL that begins so, at any byte: `a.example/new` is also about `a.example/news`, and
+    /// `a.example/new/` is not. One `*` at the end says no more than its absence.
+    Prefix(String),
+    /// What has this tag, in upper or lower case.
+    Tag(String),
+}
+
+/// How it is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is gone.
+    Hard,
+    /// It is stale from then on.
+    Soft,
+}
+
+/// What a purge has done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purged {
+    /// Nothing.
+    No,
+    /// It is stale since then.
+    Softly(SystemTime),
+    /// It must not be used.
+    Gone,
+}
+
+/// What was purged, as far as objects that it concerns may still be there.
+///
+/// An object that is fetched after a purge has nothing to do with it: both are numbered in one order, by a [`Seq`] that
+/// each purge counts up. It begins with the time, so that it goes on where a former process of the same disk ended even
+/// if that could not [save](Self::save) it.
+#[derive(Debug)]
+pub struct Purges {
+    /// The [`Seq`] of the latest purge there was.
+    now: AtomicU64,
+    /// That of the latest that is still remembered. What is not older has not been purged.
+    latest: AtomicU64,
+    table: RwLock<Table>,
+}
+
+impl Purges {
+    /// Nothing was purged so far.
+    pub fn new(now: SystemTime) -> Self {
+        Self::with(micros(now), Table::default())
+    }
+
+    /// Everything that was stored up to now was purged: where what had been purged is not known any more.
+    pub fn everything(now: SystemTime) -> Self {
+        let purges = Self::new(now);
+        purges.add(&What::All, Mode::Hard, now);
+        purges
+    }
+
+    fn with(now: u64, table: Table) -> Self {
+        Self {
+            now: AtomicU64::new(now),
+            latest: AtomicU64::new(table.latest()),
+            table: RwLock::new(table),
+        }
+    }
+
+    /// What a fetch that begins now has as [`Marks::since`].
+    pub fn now(&self) -> Seq {
+        Seq(self.now.load(Ordering::Acquire))
+    }
+
+    /// Purges what is stored or being fetched now. Once this returns, [`Self::of`] says so.
+    pub fn add(&self, what: &What, mode: Mode, now: SystemTime) -> Seq {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let seq = self.now().0.saturating_add(1).max(micros(now));
+        table.add(what, mode, Seq(seq), now);
+        // A fetch that begins between the two is taken for an older one, which is the safe side.
+        self.latest.store(seq, Ordering::Release);
+        self.now.store(seq, Ordering::Release);
+        Seq(seq)
+    }
+
+    /// Whether an object with these marks has been purged.
+    ///
+    /// One that was stored in an order that is not known, by a process whose purges are lost, is gone.
+    pub fn of(&self, marks: &Marks) -> Purged {
+        let since = marks.since.0;
+        if self.latest.load(Ordering::Relaxed) <= since {
+            let known = since <= self.now.load(Ordering::Acquire);
+            return if known { Purged::No } else { Purged::Gone };
+        }
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.of(marks)
+    }
+
+    /// Forgets the hard purges up to this one: nothing that they concern is stored or being fetched any more.
+    pub fn forget(&self, up_to: Seq) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.forget_hard(up_to);
+        self.latest.store(table.latest(), Ordering::Release);
+    }
+
+    /// Forgets all purges up to this: nothing that is stored or being fetched is older ([`Marks::since`]).
+    pub fn forget_before(&self, oldest: Seq) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.forget_all(oldest);
+        self.latest.store(table.latest(), Ordering::Release);
+    }
+
+    /// How many purges are remembered.
+    pub fn len(&self) -> usize {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What [`Self::load`] reads: to be written after each purge of a cache with a disk.
+    pub fn save(&self) -> Vec<u8> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        file::write(self.now(), &table)
+    }
+
+    /// Those of a file that [`Self::save`] made. From one that is torn or no such file: [`Self::everything`].
+    pub fn load(bytes: &[u8], now: SystemTime) -> Self {
+        match file::read(bytes) {
+            Some((seq, table)) => Self::with(seq.0.max(micros(now)), table),
+            None => Self::everything(now),
+        }
+    }
+}
+
+fn micros(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! How many bytes does an entry take?
+
+use std::mem::size_of;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::cache::object::{Body, Object, Stored, Varies};
+use crate::cache::purge::Marks;
+
+/// What an entry takes beside what it points to: its place in a map and in a queue, at the load these have at worst.
+const ENTRY: usize = 128;
+
+/// What an allocation takes beside its bytes: rounding, and the counts of an `Arc`.
+const ALLOCATION: usize = 32;
+
+/// A field in a `HeaderMap`: its bucket and its two places in the index, which is up to half empty.
+const FIELD: usize = size_of::<HeaderName>() + size_of::<HeaderValue>() + 48;
+
+/// How many bytes this takes, rather too many than too few.
+///
+/// The bytes of a value that is part of a larger buffer count alone: whoever stores it copies what is small out of what
+/// is large.
+pub(super) fn of(stored: &Stored) -> u64 {
+    let bytes = match stored {
+        Stored::Object(object) => {
+            let object: &Object = object;
+            size_of::<Object>()
+                + ALLOCATION
+                + object.key.len()
+                + fields(&object.head.fields)
+                + marks(&object.head.marks)
+                + body(&object.body)
+        }
+        Stored::Varies(varies) => {
+            let varies: &Varies = varies;
+            let names = varies.names.iter();
+            size_of::<Varies>()
+                + ALLOCATION
+                + varies.key.len()
+                + names
+                    .map(|name| size_of::<HeaderName>() + name.as_str().len())
+                    .sum::<usize>()
+                + marks(&varies.marks)
+        }
+        Stored::Passes(_) => 0,
+    };
+    (ENTRY + bytes) as u64
+}
+
+fn fields(fields: &HeaderMap) -> usize {
+    let sizes = fields
+        .iter()
+        .map(|(name, value)| FIELD + ALLOCATION + name.as_str().len() + value.len());
+    sizes.sum()
+}
+
+fn marks(marks: &Marks) -> usize {
+    2 * ALLOCATION + marks.url.len() + size_of_val(&*marks.tags)
+}
+
+fn body(body: &Body) -> usize {
+    match body {
+        Body::Memory(chunks) => {
+            let pieces = chunks.pieces();
+            let sizes = pieces
+                .iter()
+                .map(|piece| size_of::<Bytes>() + ALLOCATION + piece.len());
+            ALLOCATION + sizes.sum::<usize>()
+        }
+    }
+}
