@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 
+use super::disk::DiskBody;
 use super::purge::Marks;
 use super::rules::{Terms, Validators};
 
@@ -40,6 +41,8 @@ pub struct Head {
 pub enum Body {
     /// In memory.
     Memory(Chunks),
+    /// On disk, in a file that is open.
+    Disk(DiskBody),
 }
 
 impl Body {
@@ -47,6 +50,7 @@ impl Body {
     pub fn len(&self) -> u64 {
         match self {
             Self::Memory(chunks) => chunks.len(),
+            Self::Disk(body) => body.len(),
         }
     }
 

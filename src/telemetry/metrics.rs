@@ -6,6 +6,7 @@
 
 mod cache;
 mod catalogue;
+mod disk;
 mod families;
 mod guards;
 mod labels;
@@ -32,6 +33,7 @@ use shared::SharedLimits;
 use tokens::{KeySources, Tokens};
 
 pub use cache::{CacheMetrics, CachedRouteMetrics, CachedRouteSeries};
+pub use disk::{DiskMetrics, DiskRead, DiskWrite};
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
     ListenerSeries, PoolMetrics, PoolSeries, RouteMetrics, RouteSeries,
@@ -94,6 +96,8 @@ pub struct Metrics {
     pub overload: OverloadMetrics,
     /// What is told of the cache.
     pub cache: Arc<CacheMetrics>,
+    /// What is told of the cache's disk tier.
+    pub disk: DiskMetrics,
     /// Look-ups that found nothing, and those that found something.
     lookups: [IntCounter; 2],
 }
@@ -152,6 +156,7 @@ impl Metrics {
             access_log: new.access_log()?,
             overload: new.overload()?,
             cache: Arc::new(new.cache()?),
+            disk: new.disk()?,
             lookups: new.lookups()?,
             registry: new.into_registry(),
         })

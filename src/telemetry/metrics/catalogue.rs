@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use super::cache::{CacheMetrics, CachedRoutes};
+use super::disk::{DiskMetrics, DiskRead, DiskWrite};
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
 use super::labels::{DiskOperation, Fetch, PurgeKind};
@@ -512,6 +513,39 @@ impl Catalogue {
         })
     }
 
+    pub(super) fn disk(&self) -> Result<DiskMetrics, Error> {
+        let reads = self.counters(
+            "portcullis_cache_disk_reads_total",
+            "Look-ups in the cache's disk tier, by result; damaged is what was not as it had been written, and was removed.",
+            &["result"],
+        )?;
+        let writes = self.counters(
+            "portcullis_cache_disk_writes_total",
+            "Objects that were to be written to the cache's disk tier, by result.",
+            &["result"],
+        )?;
+        Ok(DiskMetrics {
+            on: self.gauge(
+                "portcullis_cache_disk_on",
+                "1 while the cache's disk tier is used, 0 while it is not there or errors have turned it off.",
+            )?,
+            bytes: self.gauge(
+                "portcullis_cache_disk_bytes",
+                "Bytes that the files of the cache's disk tier take.",
+            )?,
+            objects: self.gauge(
+                "portcullis_cache_disk_objects",
+                "Objects in the cache's disk tier.",
+            )?,
+            evicted: self.counter(
+                "portcullis_cache_disk_evicted_total",
+                "Objects that left the cache's disk tier to make room.",
+            )?,
+            reads: DiskRead::ALL.map(|result| reads.with_label_values(&[result.as_str()])),
+            writes: DiskWrite::ALL.map(|result| writes.with_label_values(&[result.as_str()])),
+        })
+    }
+
     pub(super) fn lookups(&self) -> Result<[IntCounter; 2], Error> {
         let lookups = self.counters(
             "portcullis_resolver_lookups_total",
@@ -539,6 +573,10 @@ impl Catalogue {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
         self.registered(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        self.registered(IntCounter::new(name, help))
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {

@@ -1,0 +1,269 @@
+//! What happens to a directory beside reading and writing objects? One thread looks after it.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::place::DIRECTORIES;
+use super::tier::Tier;
+use super::trace::Trace;
+use crate::cache::purge::Marks;
+
+/// How often the lock is tried while another process has it.
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
+/// How often else the thread looks whether there is something to do.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long after it was let go this process does not try to have the lock again: another one is to take it.
+const REST: Duration = Duration::from_secs(10);
+
+/// How many entries are looked at while nobody else can.
+const AT_ONCE: usize = 256;
+
+/// Which objects are to go.
+pub(super) struct Sweep {
+    /// What can be told without reading the file; `None` if it can't.
+    pub(super) at_a_glance: Box<dyn Fn(&Trace) -> Option<bool> + Send>,
+    pub(super) is_gone: Box<dyn Fn(&Marks) -> bool + Send>,
+    /// Is told how many went.
+    pub(super) done: oneshot::Sender<u64>,
+}
+
+/// What the thread is to do.
+#[derive(Default)]
+pub(super) struct Orders {
+    sweeps: Mutex<Vec<Sweep>>,
+    rests_until: Mutex<Option<Instant>>,
+}
+
+impl Orders {
+    pub(super) fn sweep(&self, sweep: Sweep) {
+        let mut sweeps = self.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
+        sweeps.push(sweep);
+    }
+
+    fn next_sweep(&self) -> Option<Sweep> {
+        let mut sweeps = self.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
+        (!sweeps.is_empty()).then(|| sweeps.remove(0))
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        let until = self.rests_until.lock();
+        until
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|until| now < until)
+    }
+}
+
+/// Starts the thread. It ends some time after nobody uses the tier any more.
+pub(super) fn keep(tier: &Arc<Tier>) -> io::Result<thread::Thread> {
+    let weak = Arc::downgrade(tier);
+    let thread = thread::Builder::new()
+        .name("cache-disk".into())
+        .spawn(move || rounds(&weak))?;
+    Ok(thread.thread().clone())
+}
+
+fn rounds(tier: &Weak<Tier>) {
+    while let Some(tier) = tier.upgrade() {
+        if tier.is_over.load(Ordering::Relaxed) {
+            tier.let_go();
+            return;
+        }
+        tier.look_after();
+        let wait = if tier.is_holding.load(Ordering::Relaxed) {
+            LOOK_EVERY
+        } else {
+            TRY_EVERY
+        };
+        drop(tier);
+        thread::park_timeout(wait);
+    }
+}
+
+impl Tier {
+    /// Lets another process have the directory. Objects that are being written don't get there any more.
+    pub(super) fn hand_over(&self) {
+        let rests_until = self.orders.rests_until.lock();
+        *rests_until.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+        self.let_go();
+    }
+
+    fn let_go(&self) {
+        self.is_holding.store(false, Ordering::Relaxed);
+        let mut holding = self.holding();
+        self.books().rely_on_nothing();
+        *holding = None;
+    }
+
+    /// Whatever there is to do now.
+    fn look_after(&self) {
+        let now = Instant::now();
+        if self.health.wants_probe(now) {
+            match self.place.probe() {
+                Ok(()) => {
+                    self.health.turn_on();
+                    self.metrics.on(true);
+                    log::info!(
+                        "the cache at {} can be used again",
+                        self.place.path().display()
+                    );
+                }
+                Err(_) => {
+                    self.health.turn_off(now);
+                }
+            }
+        }
+        if !self.health.is_on() {
+            return;
+        }
+        if !self.is_holding.load(Ordering::Relaxed) && !self.orders.rests(now) {
+            self.try_to_hold();
+        }
+        if self.is_holding.load(Ordering::Relaxed) && !self.books().is_complete() {
+            self.load();
+        }
+        while self.books().is_complete()
+            && let Some(sweep) = self.orders.next_sweep()
+        {
+            self.sweep(sweep);
+        }
+    }
+
+    pub(super) fn try_to_hold(&self) {
+        match self.place.lock() {
+            Ok(Some(lock)) => {
+                if let Err(error) = self.place.clean() {
+                    self.failed("read", &error);
+                }
+                let mut holding = self.holding();
+                self.books().begin();
+                *holding = Some(lock);
+                self.is_holding.store(true, Ordering::Relaxed);
+            }
+            Ok(None) => {}
+            Err(error) => self.failed("lock", &error),
+        }
+    }
+
+    /// Reads which files there are: the newest of them becomes the newest in the index.
+    fn load(&self) {
+        let mut found = Vec::new();
+        for number in 0..DIRECTORIES {
+            if self.has_other_orders() {
+                return;
+            }
+            let before = found.len();
+            match self.list(number, &mut found) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    self.failed("read", &error);
+                    return;
+                }
+                _ => {}
+            }
+            let bytes: u64 = found[before..].iter().map(Listed::bytes).sum();
+            self.books().found += bytes;
+        }
+        found.sort_unstable_by_key(|listed| std::cmp::Reverse(listed.modified));
+        for some in found.chunks(AT_ONCE) {
+            let mut books = self.books();
+            for listed in some {
+                books.learn_of(listed.key(), listed.bytes());
+            }
+        }
+        drop(found);
+        let holding = self.holding();
+        if holding.is_some() {
+            self.books().complete();
+            self.make_room(&holding, 0);
+        }
+    }
+
+    fn has_other_orders(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed) || !self.is_holding.load(Ordering::Relaxed)
+    }
+
+    fn list(&self, number: u32, found: &mut Vec<Listed>) -> io::Result<()> {
+        for entry in fs::read_dir(self.place.directory(number))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(key) = name
+                .to_str()
+                .filter(|name| name.len() == 32)
+                .and_then(|name| u128::from_str_radix(name, 16).ok())
+            else {
+                continue;
+            };
+            match entry.metadata() {
+                Ok(about) => found.push(Listed {
+                    key: [(key >> 64) as u64, key as u64],
+                    units: u32::try_from(about.blocks().max(about.len().div_ceil(512)))
+                        .unwrap_or(u32::MAX),
+                    modified: u32::try_from(about.mtime()).unwrap_or(0),
+                }),
+                // It went meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep(&self, sweep: Sweep) {
+        let mut removed = 0;
+        let mut place = Some(0);
+        while let Some(from) = place {
+            let (mut gone, mut unsure) = (Vec::new(), Vec::new());
+            place = self.books().index.walk(from, AT_ONCE, |key, trace| {
+                match trace.and_then(|trace| (sweep.at_a_glance)(trace)) {
+                    Some(true) => gone.push(key),
+                    Some(false) => {}
+                    None => unsure.push(key),
+                }
+            });
+            for key in unsure {
+                if self.has_other_orders() {
+                    return;
+                }
+                if let Some(marks) = self.marks(key) {
+                    if (sweep.is_gone)(&marks) {
+                        gone.push(key);
+                    } else {
+                        self.books().index.learn_if_unknown(key, &marks);
+                    }
+                }
+            }
+            for key in gone {
+                self.books().remove(key);
+                self.remove_file(key);
+                removed += 1;
+            }
+        }
+        // Nobody may wait any more.
+        let _ = sweep.done.send(removed);
+    }
+}
+
+/// A file that was found.
+struct Listed {
+    key: [u64; 2],
+    units: u32,
+    modified: u32,
+}
+
+impl Listed {
+    fn key(&self) -> u128 {
+        u128::from(self.key[0]) << 64 | u128::from(self.key[1])
+    }
+
+    fn bytes(&self) -> u64 {
+        u64::from(self.units) * 512
+    }
+}
