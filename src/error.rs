@@ -137,6 +137,8 @@ reasons! {
     UpstreamWriteTimeout = "upstream_write_timeout", 504, "connection_write_timeout";
     /// The request as a whole took longer than its route or pool allows.
     TotalTimeout = "total_timeout", 504, "http_response_timeout";
+    /// The client wanted an answer from the cache only, and none can be used (RFC 9111 §5.2.1.7).
+    NotCached = "not_cached", 504, "http_request_denied";
     /// A fault of Portcullis itself.
     Internal = "internal", 500, "proxy_internal_error";
 }

@@ -12,6 +12,9 @@ use super::object::Stored;
 
 mod weight;
 
+/// The part of the whole that one body may have, so that it does not push everything else out.
+const LARGEST: u64 = 8;
+
 /// The memory tier: what stands under the hash of a key, in at most so many bytes.
 #[derive(Debug)]
 pub struct Memory {
@@ -86,6 +89,16 @@ impl Memory {
         for (key, stored) in self.entries.iter() {
             show(key, &stored);
         }
+    }
+
+    /// How many bytes it may have.
+    pub fn limit(&self) -> u64 {
+        self.entries.capacity()
+    }
+
+    /// How large one body may be.
+    pub fn largest(&self) -> u64 {
+        self.limit() / LARGEST
     }
 
     /// How many bytes it has.

@@ -12,9 +12,11 @@ pub mod report;
 pub mod rule;
 pub mod rules;
 mod settings;
+mod tiers;
 
 pub use key::{KeyParts, KeyRule};
 pub use object::{Body, Chunks, Head, Object, Stored, Varies};
 pub use outcome::Outcome;
 pub use rule::{Bypass, Rule};
 pub use settings::{CacheSettings, DiskSettings};
+pub use tiers::Cache;

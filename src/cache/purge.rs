@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 pub use tags::{tag, tags};
 
 mod ban;
@@ -126,6 +128,30 @@ impl Purges {
         table.of(marks)
     }
 
+    /// Whether an object of this time, with a URL and tags of these hashes, is gone; `None` if only the URL can tell.
+    pub fn at_a_glance(&self, since: Seq, url: u64, tags: &[u64]) -> Option<bool> {
+        if self.latest.load(Ordering::Acquire) <= since.0 {
+            return Some(since > self.now());
+        }
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.at_a_glance(since, url, tags)
+    }
+
+    /// Takes over what a former process has [saved](Self::save), or another directory had.
+    pub fn absorb(&self, saved: &[u8], now: SystemTime) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let other = match table.len() {
+            0 => Self::load(saved, now),
+            // What was purged here in the meantime says nothing of what is stored there.
+            _ => Self::everything(now),
+        };
+        let seq = other.now().max(self.now());
+        let theirs = other.table.into_inner();
+        *table = theirs.unwrap_or_else(PoisonError::into_inner);
+        self.latest.store(table.latest(), Ordering::Release);
+        self.now.store(seq.0, Ordering::Release);
+    }
+
     /// Forgets the hard purges up to this one: nothing that they concern is stored or being fetched any more.
     pub fn forget(&self, up_to: Seq) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
@@ -164,6 +190,11 @@ impl Purges {
             None => Self::everything(now),
         }
     }
+}
+
+/// The hash by which what was purged by its URL is known, given [`Marks::url`].
+pub fn url_hash(url: &str) -> u64 {
+    xxh3_64(url.as_bytes())
 }
 
 fn micros(time: SystemTime) -> u64 {

@@ -121,6 +121,7 @@ impl Blame {
             | Reason::QueueFull
             | Reason::QueueTimeout
             | Reason::BreakerOpen
+            | Reason::NotCached
             | Reason::Internal => None,
         }
     }

@@ -14,6 +14,7 @@ use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
 use super::forward::{Fields, proxy_status};
+use crate::cache::rules::CACHE_STATUS;
 use crate::error::{ProxyError, Reason};
 use crate::policy::Respond;
 use crate::policy::access::Reply;
@@ -229,6 +230,9 @@ pub fn decorate(fields: &mut impl Fields, ctx: &RequestCtx) {
         && let Some(hsts) = &listener.hsts
     {
         fields.set(STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    if let Some(status) = &ctx.cache_status {
+        fields.append(CACHE_STATUS, status.value());
     }
     for edit in &ctx.granted.to_client {
         edit.apply(fields);

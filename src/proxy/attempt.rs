@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::answer::decorate;
+use super::cached;
 use super::ctx::RequestCtx;
 use super::fail;
 use super::forward::{
@@ -290,6 +291,9 @@ pub fn responded(header: &ResponseHeader, ctx: &mut RequestCtx) {
     }
     if let Some(lease) = &mut ctx.lease {
         lease.settle(Ending::Answered(status), now);
+    }
+    if ctx.changing.is_some() {
+        cached::invalidate(header, ctx);
     }
 }
 

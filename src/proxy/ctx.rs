@@ -9,12 +9,14 @@ use http::{HeaderName, HeaderValue};
 
 use super::about::About;
 use super::again::Repeats;
+use super::cached;
 use super::finish::{self, Asked};
 use super::forward::{Peer, Scheme, X_REQUEST_ID};
 use super::unwind;
 use super::watchdog::Watchdog;
 use crate::admission::overload::Entered;
 use crate::cache::Outcome;
+use crate::cache::rules::CacheStatus;
 use crate::error::{Phase, ProxyError};
 use crate::policy::access::Granted;
 use crate::pool::retries::Retries;
@@ -107,8 +109,14 @@ pub struct RequestCtx {
     pub upstream_status: Option<u16>,
     /// How long until there may be an endpoint for it, if there is none now and that is known.
     pub retry_after: Option<Duration>,
+    /// What it asks the cache for, until it is asked.
+    pub wanted_object: Option<Box<cached::Wanted>>,
+    /// What it may change of what is stored.
+    pub changing: Option<Box<cached::Changing>>,
     /// How the cache served it, if its route has one.
     pub cache: Option<Outcome>,
+    /// What the client is told of that.
+    pub cache_status: Option<CacheStatus>,
     /// Why it failed.
     pub failure: Option<ProxyError>,
     /// Whether a step of it panicked. Then it is answered without its route's policies: one of them may do it again.
@@ -178,7 +186,10 @@ impl RequestCtx {
             first_byte: None,
             upstream_status: None,
             retry_after: None,
+            wanted_object: None,
+            changing: None,
             cache: None,
+            cache_status: None,
             failure: None,
             panicked: false,
             upgrade: false,

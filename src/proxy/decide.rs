@@ -8,6 +8,7 @@ use pingora::http::RequestHeader;
 
 use super::about::About;
 use super::admit::admit;
+use super::cached::{self, Changing};
 use super::ctx::RequestCtx;
 use super::facts::{Facts, target};
 use super::forward::{Peer, Scheme, X_REQUEST_ID, client_address, request_id};
@@ -93,14 +94,8 @@ pub fn decide(
         ctx.request_id = Some(id);
     }
     ctx.route = Some(Arc::clone(&route));
-    let hidden = route.secret_parameter.as_ref();
-    let hidden = hidden.filter(|secret| !secret.forward);
-    let kept = hidden.and_then(|secret| query_without(facts.query?, &secret.name));
-    let told_query = match kept.as_deref() {
-        Some("") => None,
-        Some(kept) => Some(kept),
-        None => facts.query,
-    };
+    let told = told_query(&route, facts.query);
+    let told_query = told.as_deref();
     if route.https_redirect && ctx.scheme == Scheme::Http {
         return to_https(&facts, listener.https_port).map(Step::from);
     }
@@ -138,14 +133,27 @@ pub fn decide(
             if let Some(sticky) = &pool.sticky {
                 ctx.wish = sticky.wish(&header.headers, ctx.time);
             }
+            let mut query = told_query.map(Cow::Borrowed);
+            if listener.routes.caches {
+                let parts = facts.key_parts(told_query, ctx.scheme, &header.headers);
+                ctx.changing = Changing::by(&request, &parts);
+                if let Some(rule) = &route.cache {
+                    cached::want(rule, &request, &parts, ctx);
+                    if ctx.wanted_object.is_some() {
+                        // What its key does not go by, the endpoint must not go by either.
+                        query = rule.key.query(told_query);
+                    }
+                }
+            }
+            let as_written = query.as_deref() == facts.query;
             let path = match &route.rewrite {
                 Some(rewrite) => rewrite
                     .path(&facts.path, found.prefix_len)
                     .map(Some)
                     .ok_or(ProxyError::new(Reason::AmbiguousPath, Phase::Route))?,
-                None => (facts.rewritten || kept.is_some()).then_some(Cow::Borrowed(&*facts.path)),
+                None => (facts.rewritten || !as_written).then_some(Cow::Borrowed(&*facts.path)),
             };
-            ctx.target = path.map(|path| target(&path, told_query));
+            ctx.target = path.map(|path| target(&path, query.as_deref()));
             ctx.key = pool
                 .key
                 .as_ref()
@@ -169,6 +177,18 @@ pub fn decide(
         End::Respond(_) => Next::Respond(route),
     };
     Ok(next.into())
+}
+
+/// The query as the policies and the endpoint are told it: without a secret that is for us alone.
+pub fn told_query<'q>(route: &Route, query: Option<&'q str>) -> Option<Cow<'q, str>> {
+    let query = query?;
+    let hidden = route.secret_parameter.as_ref();
+    let hidden = hidden.filter(|secret| !secret.forward);
+    match hidden.and_then(|secret| query_without(query, &secret.name)) {
+        Some(kept) if kept.is_empty() => None,
+        Some(kept) => Some(Cow::Owned(kept)),
+        None => Some(Cow::Borrowed(query)),
+    }
 }
 
 /// Lets the request in as far as the whole process can take it on. Here, because its priority is its route's, because who

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
-use http::{HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
+use super::forward::Scheme;
+use crate::cache::KeyParts;
 use crate::error::Reason;
 use crate::route::{normalise_host, normalise_path};
 use crate::snapshot::Listener;
@@ -111,6 +113,23 @@ impl<'a> Facts<'a> {
             rewritten,
             content_length,
         })
+    }
+
+    /// What the key of an object is made of, with the query as the endpoint is told it.
+    pub fn key_parts<'p>(
+        &'p self,
+        query: Option<&'p str>,
+        scheme: Scheme,
+        fields: &'p HeaderMap,
+    ) -> KeyParts<'p> {
+        KeyParts {
+            scheme: scheme.as_str(),
+            host: &self.host,
+            port: self.port.filter(|port| *port != scheme.port()),
+            path: &self.path,
+            query,
+            fields,
+        }
     }
 }
 

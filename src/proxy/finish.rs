@@ -147,6 +147,11 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
         .map_or(&ctx.snapshot.unrouted, |route| &route.metrics);
     let (received, bytes_sent) = (ended.bytes_received, ended.bytes_sent);
     of_route.finished(status, duration, received, bytes_sent);
+    if let Some(outcome) = ctx.cache
+        && let Some(cached) = ctx.route.as_ref().and_then(|route| route.cached.as_ref())
+    {
+        cached.served(outcome);
+    }
 
     let Some(log) = &ctx.snapshot.access_log else {
         return;

@@ -15,6 +15,7 @@ use pingora::upstreams::peer::HttpPeer;
 use super::about::About;
 use super::admit::{judge, settle};
 use super::answer;
+use super::cached::{self, Served};
 use super::ctx::RequestCtx;
 use super::decide::{Next, Step, decide};
 use super::direct::{self, Broken};
@@ -95,6 +96,15 @@ impl Gate {
     }
 
     async fn carry(&self, session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<bool> {
+        if ctx.wanted_object.is_some() {
+            // Boxed, so that it takes no room in requests that are not for the cache.
+            let served = Box::pin(cached::serve(session, ctx, &self.idle)).await;
+            match served {
+                Ok(Served::Answered) => return Ok(true),
+                Ok(Served::Carry) => {}
+                Err(broken) => return end(session, ctx, broken).await,
+            }
+        }
         if !direct::fits(session, ctx) {
             if ctx.snapshot.carrier == Carrier::Direct {
                 return refuse(session, ctx, ProxyError::new(Reason::Internal, Phase::Pool)).await;
@@ -114,9 +124,7 @@ impl Gate {
         }
         match direct::exchange(session, ctx, &self.idle).await {
             Ok(()) => Ok(true),
-            Err(Broken::BeforeAnswer(error)) if !error.reason.can_be_told() => leave(ctx, error),
-            Err(Broken::BeforeAnswer(error)) => refuse(session, ctx, error).await,
-            Err(Broken::InAnswer(error)) => leave(ctx, error),
+            Err(broken) => end(session, ctx, broken).await,
         }
     }
 }
@@ -142,6 +150,16 @@ async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> boo
     stage == Stage::BeforeHeader
         && failure.reason.can_be_told()
         && answer::failure(session, ctx, failure).await.is_ok()
+}
+
+/// Ends a request whose answer could not be given as it should: it is told why, if it still can be.
+async fn end(session: &mut Session, ctx: &mut RequestCtx, broken: Broken) -> pingora::Result<bool> {
+    match broken {
+        Broken::BeforeAnswer(error) if error.reason.can_be_told() => {
+            refuse(session, ctx, error).await
+        }
+        Broken::BeforeAnswer(error) | Broken::InAnswer(error) => leave(ctx, error),
+    }
 }
 
 /// Ends a request that can't be answered any more.

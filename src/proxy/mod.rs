@@ -7,6 +7,7 @@ mod again;
 mod answer;
 mod ask;
 mod attempt;
+mod cached;
 mod ctx;
 mod decide;
 mod direct;
@@ -29,6 +30,7 @@ mod watchdog;
 
 pub use about::{About, TlsAbout};
 pub use answer::{ALLOWED_METHODS, error_body};
+pub use cached::Flights;
 pub use finish::{Unread, unread_request};
 pub use hooks::Gate;
 pub use watchdog::{Watchdog, watch};

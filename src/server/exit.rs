@@ -36,6 +36,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The cache's directory can't be used.
+    #[error("cache.disk.path: {0}")]
+    CacheDisk(#[source] io::Error),
     /// The directory of the control socket can't be used.
     #[error("runtime.directory: {0}")]
     Directory(#[from] DirectoryError),
@@ -72,7 +75,8 @@ fn lines(failed: &[NotBound]) -> String {
 
 impl StartError {
     /// The exit code: 1 for a configuration with errors, 3 for an address that can't be had, 4 if all errors are about
-    /// certificates or other TLS settings, 5 for a Unix socket in use, 6 for a log or PID file that can't be written, 7
+    /// certificates or other TLS settings, 5 for a Unix socket in use, 6 for a log, a PID file or a cache's directory that
+    /// can't be written, 7
     /// for an upgrade that failed, 10 for what should not happen. (64 is a command line that can't be read.)
     pub fn code(&self) -> u8 {
         match self {
@@ -90,7 +94,7 @@ impl StartError {
             Self::Admin(error) => address(error),
             Self::App(_) => 3,
             Self::Control(_) | Self::Directory(_) => 5,
-            Self::AccessLog { .. } | Self::PidFile { .. } => 6,
+            Self::AccessLog { .. } | Self::PidFile { .. } | Self::CacheDisk(_) => 6,
             Self::TakeOver(_) => UPGRADE,
             Self::Other(_) => UNEXPECTED,
         }

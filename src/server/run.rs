@@ -113,6 +113,8 @@ fn start(
     }
     snapshot.generation = generation;
     snapshot.access_log = open_access_log(&config, &state.metrics)?.map(Arc::new);
+    let disk = state.cache.open_disk(&snapshot.cache, &state.metrics.disk);
+    snapshot.disk = disk.map_err(StartError::CacheDisk)?;
     let state = Arc::new(state);
     let threads = workers(&config);
 

@@ -115,7 +115,9 @@ fn settings(written: &RouteCache) -> Settings {
     for (word, time) in &written.default_ttl {
         let statuses = match word.strip_suffix("xx") {
             Some(class) => class.parse().ok().map(Statuses::Class),
-            None => StatusCode::from_bytes(word.as_bytes()).ok().map(Statuses::One),
+            None => StatusCode::from_bytes(word.as_bytes())
+                .ok()
+                .map(Statuses::One),
         };
         if let Some(statuses) = statuses {
             times.push((statuses, time.as_duration()));

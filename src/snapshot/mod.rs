@@ -24,7 +24,7 @@ mod routes;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -34,7 +34,8 @@ use crate::admission::connections::Connections;
 use crate::admission::overload::{Limits, Load};
 use crate::admission::rate::{Buckets, Limit};
 use crate::admission::shared::Shared;
-use crate::cache::{CacheSettings, Rule};
+use crate::cache::disk::Disk;
+use crate::cache::{Cache, CacheSettings, Rule};
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::access::{Policies, SecretParameter};
@@ -44,11 +45,12 @@ use crate::policy::{
 };
 use crate::pool::retries::Retries;
 use crate::pool::{Address, Pool, Timeouts};
+use crate::proxy::Flights;
 use crate::proxy::forward::{AddedFields, TrustedProxies};
 use crate::route::{Request, RouteMatch, RouteTable};
 use crate::server::connection::head::HeadLimits;
 use crate::telemetry::AccessLog;
-use crate::telemetry::metrics::{ListenerMetrics, Metrics, RouteMetrics};
+use crate::telemetry::metrics::{CachedRouteMetrics, ListenerMetrics, Metrics, RouteMetrics};
 use crate::tls::SessionState;
 use crate::upstream::PeerId;
 use crate::upstream::key_sets::KeyFetch;
@@ -74,6 +76,12 @@ pub struct Snapshot {
     pub shared_limits: Option<Arc<Shared>>,
     /// How much its cache may take.
     pub cache: CacheSettings,
+    /// What is kept there; one for all generations.
+    pub store: Arc<Cache>,
+    /// The disk it goes on with; opened by whoever runs this generation.
+    pub disk: Option<Arc<Disk>>,
+    /// Fetches for it that are under way.
+    pub flights: Arc<Flights>,
     /// Keys of tokens that are fetched.
     pub key_fetches: Box<[KeyFetch]>,
     /// Whom to believe about the client, and what the endpoints are told.
@@ -116,6 +124,8 @@ impl Snapshot {
     /// Takes note that this generation is in force now: its numbers hold where they are counted over generations.
     pub fn put_in_force(&self) {
         self.pools.iter().for_each(|pool| pool.put_in_force());
+        self.store
+            .change(&self.cache, self.disk.as_ref(), SystemTime::now());
         let most = self.most_connections.most.unwrap_or(0);
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.metrics.connections_limit.set(most);
@@ -285,6 +295,8 @@ pub struct ListenerTimeouts {
 pub struct Routes {
     table: RouteTable,
     routes: Box<[Arc<Route>]>,
+    /// Whether any of them has a cache.
+    pub caches: bool,
     /// The parameters of the query in which any of them looks for a secret.
     pub secret_parameters: Box<[Arc<str>]>,
 }
@@ -331,6 +343,8 @@ pub struct Route {
     pub retries: Option<Retries>,
     /// Where the request ends.
     pub end: End,
+    /// The metrics of its cache, if it has one.
+    pub cached: Option<CachedRouteMetrics>,
     /// Its metrics.
     pub metrics: RouteMetrics,
 }

@@ -86,6 +86,7 @@ pub(super) fn compile(
         let (access, cheap) =
             access::of_route(written, &known, &of_pools, sources, &mut one.reporter);
         let cache = cache::of_route(written, config, &mut one.reporter);
+        let cached = cache.is_some();
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)
@@ -121,6 +122,7 @@ pub(super) fn compile(
                 response_headers,
                 retries,
                 end,
+                cached: cached.then(|| sources.state.metrics.cached_route(&written.name.value)),
                 metrics: sources.state.metrics.route(&written.name.value),
             };
             compiled.push(CompiledRoute {
@@ -524,6 +526,7 @@ pub(super) fn table(
         .filter_map(|route| route.route.secret_parameter.as_ref());
     let secrets: BTreeSet<Arc<str>> = secrets.map(|secret| Arc::clone(&secret.name)).collect();
     let routes = Routes {
+        caches: own.iter().any(|route| route.route.cache.is_some()),
         table: RouteTable::build(&matchers),
         routes: own.iter().map(|route| Arc::clone(&route.route)).collect(),
         secret_parameters: secrets.into_iter().collect(),

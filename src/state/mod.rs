@@ -7,6 +7,7 @@ mod pems;
 mod registry;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
@@ -14,11 +15,13 @@ use crate::admission::connections::{Connections, Count};
 use crate::admission::overload::Load;
 use crate::admission::rate::{Buckets, Place};
 use crate::admission::shared::{Settings, Shared};
+use crate::cache::Cache;
 use crate::policy::access::jwt::source::KeySource;
 use crate::policy::access::jwt::verified::{FoundBy, VerifiedTokens};
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
+use crate::proxy::Flights;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
 pub use names::{Names, Standing};
@@ -60,6 +63,10 @@ pub struct State {
     pub pems: Pems,
     /// How much the process has to do and to hold.
     pub load: Arc<Load>,
+    /// What answers are kept.
+    pub cache: Arc<Cache>,
+    /// Which are being fetched.
+    pub flights: Arc<Flights>,
     /// Told when there is another generation, or a pool has other members.
     pub members_changed: Arc<Notify>,
     /// Told when a look-up has given a pool other members.
@@ -86,6 +93,9 @@ impl State {
             verified_tokens: Registry::default(),
             pems: Pems::default(),
             load: Arc::default(),
+            // Its size comes with the first generation that is in force.
+            cache: Arc::new(Cache::new(0, SystemTime::now())),
+            flights: Arc::default(),
             members_changed: Arc::default(),
             addresses_changed: Notify::new(),
         }

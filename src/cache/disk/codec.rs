@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::cache::purge::{Marks, Seq};
-use crate::cache::rules::{EntityTag, Terms, Validators};
+use crate::cache::rules::{Terms, Validators};
 use crate::cache::{Head, Varies};
 
 /// Appends a head and the key it is stored under.
@@ -33,16 +33,7 @@ pub(super) fn write_head(key: &[u8], head: &Head, out: &mut Vec<u8>) {
     ] {
         duration(length, out);
     }
-    out.push(flags([terms.strict, terms.validate, false]));
-    let Validators { etag, modified } = &head.validators;
-    let weak = etag.as_ref().is_some_and(|etag| etag.weak);
-    out.push(flags([etag.is_some(), weak, modified.is_some()]));
-    if let Some(etag) = etag {
-        bytes(&etag.opaque, out);
-    }
-    if let Some(modified) = modified {
-        time(*modified, out);
-    }
+    out.push(flags([terms.strict, terms.validate, terms.immutable]));
 }
 
 /// Appends by what the responses under a key vary.
@@ -74,21 +65,9 @@ pub(super) fn read_head(from: Bytes) -> Option<(Box<[u8]>, Head)> {
     let lifetime = from.duration()?;
     let while_revalidate = from.duration()?;
     let if_error = from.duration()?;
-    let [strict, validate, _] = from.flags()?;
-    let [has_etag, weak, has_modified] = from.flags()?;
-    let etag = if has_etag {
-        // A copy: it may be kept longer than the rest.
-        let opaque = Bytes::copy_from_slice(&from.bytes()?);
-        Some(EntityTag { weak, opaque })
-    } else {
-        None
-    };
-    let modified = if has_modified {
-        Some(from.time()?)
-    } else {
-        None
-    };
+    let [strict, validate, immutable] = from.flags()?;
     from.0.is_empty().then_some(())?;
+    let validators = Validators::of(&fields);
     let head = Head {
         status,
         fields,
@@ -100,8 +79,9 @@ pub(super) fn read_head(from: Bytes) -> Option<(Box<[u8]>, Head)> {
             if_error,
             strict,
             validate,
+            immutable,
         },
-        validators: Validators { etag, modified },
+        validators,
         marks,
     };
     Some((key.as_ref().into(), head))

@@ -13,19 +13,19 @@ use super::tier::Tier;
 const MOST: u64 = 64 * 1024 * 1024;
 
 impl Disk {
-    /// What was saved last; nothing, if there is nothing whole. Reads a file: at the start.
-    pub fn purges(&self) -> Vec<u8> {
+    /// What was saved last; empty if it is there and not whole, `None` if nothing was ever saved. Reads a file: at the
+    /// start.
+    pub fn purges(&self) -> Option<Vec<u8>> {
         match self.tier.read_purges() {
-            Ok(bytes) => bytes,
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
-                if error.kind() != ErrorKind::NotFound {
-                    let path = self.tier.place.purges();
-                    log::warn!(
-                        "can't read what was purged from {}: {error}",
-                        path.display()
-                    );
-                }
-                Vec::new()
+                let path = self.tier.place.purges();
+                log::warn!(
+                    "can't read what was purged from {}: {error}",
+                    path.display()
+                );
+                Some(Vec::new())
             }
         }
     }

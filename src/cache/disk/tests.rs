@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cache::purge::Seq;
-use crate::cache::rules::{EntityTag, Terms, Validators};
+use crate::cache::rules::{Terms, Validators};
 use crate::cache::{Chunks, Varies};
 use crate::telemetry::Metrics;
 
@@ -50,7 +50,6 @@ fn head(url: &str) -> Head {
     }
     Head {
         status: StatusCode::OK,
-        fields,
         terms: Terms {
             received: SystemTime::now(),
             initial_age: Duration::from_millis(1500),
@@ -59,14 +58,10 @@ fn head(url: &str) -> Head {
             if_error: Duration::from_secs(2),
             strict: true,
             validate: false,
+            immutable: true,
         },
-        validators: Validators {
-            etag: Some(EntityTag {
-                weak: false,
-                opaque: Bytes::from_static(b"one"),
-            }),
-            modified: Some(SystemTime::UNIX_EPOCH - Duration::from_secs(5)),
-        },
+        validators: Validators::of(&fields),
+        fields,
         marks: Marks {
             since: Seq(7),
             url: url.into(),

@@ -59,6 +59,9 @@ fn marks(marks: &Marks) -> usize {
     2 * ALLOCATION + marks.url.len() + size_of_val(&*marks.tags)
 }
 
+/// What an open file takes, in the kernel and here.
+const FILE: usize = 1024;
+
 fn body(body: &Body) -> usize {
     match body {
         Body::Memory(chunks) => {
@@ -68,5 +71,7 @@ fn body(body: &Body) -> usize {
                 .map(|piece| size_of::<Bytes>() + ALLOCATION + piece.len());
             ALLOCATION + sizes.sum::<usize>()
         }
+        // An open file, and what tells where it is.
+        Body::Disk(_) => 2 * ALLOCATION + FILE,
     }
 }

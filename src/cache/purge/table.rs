@@ -113,6 +113,19 @@ impl Table {
         purged
     }
 
+    /// As [`Self::of`], by the hashes alone: whether it is gone; `None` if there are prefixes that could tell otherwise.
+    pub(super) fn at_a_glance(&self, since: Seq, url: u64, tags: &[u64]) -> Option<bool> {
+        let gone = |ban: &Ban| matches!(ban.of(since.0), Purged::Gone);
+        let of_tag = |tag: &u64| match *tag {
+            tags::ANY => Some(&self.any_tag),
+            tag => self.tags.get(&tag),
+        };
+        let is_gone = gone(&self.all)
+            || self.urls.get(&url).is_some_and(gone)
+            || tags.iter().filter_map(of_tag).any(gone);
+        (is_gone || self.prefixes.is_empty()).then_some(is_gone)
+    }
+
     /// Those of all prefixes of this, the longest first.
     ///
     /// All that stands between a prefix of `upper` and `upper` begins with that prefix, so what the greatest entry up to

@@ -88,7 +88,11 @@ pub async fn answer(
 }
 
 /// Passes a piece of the body on. A client that reads slowly must not stretch the time of the whole request.
-async fn write_in_time(
+///
+/// # Errors
+///
+/// [`Broken`], with the reason.
+pub async fn write_in_time(
     session: &mut Session,
     ctx: &mut RequestCtx,
     piece: Bytes,
@@ -114,13 +118,13 @@ async fn write_in_time(
 }
 
 /// The client does not take its answer any more: it has left, or is too slow.
-fn lost(error: &Error, phase: Phase) -> ProxyError {
+pub fn lost(error: &Error, phase: Phase) -> ProxyError {
     ProxyError::new(fail::of_client(error), phase)
 }
 
 /// Frames the response for the client (RFC 9112 §6): the endpoint's chunks go to a client of HTTP/1.1 as chunks; a
 /// body that ends with the endpoint's connection becomes chunks; HTTP/1.0 gets a body that ends with the connection.
-fn frame(header: &mut ResponseHeader, version: Version, no_body: bool, head: bool) {
+pub fn frame(header: &mut ResponseHeader, version: Version, no_body: bool, head: bool) {
     let chunked = header.headers.contains_key(TRANSFER_ENCODING);
     match version {
         Version::HTTP_2 => {

@@ -23,6 +23,7 @@ use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Protocol;
 use crate::upstream::idle::IdlePool;
+pub use answer::{frame, lost, write_in_time};
 
 /// Whether this carrier can take the request.
 pub fn fits(session: &mut Session, ctx: &RequestCtx) -> bool {
@@ -100,11 +101,13 @@ impl Asker for Session {
     }
 }
 
-fn failed(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
+/// Takes note of why nothing was answered.
+pub fn failed(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
     Broken::BeforeAnswer(ask::failed(ctx, error))
 }
 
-fn in_answer(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
+/// Takes note of why an answer broke off.
+pub fn in_answer(ctx: &mut RequestCtx, error: ProxyError) -> Broken {
     Broken::InAnswer(ask::failed(ctx, error))
 }
 

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::again::{Repeatable, Repeats};
@@ -62,7 +62,8 @@ impl Fetch {
     /// which it will run. [What else may choose an answer](shared) than the object's key does not go along, and the
     /// authority, scheme and port are told in the key's form.
     pub fn new(asked: &RequestHeader, ctx: &RequestCtx, idle: Arc<IdlePool>) -> Self {
-        let keyed: &[HeaderName] = &[];
+        let rule = ctx.route.as_ref().and_then(|route| route.cache.as_ref());
+        let keyed = rule.map_or(&[][..], |rule| &rule.key.headers);
         let mut header = Box::new(RequestHeader::from(asked.as_owned_parts()));
         shared::clean(&mut *header, keyed);
         let mut own = Box::new(RequestCtx::new(Arc::clone(&ctx.snapshot)));
@@ -108,6 +109,13 @@ impl Fetch {
     /// As [`header`](Self::header), to be changed before it is asked: conditions, ranges, the method.
     pub fn header_mut(&mut self) -> &mut RequestHeader {
         &mut self.header
+    }
+
+    /// Changes its fields.
+    pub fn edit(&mut self, edit: impl FnOnce(&mut HeaderMap)) {
+        let mut parts = self.header.as_owned_parts();
+        edit(&mut parts.headers);
+        self.header = Box::new(RequestHeader::from(parts));
     }
 
     /// Asks; again, where an attempt failed and its rules allow that. Its time begins here. It may be done more than once,

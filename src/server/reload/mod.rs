@@ -6,6 +6,7 @@ pub mod retired;
 pub mod watcher;
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -226,6 +227,19 @@ impl Reloader {
             });
             opened.ok().flatten().map(Arc::new)
         };
+        let opened = {
+            let (state, settings) = (Arc::clone(&self.process.state), snapshot.cache.clone());
+            let open = move || state.cache.open_disk(&settings, &state.metrics.disk);
+            tokio::task::spawn_blocking(open).await
+        };
+        match opened.map_err(io::Error::other).flatten() {
+            Ok(disk) => snapshot.disk = disk,
+            Err(error) => {
+                let disk = config.cache.disk.as_ref();
+                let position = disk.and_then(|disk| disk.path.position.clone());
+                problems.push(Diagnostic::error("cache.disk.path", error.to_string()).at(position));
+            }
+        }
         let mut plan = self.process.doors().plan();
         // Listeners may have the admin listener's address, and it theirs.
         plan.ours.extend(self.admin.address());

@@ -69,7 +69,6 @@ pub struct CacheMetrics {
     pub(super) purges: [IntCounter; PurgeKind::ALL.len()],
     pub(super) purged: IntCounter,
     pub(super) disk_errors: [IntCounter; DiskOperation::ALL.len()],
-    pub(super) disk_on: IntGauge,
 }
 
 impl CacheMetrics {
@@ -98,15 +97,9 @@ impl CacheMetrics {
         self.disk_errors[operation as usize].inc();
     }
 
-    /// Tells whether the disk is used.
-    pub fn disk_is_on(&self, on: bool) {
-        self.disk_on.set(on.into());
-    }
-
     /// Takes over what the cache says of itself; called before the metrics are rendered.
     pub fn read(&self, report: &Report) {
         let disk = report.disk.as_ref();
-        self.disk_is_on(disk.is_some_and(|disk| disk.on));
         self.kept(Tier::Memory, report.memory);
         self.kept(Tier::Disk, disk.map_or(Kept::default(), |disk| disk.kept));
     }

@@ -1,0 +1,234 @@
+//! Where are objects kept, and how do they go?
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use http::HeaderName;
+use tokio::task;
+
+use super::disk::Disk;
+use super::memory::Memory;
+use super::purge::{Marks, Mode, Purged, Purges, What};
+use super::report::{DiskReport, Kept, PurgeReport, Report};
+use super::{CacheSettings, DiskSettings, Stored, Varies};
+use crate::telemetry::metrics::DiskMetrics;
+
+/// How many fields of the request the variants under one key may differ by. A response that names more of them begins anew.
+const MOST_NAMES: usize = 16;
+
+/// The cache of the process: what is in memory, and on disk.
+pub struct Cache {
+    /// What is in memory.
+    pub memory: Memory,
+    /// What was purged.
+    pub purges: Purges,
+    disk: ArcSwapOption<Disk>,
+}
+
+impl Cache {
+    /// An empty one, whose objects may take so many bytes of memory.
+    pub fn new(memory: u64, now: SystemTime) -> Self {
+        Self {
+            memory: Memory::new(memory),
+            purges: Purges::new(now),
+            disk: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The disk, if there is one.
+    pub fn disk(&self) -> Option<Arc<Disk>> {
+        self.disk.load_full()
+    }
+
+    /// The disk that goes with these settings: the one that is in use, or another that is opened for it.
+    ///
+    /// # Errors
+    ///
+    /// Its directory can't be made or written.
+    pub fn open_disk(
+        &self,
+        settings: &CacheSettings,
+        metrics: &DiskMetrics,
+    ) -> io::Result<Option<Arc<Disk>>> {
+        let Some(DiskSettings { path, size }) = &settings.disk else {
+            return Ok(None);
+        };
+        match self.disk().filter(|disk| disk.path() == path) {
+            Some(disk) => Ok(Some(disk)),
+            None => Disk::open(path, *size, metrics.clone()).map(Some),
+        }
+    }
+
+    /// Goes on with these sizes and this disk.
+    pub fn change(&self, settings: &CacheSettings, disk: Option<&Arc<Disk>>, now: SystemTime) {
+        self.memory.resize(settings.memory);
+        if let (Some(disk), Some(DiskSettings { size, .. })) = (disk, &settings.disk) {
+            disk.resize(*size);
+        }
+        let before = self.disk.swap(disk.cloned());
+        let is_other = |disk: &&Arc<Disk>| {
+            !before
+                .as_ref()
+                .is_some_and(|before| Arc::ptr_eq(before, disk))
+        };
+        if let Some(disk) = disk.filter(is_other)
+            && let Some(saved) = disk.purges()
+        {
+            self.purges.absorb(&saved, now);
+        }
+    }
+
+    /// How many bytes of bodies may be held at once that are on their way to be stored.
+    pub fn most_held(&self) -> u64 {
+        self.memory.limit()
+    }
+
+    /// Removes what is stored under a key.
+    pub fn remove(&self, hash: u128) {
+        self.memory.remove(hash);
+        if let Some(disk) = self.disk() {
+            disk.remove(hash);
+        }
+    }
+
+    /// Takes note that the answers under a key can't be stored.
+    pub fn put_passing(&self, hash: u128, until: Instant) {
+        self.remove(hash);
+        self.memory.put(hash, Stored::Passes(until));
+    }
+
+    /// What tells the variants under a key apart, now that one has come that varies by `names`: by those and the ones that
+    /// were known, so that what is stored can still be found.
+    pub fn varies(
+        &self,
+        hash: u128,
+        key: &[u8],
+        names: &[HeaderName],
+        marks: Marks,
+    ) -> Arc<Varies> {
+        let known = match self.memory.get(hash) {
+            Some(Stored::Varies(varies))
+                if *varies.key == *key
+                    && !matches!(self.purges.of(&varies.marks), Purged::Gone) =>
+            {
+                Some(varies)
+            }
+            _ => None,
+        };
+        let mut all: Vec<HeaderName> = names.to_vec();
+        if let Some(known) = &known {
+            if names.iter().all(|name| known.names.contains(name)) {
+                return Arc::clone(known);
+            }
+            all.extend(known.names.iter().cloned());
+            if all.len() > MOST_NAMES {
+                all.truncate(names.len());
+            }
+        }
+        all.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        all.dedup();
+        let varies = Arc::new(Varies {
+            key: key.into(),
+            names: all.into(),
+            generation: fastrand::u64(..),
+            marks,
+        });
+        let stored = Stored::Varies(Arc::clone(&varies));
+        self.memory.put(hash, stored.clone());
+        if let Some(disk) = self.disk() {
+            disk.put(hash, stored);
+        }
+        varies
+    }
+
+    /// Purges, and removes what is gone. It takes effect with the first step; the rest takes as long as looking at
+    /// everything does.
+    pub async fn purge(
+        self: &Arc<Self>,
+        what: Vec<What>,
+        mode: Mode,
+        now: SystemTime,
+    ) -> PurgeReport {
+        let mut last = None;
+        for what in &what {
+            last = Some(self.purges.add(what, mode, now));
+        }
+        let Some(last) = last else {
+            return PurgeReport::default();
+        };
+        let disk = self.disk();
+        if let Some(disk) = &disk {
+            disk.save_purges(self.purges.save()).await;
+        }
+        let cache = Arc::clone(self);
+        let memory = task::spawn_blocking(move || cache.sweep(mode, now)).await;
+        let on_disk = match &disk {
+            Some(disk) => {
+                let (one, other) = (Arc::clone(self), Arc::clone(self));
+                let swept = disk.sweep(
+                    move |trace| one.purges.at_a_glance(trace.since, trace.url, trace.tags()),
+                    move |marks| matches!(other.purges.of(marks), Purged::Gone),
+                );
+                swept.await.ok()
+            }
+            None => Some(0),
+        };
+        if mode == Mode::Hard && on_disk.is_some() {
+            self.purges.forget(last);
+        }
+        PurgeReport {
+            memory: memory.unwrap_or(0),
+            disk: on_disk
+                .and_then(|swept| usize::try_from(swept).ok())
+                .unwrap_or(0),
+        }
+    }
+
+    /// Removes from memory what is gone; how many objects that were, or how many are stale since now.
+    fn sweep(&self, mode: Mode, now: SystemTime) -> usize {
+        let of = |stored: &Stored| match stored {
+            Stored::Object(object) => self.purges.of(&object.head.marks),
+            Stored::Varies(varies) => self.purges.of(&varies.marks),
+            Stored::Passes(_) => Purged::No,
+        };
+        match mode {
+            Mode::Hard => self
+                .memory
+                .sweep(|stored| !matches!(of(stored), Purged::Gone)),
+            Mode::Soft => {
+                let mut stale = 0;
+                self.memory.for_each(|_, stored| {
+                    stale +=
+                        usize::from(matches!(of(stored), Purged::Softly(since) if since == now));
+                });
+                stale
+            }
+        }
+    }
+
+    /// What it keeps.
+    pub fn report(&self, flights: usize) -> Report {
+        Report {
+            memory: Kept {
+                bytes: self.memory.used(),
+                limit_bytes: self.memory.limit(),
+                objects: self.memory.len() as u64,
+                evictions: self.memory.evicted(),
+            },
+            disk: self.disk().map(|disk| DiskReport {
+                on: disk.is_on(),
+                error: None,
+                kept: Kept {
+                    bytes: disk.used(),
+                    limit_bytes: disk.limit(),
+                    objects: disk.len() as u64,
+                    evictions: 0,
+                },
+            }),
+            flights,
+            purges: self.purges.len(),
+        }
+    }
+}

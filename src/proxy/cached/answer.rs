@@ -1,0 +1,288 @@
+//! How is a request answered from an object, or from a flight that brings one?
+
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+
+use super::body::{BodyReader, Source};
+use super::flight::{Answer, Reader};
+use crate::cache::Object;
+use crate::cache::rules::{
+    Multipart, Piece, Portion, Precondition, Validators, content_range, not_modified, portion,
+    precondition, unsatisfied_range,
+};
+use crate::error::Phase;
+use crate::proxy::answer::{decorate, header_only, note_end, note_last};
+use crate::proxy::ctx::RequestCtx;
+use crate::proxy::direct::{Broken, frame, in_answer, lost, write_in_time};
+use crate::proxy::forward::{Fields, add_response_fields};
+use crate::proxy::presence::{Gone, client_gone, while_client_stays};
+
+/// What a client is answered with.
+struct Given<'g> {
+    status: StatusCode,
+    fields: &'g HeaderMap,
+    version: Version,
+    validators: &'g Validators,
+    length: Option<u64>,
+    /// How old it is; `None` if it has just come.
+    age: Option<u64>,
+}
+
+/// Answers from a stored object.
+///
+/// # Errors
+///
+/// [`Broken`], with the reason.
+pub async fn object(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    object: &Arc<Object>,
+) -> Result<(), Broken> {
+    let given = Given {
+        status: object.head.status,
+        fields: &object.head.fields,
+        version: Version::HTTP_11,
+        validators: &object.head.validators,
+        length: Some(object.body.len()),
+        age: Some(object.head.terms.age(ctx.time).as_secs()),
+    };
+    give(session, ctx, given, Source::from(&object.body)).await
+}
+
+/// Answers with what a flight brings.
+///
+/// # Errors
+///
+/// [`Broken`], with the reason.
+pub async fn flight(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    answer: &Answer,
+    reader: Reader,
+) -> Result<(), Broken> {
+    let validators = Validators::of(&answer.fields);
+    let given = Given {
+        status: answer.status,
+        fields: &answer.fields,
+        version: answer.version,
+        validators: &validators,
+        length: answer.length,
+        age: None,
+    };
+    give(session, ctx, given, Source::Flight(reader)).await
+}
+
+async fn give(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    given: Given<'_>,
+    mut source: Source,
+) -> Result<(), Broken> {
+    let asked = session.req_header();
+    match precondition(
+        &asked.method,
+        &asked.headers,
+        given.status,
+        given.validators,
+    ) {
+        Precondition::Go => {}
+        Precondition::NotModified => {
+            let fields = not_modified(given.fields);
+            let header = header(StatusCode::NOT_MODIFIED, fields, &given, ctx);
+            return bare(session, ctx, header).await;
+        }
+        Precondition::Failed => {
+            let mut header = header(
+                StatusCode::PRECONDITION_FAILED,
+                HeaderMap::new(),
+                &given,
+                ctx,
+            );
+            header.set(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            return bare(session, ctx, header).await;
+        }
+    }
+    let Some(length) = given.length else {
+        let header = header(given.status, given.fields.clone(), &given, ctx);
+        return send(session, ctx, header, BodyReader::whole(&mut source)).await;
+    };
+    let in_flight = matches!(source, Source::Flight(_));
+    match portion(
+        &asked.method,
+        &asked.headers,
+        given.status,
+        given.validators,
+        length,
+    ) {
+        Portion::One(range) => {
+            let mut header = header(
+                StatusCode::PARTIAL_CONTENT,
+                given.fields.clone(),
+                &given,
+                ctx,
+            );
+            if let Some(value) = content_range(&range, length) {
+                header.set(CONTENT_RANGE, value);
+            }
+            header.set(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+            send(session, ctx, header, BodyReader::part(&mut source, &range)).await
+        }
+        // What is on its way can be read once, and forwards.
+        Portion::Many(ranges) if !in_flight => {
+            parts(session, ctx, &given, &ranges, length, &mut source).await
+        }
+        Portion::Unsatisfiable => {
+            let mut header = header(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                HeaderMap::new(),
+                &given,
+                ctx,
+            );
+            if let Some(value) = unsatisfied_range(length) {
+                header.set(CONTENT_RANGE, value);
+            }
+            header.set(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            bare(session, ctx, header).await
+        }
+        Portion::Whole | Portion::Many(_) => {
+            let mut header = header(given.status, given.fields.clone(), &given, ctx);
+            if !matches!(given.status.as_u16(), 204 | 304) {
+                header.set(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            send(session, ctx, header, BodyReader::whole(&mut source)).await
+        }
+    }
+}
+
+/// The header that the client gets.
+fn header(
+    status: StatusCode,
+    fields: HeaderMap,
+    given: &Given<'_>,
+    ctx: &RequestCtx,
+) -> Box<ResponseHeader> {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers = fields;
+    let mut header = Box::new(ResponseHeader::from(parts));
+    if let Some(age) = given.age {
+        header.set(AGE, HeaderValue::from(age));
+    }
+    if ctx.snapshot.forwarding.added.via {
+        add_response_fields(&mut *header, given.version);
+    }
+    decorate(&mut *header, ctx);
+    header
+}
+
+/// Sends several ranges as the parts of one body (RFC 9110 §14.6).
+async fn parts(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    given: &Given<'_>,
+    ranges: &[Range<u64>],
+    length: u64,
+    source: &mut Source,
+) -> Result<(), Broken> {
+    let kind = given.fields.get(CONTENT_TYPE);
+    let multipart = Multipart::new(kind, ranges, length, fastrand::u128(..));
+    let mut header = header(
+        StatusCode::PARTIAL_CONTENT,
+        given.fields.clone(),
+        given,
+        ctx,
+    );
+    if let Some(kind) = multipart.content_type() {
+        header.set(CONTENT_TYPE, kind);
+    }
+    header.set(CONTENT_LENGTH, HeaderValue::from(multipart.len()));
+    if begin(session, ctx, header).await? {
+        return Ok(());
+    }
+    for piece in multipart {
+        match piece {
+            Piece::Bytes(bytes) => write_in_time(session, ctx, bytes, false, None).await?,
+            Piece::Body(range) => {
+                let mut body = BodyReader::part(source, &range);
+                while let Some(piece) = next(session, ctx, &mut body).await? {
+                    write_in_time(session, ctx, piece, false, None).await?;
+                }
+            }
+        }
+    }
+    write_in_time(session, ctx, Bytes::new(), true, None).await
+}
+
+/// Sends a header that no body follows.
+async fn bare(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    header: Box<ResponseHeader>,
+) -> Result<(), Broken> {
+    note_last(session, ctx);
+    let write = header_only(session, header).await;
+    write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)))
+}
+
+/// Sends the header; whether that was all.
+async fn begin(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    mut header: Box<ResponseHeader>,
+) -> Result<bool, Broken> {
+    let head = session.req_header().method == Method::HEAD;
+    let no_body = head || matches!(header.status.as_u16(), 204 | 304);
+    frame(&mut header, ctx.version, no_body, head);
+    if no_body {
+        bare(session, ctx, header).await?;
+        return Ok(true);
+    }
+    note_last(session, ctx);
+    note_end(session, &header.headers, ctx);
+    let write = session.write_response_header(header, false).await;
+    write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)))?;
+    Ok(false)
+}
+
+async fn send(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    header: Box<ResponseHeader>,
+    mut body: BodyReader<'_>,
+) -> Result<(), Broken> {
+    if begin(session, ctx, header).await? {
+        return Ok(());
+    }
+    while let Some(piece) = next(session, ctx, &mut body).await? {
+        let end = body.is_over();
+        write_in_time(session, ctx, piece, end, None).await?;
+        if end {
+            return Ok(());
+        }
+    }
+    write_in_time(session, ctx, Bytes::new(), true, None).await
+}
+
+/// The next piece of a body, unless the client leaves.
+async fn next(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    body: &mut BodyReader<'_>,
+) -> Result<Option<Bytes>, Broken> {
+    let piece = {
+        let piece = pin!(body.piece());
+        while_client_stays(session, piece).await
+    };
+    match piece {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(in_answer(ctx, error)),
+        Err(Gone) => Err(in_answer(ctx, client_gone(Phase::Body))),
+    }
+}

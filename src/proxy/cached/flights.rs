@@ -1,0 +1,119 @@
+//! Which fetches are under way, and for which objects?
+
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+
+use super::flight::Flight;
+
+/// Into how many parts the table is split, so that workers seldom wait for each other.
+const PARTS: usize = 16;
+
+/// The flights that may be followed.
+pub struct Flights {
+    parts: [Mutex<FxHashMap<u128, Arc<Flight>>>; PARTS],
+    /// Bytes of bodies that are held to be stored.
+    held: AtomicU64,
+}
+
+/// The part of a request in a flight.
+pub enum Part {
+    /// It has to fetch.
+    Leads(Arc<Flight>),
+    /// Another does.
+    Follows(Arc<Flight>),
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self {
+            parts: std::array::from_fn(|_| Mutex::default()),
+            held: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Flights {
+    fn part(&self, key: u128) -> MutexGuard<'_, FxHashMap<u128, Arc<Flight>>> {
+        let part = &self.parts[(key >> 64) as usize % PARTS];
+        part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes part in the flight for `key`, which begins if there is none.
+    pub fn join(&self, key: u128) -> Part {
+        match self.part(key).entry(key) {
+            Entry::Occupied(under_way) => Part::Follows(Arc::clone(under_way.get())),
+            Entry::Vacant(free) => Part::Leads(Arc::clone(free.insert(Flight::new(Some(key))))),
+        }
+    }
+
+    /// Forgets one that has ended, or that nobody is to join any more.
+    pub fn leave(&self, flight: &Arc<Flight>) {
+        let Some(key) = flight.key else { return };
+        let mut part = self.part(key);
+        if part
+            .get(&key)
+            .is_some_and(|known| Arc::ptr_eq(known, flight))
+        {
+            part.remove(&key);
+        }
+    }
+
+    /// What is fetched for `key` is not to be stored, and nobody is to join it: it was invalidated.
+    pub fn doom(&self, key: u128) {
+        if let Some(flight) = self.part(key).remove(&key) {
+            flight.doom();
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        let lengths = self.parts.iter().map(|part| {
+            let part = part.lock().unwrap_or_else(PoisonError::into_inner);
+            part.len()
+        });
+        lengths.sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes room for `bytes` of bodies that are held until they are stored, of which there are to be `most` at most.
+    pub fn hold(self: &Arc<Self>, bytes: u64, most: u64) -> Option<Held> {
+        let mut held = Held {
+            flights: Arc::clone(self),
+            bytes: 0,
+        };
+        held.grow(bytes, most).then_some(held)
+    }
+}
+
+/// Room for bodies that are held until they are stored; given back by drop.
+pub struct Held {
+    flights: Arc<Flights>,
+    bytes: u64,
+}
+
+impl Held {
+    /// Takes more; whether there is that much.
+    pub fn grow(&mut self, bytes: u64, most: u64) -> bool {
+        let held = &self.flights.held;
+        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            held.checked_add(bytes).filter(|sum| *sum <= most)
+        });
+        if taken.is_ok() {
+            self.bytes += bytes;
+        }
+        taken.is_ok()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.flights.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

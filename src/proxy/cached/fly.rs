@@ -1,0 +1,461 @@
+//! What does a fetch do with what it brings: hand it on, store it, or both?
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use pingora::http::ResponseHeader;
+
+use super::find::{Place, write_variant};
+use super::flight::{Answer, Flight, Kept, Landing, NotKept};
+use super::flights::{Flights, Held};
+use crate::cache::key::hash;
+use crate::cache::purge::{Marks, Seq, tags};
+use crate::cache::rules::{
+    Answered, Asked, Refusal, Terms, Validators, Vary, ask_for_the_whole, ask_whether_modified,
+    freshen, keep, same_representation, stored_fields,
+};
+use crate::cache::{Body, Cache, Chunks, Head, Object, Rule, Stored};
+use crate::error::{Phase, ProxyError, Reason};
+use crate::proxy::fetch::{self, Fetch};
+
+/// How long requests for what can't be stored do not wait for each other, nor ask for the whole.
+const PASSES: Duration = Duration::from_secs(10);
+
+/// Up to here a body is stored in one piece.
+const ONE_PIECE: usize = 64 * 1024;
+
+/// From here on a body whose length is not known goes to disk.
+const TO_DISK: u64 = 256 * 1024;
+
+/// What a fetch goes by.
+pub struct Plan {
+    /// Where it is stored.
+    pub cache: Arc<Cache>,
+    /// The flights it is one of.
+    pub flights: Arc<Flights>,
+    /// What its route's cache does.
+    pub rule: Arc<Rule>,
+    /// What it is stored under.
+    pub place: Place,
+    /// Its address, for purges.
+    pub url: String,
+    /// The fields of the request, as the client sent them.
+    pub asked: HeaderMap,
+    /// Whether our own policies tie the request to a user.
+    pub identified: bool,
+    /// What is stored, if it is to be asked whether that is still good.
+    pub stored: Option<Arc<Object>>,
+    /// When the fetch began, in the order of purges.
+    pub since: Seq,
+    /// Whether the route compresses, so that what is stored should not be.
+    pub identity: bool,
+}
+
+/// Fetches, on a task of its own.
+pub async fn fly(flight: Arc<Flight>, mut fetch: Fetch, plan: Plan) {
+    let ends = Ends {
+        flight: &flight,
+        flights: &plan.flights,
+    };
+    plan.prepare(&mut fetch);
+    let requested = SystemTime::now();
+    let mut answer = match fetch.ask().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            flight.land(Landing::Failed(error, Box::new(fetch.told())));
+            return;
+        }
+    };
+    let mut requested = requested;
+    if let Some(stored) = plan
+        .stored
+        .as_ref()
+        .filter(|_| answer.header().status == StatusCode::NOT_MODIFIED)
+    {
+        if same_representation(&stored.head.validators, &answer.header().headers) {
+            let object = plan.good(stored, answer.header(), requested, &flight);
+            flight.land(Landing::Good(object, Box::new(fetch.told())));
+            answer.end().await;
+            return;
+        }
+        // It speaks of another version (RFC 9111 §4.3.3): only the whole answer helps.
+        answer.end().await;
+        fetch.edit(ask_for_the_whole);
+        requested = SystemTime::now();
+        answer = match fetch.ask().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                flight.land(Landing::Failed(error, Box::new(fetch.told())));
+                return;
+            }
+        };
+    }
+    plan.bring(&flight, &fetch, answer, requested).await;
+    drop(ends);
+}
+
+/// However a flight ends, nobody waits for it after that.
+struct Ends<'f> {
+    flight: &'f Arc<Flight>,
+    flights: &'f Flights,
+}
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        let internal = ProxyError::new(Reason::Internal, Phase::Response);
+        self.flights.leave(self.flight);
+        self.flight.land(Landing::Failed(internal, Box::default()));
+        self.flight.end(Err(internal));
+    }
+}
+
+impl Plan {
+    /// Makes the client's request into that for the object.
+    fn prepare(&self, fetch: &mut Fetch) {
+        fetch.header_mut().set_method(Method::GET);
+        fetch.edit(|fields| {
+            match &self.stored {
+                Some(stored) => ask_whether_modified(fields, &stored.head.validators),
+                None => ask_for_the_whole(fields),
+            }
+            if self.identity {
+                fields.remove(ACCEPT_ENCODING);
+            }
+        });
+    }
+
+    fn keep(
+        &self,
+        status: StatusCode,
+        fields: &HeaderMap,
+        requested: SystemTime,
+    ) -> Result<Terms, Refusal> {
+        let asked = Asked {
+            method: &Method::GET,
+            fields: &self.asked,
+            identified: self.identified,
+        };
+        let answered = Answered {
+            status,
+            fields,
+            requested,
+            received: SystemTime::now(),
+        };
+        keep(&asked, &answered, &self.rule.settings)
+    }
+
+    fn marks(&self, fields: &HeaderMap) -> Marks {
+        Marks {
+            since: self.since,
+            url: self.url.as_str().into(),
+            tags: tags(fields),
+        }
+    }
+
+    /// The stored object, which is good again: on the terms of what was said now (RFC 9111 §4.3.4).
+    fn good(
+        &self,
+        stored: &Arc<Object>,
+        newer: &ResponseHeader,
+        requested: SystemTime,
+        flight: &Flight,
+    ) -> Arc<Object> {
+        let mut fields = stored.head.fields.clone();
+        freshen(&mut fields, &newer.headers);
+        let status = stored.head.status;
+        let terms = self.keep(status, &fields, requested);
+        let fields = stored_fields(&fields);
+        let head = Head {
+            status,
+            validators: Validators::of(&fields),
+            terms: terms.unwrap_or(stored.head.terms),
+            marks: self.marks(&fields),
+            fields,
+        };
+        let object = Arc::new(Object {
+            key: stored.key.clone(),
+            head,
+            body: stored.body.clone(),
+        });
+        let hash = hash(&object.key);
+        match terms {
+            Ok(_) if !flight.is_doomed() => {
+                self.cache
+                    .memory
+                    .put(hash, Stored::Object(Arc::clone(&object)));
+                if let Some(disk) = self.cache.disk() {
+                    disk.freshened(hash, &object);
+                }
+                self.forget_if_doomed(flight, hash);
+            }
+            _ => self.cache.remove(hash),
+        }
+        object
+    }
+
+    /// An invalidation that came while it was being stored must not be lost.
+    fn forget_if_doomed(&self, flight: &Flight, hash: u128) {
+        if flight.is_doomed() {
+            self.cache.remove(hash);
+        }
+    }
+
+    /// Hands an answer on, and stores it if it may be.
+    async fn bring(
+        &self,
+        flight: &Arc<Flight>,
+        fetch: &Fetch,
+        mut answer: fetch::Answer,
+        requested: SystemTime,
+    ) {
+        let (status, length) = (answer.header().status, answer.length());
+        let kept = self.judge(answer.header(), length, requested);
+        if let Err(NotKept::Refused(refusal)) = &kept
+            && refusal.lasting()
+        {
+            self.cache
+                .put_passing(self.place.hash, Instant::now() + PASSES);
+        }
+        let mut keeper = match &kept {
+            Ok(_) => Keeper::new(self, length),
+            Err(_) => None,
+        };
+        let kept = match &keeper {
+            Some(_) => kept,
+            None => kept.and(Err(NotKept::TooLarge)),
+        };
+        let mut fields = stored_fields(&answer.header().headers);
+        if kept.is_err() {
+            // Who passes an answer on leaves it as it is.
+            fields = answer.header().headers.clone();
+        }
+        fields.remove(TRANSFER_ENCODING);
+        let passes = kept.is_err();
+        let version = answer.header().version;
+        let answered = Arc::new(Answer {
+            status,
+            fields,
+            version,
+            length,
+            kept,
+            told: fetch.told(),
+        });
+        if passes {
+            self.flights.leave(flight);
+            flight.pass();
+        }
+        flight.land(Landing::Answer(Arc::clone(&answered)));
+        loop {
+            match answer.piece().await {
+                Ok(Some(piece)) => {
+                    if let Some(keeps) = &mut keeper
+                        && !keeps.take(self, flight, &answered, &piece).await
+                    {
+                        keeper = None;
+                        self.flights.leave(flight);
+                        flight.pass();
+                    }
+                    if !flight.push(piece).await {
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    flight.end(Err(error));
+                    return;
+                }
+            }
+        }
+        if let (Some(keeper), Ok(kept)) = (keeper, &answered.kept) {
+            keeper.store(self, flight, &answered, kept).await;
+        }
+        flight.end(Ok(()));
+        self.flights.leave(flight);
+        answer.end().await;
+    }
+
+    /// Whether, and as what, an answer is stored.
+    fn judge(
+        &self,
+        header: &ResponseHeader,
+        length: Option<u64>,
+        requested: SystemTime,
+    ) -> Result<Kept, NotKept> {
+        let fields = &header.headers;
+        let terms = self
+            .keep(header.status, fields, requested)
+            .map_err(NotKept::Refused)?;
+        if length.is_some_and(|length| length > self.rule.max_object) {
+            return Err(NotKept::TooLarge);
+        }
+        let mut varies: Box<[_]> = match Vary::of(fields) {
+            Vary::None => Box::default(),
+            Vary::Any => return Err(NotKept::Refused(Refusal::VaryAny)),
+            Vary::On(names) => names,
+        };
+        let mut key = self.place.key[..self.place.primary_length].to_vec();
+        if !varies.is_empty() {
+            let marks = self.marks(&HeaderMap::new());
+            let marker = self.cache.varies(self.place.primary, &key, &varies, marks);
+            write_variant(&marker, &self.asked, &mut key);
+            varies = marker.names.clone();
+        }
+        Ok(Kept {
+            terms,
+            hash: hash(&key),
+            key: key.into(),
+            varies,
+        })
+    }
+}
+
+/// Keeps a body while it comes.
+struct Keeper {
+    held: Held,
+    /// How much came.
+    bytes: u64,
+    /// Where it goes if it is too large for memory.
+    writing: Option<crate::cache::disk::Writing>,
+}
+
+impl Keeper {
+    /// One for a body of this length; `None` if there is no room.
+    fn new(plan: &Plan, length: Option<u64>) -> Option<Self> {
+        let in_memory = length.filter(|length| *length <= plan.cache.memory.largest());
+        if length.is_some() && in_memory.is_none() && plan.cache.disk().is_none() {
+            return None;
+        }
+        let held = plan
+            .flights
+            .hold(in_memory.unwrap_or(0), plan.cache.most_held())?;
+        Some(Self {
+            held,
+            bytes: 0,
+            writing: None,
+        })
+    }
+
+    /// Takes note of a piece; whether it is still to be stored.
+    async fn take(&mut self, plan: &Plan, flight: &Flight, answer: &Answer, piece: &Bytes) -> bool {
+        let Ok(kept) = &answer.kept else { return false };
+        self.bytes += piece.len() as u64;
+        if self.bytes > plan.rule.max_object {
+            return false;
+        }
+        if let Some(writing) = &mut self.writing {
+            let goes_on = writing.write(piece.clone()).await;
+            if !writing.is_written() {
+                flight.lose_file();
+            }
+            return goes_on;
+        }
+        let largest = plan.cache.memory.largest();
+        let to_disk = match answer.length {
+            Some(length) => length > largest,
+            None => self.bytes > TO_DISK.min(largest),
+        };
+        if to_disk && let Some(disk) = plan.cache.disk() {
+            let head = plan.head(answer, kept, answer.length);
+            let Some(mut writing) = disk.begin(kept.hash, &head, &kept.key, answer.length) else {
+                return false;
+            };
+            for before in flight.pieces() {
+                if !writing.write(before).await {
+                    return false;
+                }
+            }
+            if !writing.write(piece.clone()).await {
+                return false;
+            }
+            flight.to_file(writing.follow());
+            self.writing = Some(writing);
+            return true;
+        }
+        if self.bytes > largest {
+            return false;
+        }
+        // What has a length was counted at the beginning.
+        answer.length.is_some() || self.held.grow(piece.len() as u64, plan.cache.most_held())
+    }
+
+    /// Stores what came, for it is whole.
+    async fn store(self, plan: &Plan, flight: &Flight, answer: &Answer, kept: &Kept) {
+        if flight.is_doomed() {
+            return;
+        }
+        let head = plan.head(answer, kept, Some(self.bytes));
+        let stored = match self.writing {
+            Some(writing) => match writing.finish().await {
+                Some(body) => Object {
+                    key: kept.key.clone(),
+                    head,
+                    body: Body::Disk(body),
+                },
+                None => return,
+            },
+            None => Object {
+                key: kept.key.clone(),
+                head,
+                body: Body::Memory(Chunks::new(in_one(flight.pieces(), self.bytes))),
+            },
+        };
+        let in_memory = matches!(stored.body, Body::Memory(_));
+        let stored = Stored::Object(Arc::new(stored));
+        plan.cache.memory.put(kept.hash, stored.clone());
+        if in_memory && let Some(disk) = plan.cache.disk() {
+            disk.put(kept.hash, stored);
+        }
+        plan.forget_if_doomed(flight, kept.hash);
+    }
+}
+
+impl Plan {
+    fn head(&self, answer: &Answer, kept: &Kept, length: Option<u64>) -> Head {
+        let mut fields = compact(&answer.fields);
+        if let Some(length) = length {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if answer.status == StatusCode::OK && !fields.contains_key(ACCEPT_RANGES) {
+            fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        }
+        Head {
+            status: answer.status,
+            validators: Validators::of(&fields),
+            terms: kept.terms,
+            marks: self.marks(&fields),
+            fields,
+        }
+    }
+}
+
+/// The same fields in memory of their own: those of an answer that was read hold the whole buffer it was read into.
+fn compact(fields: &HeaderMap) -> HeaderMap {
+    let length = fields.values().map(HeaderValue::len).sum();
+    let mut values = BytesMut::with_capacity(length);
+    fields
+        .values()
+        .for_each(|value| values.extend_from_slice(value.as_bytes()));
+    let mut values = values.freeze();
+    let mut own = HeaderMap::with_capacity(fields.len() + 2);
+    for (name, value) in fields {
+        let bytes = values.split_to(value.len());
+        if let Ok(value) = HeaderValue::from_maybe_shared(bytes) {
+            own.append(name.clone(), value);
+        }
+    }
+    own
+}
+
+/// A small body in one piece, which then is sent with the header at once.
+fn in_one(pieces: Vec<Bytes>, length: u64) -> Vec<Bytes> {
+    let small = usize::try_from(length).is_ok_and(|length| length <= ONE_PIECE);
+    if !small || length == 0 {
+        return pieces;
+    }
+    let mut one = BytesMut::with_capacity(length as usize);
+    pieces.iter().for_each(|piece| one.extend_from_slice(piece));
+    vec![one.freeze()]
+}
