@@ -78,12 +78,10 @@ impl<'v> Iterator for Directives<'v> {
             let (name, after) = split(self.rest, is_token);
             let (argument, after) = argument(after);
             // After an argument there may be only space before the comma or the end.
-            let (space, after) = split(after, |byte| byte == b' ' || byte == b'\t');
+            let after = after.trim_ascii_start();
             let argument = match after.first() {
-                None | Some(b',') if space.is_empty() || argument != Argument::Malformed => {
-                    argument
-                }
-                _ => Argument::Malformed,
+                None | Some(b',') => argument,
+                Some(_) => Argument::Malformed,
             };
             // Whatever does not belong there goes up to the next comma.
             self.rest = match memchr::memchr(b',', after) {
@@ -142,4 +140,116 @@ pub(super) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*')
         || matches!(byte, b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(line: &str) -> Vec<(String, Argument<'_>)> {
+        let name = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let directives = directives(line.as_bytes());
+        directives
+            .map(|directive| (name(directive.name), directive.argument))
+            .collect()
+    }
+
+    fn value(value: &str) -> Argument<'_> {
+        Argument::Value(value.as_bytes().into())
+    }
+
+    #[test]
+    fn rfc9111_5_2_an_argument_is_a_token_or_a_quoted_string() {
+        assert_eq!(
+            read(r#"a, B=c,d="e, \"f=\\" ,g="""#),
+            [
+                ("a".to_owned(), Argument::None),
+                ("B".to_owned(), value("c")),
+                ("d".to_owned(), value("e, \"f=\\")),
+                ("g".to_owned(), value("")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_string_without_an_end_hides_nothing() {
+        for line in ["a=\"b, private", "a=\"b\\, private", "a=\"b\", private=\"x"] {
+            let directives = read(line);
+            let names: Vec<_> = directives.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["a", "private"], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_argument_makes_it_none() {
+        for line in [
+            "a b", "a=b c", "a=\"b\"c", "a;b", "a=", "a =b", "a= b", "a==", "a=\"b",
+        ] {
+            let directives = read(line);
+            assert_eq!(
+                directives,
+                [("a".to_owned(), Argument::Malformed)],
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_is_left_out() {
+        assert_eq!(read("=a, \"b\", ;, (c), , \u{e9},"), []);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            written in proptest::collection::vec(
+                ("[!#-'*+.0-9A-Z^-z|~-]{1,8}", proptest::option::of("[\t -~]{0,12}"), 0..3_usize),
+                0..6,
+            ),
+        ) {
+            let quoted = |text: &str| {
+                let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("=\"{text}\"")
+            };
+            let line: String = written
+                .iter()
+                .map(|(name, argument, space)| {
+                    let argument = argument.as_deref().map(quoted).unwrap_or_default();
+                    format!("{name}{argument}{:space$},{:space$}", "", "")
+                })
+                .collect();
+            let expected: Vec<_> = written
+                .iter()
+                .map(|(name, argument, _)| {
+                    (name.clone(), argument.as_deref().map_or(Argument::None, value))
+                })
+                .collect();
+            prop_assert_eq!(read(&line), expected);
+        }
+
+        #[test]
+        fn every_token_is_read_as_itself(tokens in proptest::collection::vec("[!#-'*+.0-9A-Z^-z|~-]{1,8}", 1..6)) {
+            let line: Vec<_> = tokens.iter().map(|token| format!("{token}={token}")).collect();
+            let expected: Vec<_> = tokens.iter().map(|token| (token.clone(), value(token))).collect();
+            let line = line.join(",");
+            prop_assert_eq!(read(&line), expected);
+        }
+
+        #[test]
+        fn nothing_panics_or_goes_on_for_ever(line in proptest::collection::vec(any::<u8>(), 0..60)) {
+            prop_assert!(directives(&line).count() <= line.len());
+        }
+
+        #[test]
+        fn nothing_like_directives_panics(line in "[a=\"\\\\, ;0-9]{0,40}") {
+            prop_assert!(read(&line).len() <= line.len());
+        }
+
+        #[test]
+        fn rfc9111_1_2_2_seconds_are_read_up_to_the_most(seconds: u64) {
+            let read = delta_seconds(seconds.to_string().as_bytes());
+            prop_assert_eq!(read, Some(Duration::from_secs(seconds.min(MOST_SECONDS))));
+        }
+    }
 }

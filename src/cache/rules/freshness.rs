@@ -39,5 +39,6 @@ pub(super) fn heuristic(
     let modified = date::read(fields.get(LAST_MODIFIED)?.as_bytes())?;
     let made = made(fields).unwrap_or(received);
     let unchanged = made.duration_since(modified).ok()?;
-    Some((unchanged / 10).min(LONGEST_GUESS))
+    let guess = (unchanged / 10).min(LONGEST_GUESS);
+    (!guess.is_zero()).then_some(guess)
 }

@@ -25,8 +25,6 @@ mod storing;
 mod structured;
 mod targeted;
 mod terms;
-#[cfg(test)]
-mod tests;
 mod validators;
 mod vary;
 mod wishes;
@@ -52,3 +50,6 @@ pub use terms::Terms;
 pub use validators::{EntityTag, Validators};
 pub use vary::{Vary, variant};
 pub use wishes::Wishes;
+
+#[cfg(test)]
+mod tests;

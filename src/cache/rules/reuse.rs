@@ -23,7 +23,9 @@ pub fn usable(terms: &Terms, wishes: &Wishes, purged: Option<SystemTime>, now: S
         return Use::Validate;
     }
     match terms.stale_for(purged, now) {
-        None if is_young(terms, wishes, now) && stays_fresh(terms, wishes, now) => Use::Fresh,
+        None if is_young_or_immutable(terms, wishes, now) && stays_fresh(terms, wishes, now) => {
+            Use::Fresh
+        }
         None => Use::Validate,
         Some(_) if terms.strict => Use::Validate,
         Some(stale) => usable_stale(terms, wishes, stale, now),
@@ -49,12 +51,18 @@ fn usable_stale(terms: &Terms, wishes: &Wishes, stale: Duration, now: SystemTime
     }
 }
 
+/// What is fresh and immutable does not change by being asked for: then a client's wish for something younger is not
+/// heeded (RFC 8246 §2).
+fn is_young_or_immutable(terms: &Terms, wishes: &Wishes, now: SystemTime) -> bool {
+    terms.immutable || is_young(terms, wishes, now)
+}
+
 /// Whether it is no older than the client wishes (§5.2.1.1). A client that wants nothing older than nothing wants it
-/// asked for, however young it is; but what is immutable does not become younger by that (RFC 8246 §2).
+/// asked about, however young it is.
 fn is_young(terms: &Terms, wishes: &Wishes, now: SystemTime) -> bool {
     wishes
         .max_age
-        .is_none_or(|most| terms.immutable || !most.is_zero() && terms.age(now) <= most)
+        .is_none_or(|most| !most.is_zero() && terms.age(now) <= most)
 }
 
 /// Whether it stays fresh for as long as the client wishes (§5.2.1.3).

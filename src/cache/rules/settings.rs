@@ -19,9 +19,9 @@ pub enum Origin {
 pub struct Settings {
     /// What counts of what the endpoint says.
     pub origin: Origin,
-    /// How long an answer is fresh, counted from when it came, if the endpoint does not say.
+    /// How long an answer is fresh, counted from when it came, if the endpoint does not say. Zero: then it is not stored.
     pub default_ttl: DefaultTtl,
-    /// The longest that anything is fresh.
+    /// The longest that anything is fresh, counted from when it came.
     pub max_ttl: Option<Duration>,
     /// How long a stale one may be used while another is fetched, where the endpoint does not say (RFC 5861 §3).
     pub while_revalidate: Duration,

@@ -3,9 +3,10 @@
 use http::StatusCode;
 
 /// Whether an answer of this status may be stored at all. 206 and 304 are parts of others (RFC 9111 §3.3, §4.3.4); 428,
-/// 429, 431 and 511 are about one request or client (RFC 6585).
+/// 429, 431 and 511 are about one request or client (RFC 6585); from 600 on there are none (RFC 9110 §15).
 pub(super) fn is_storable(status: StatusCode) -> bool {
-    !status.is_informational() && !matches!(status.as_u16(), 206 | 304 | 428 | 429 | 431 | 511)
+    (200..600).contains(&status.as_u16())
+        && !matches!(status.as_u16(), 206 | 304 | 428 | 429 | 431 | 511)
 }
 
 /// Whether an answer of this status may be stored though nothing says how long it is fresh (RFC 9110 §15.1).

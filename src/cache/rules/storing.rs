@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{AUTHORIZATION, ETAG, LAST_MODIFIED, SET_COOKIE, VARY};
+use http::header::{AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::age::initial_age;
 use super::said::Said;
 use super::status::{is_storable, is_understood};
-use super::{Origin, Refusal, Settings, Terms, Wishes, date, freshness};
+use super::{Origin, Refusal, Settings, Terms, Validators, Vary, Wishes, freshness};
 
 /// What was asked, as far as that decides about storing the answer.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,7 @@ fn refusal(asked: &Asked, status: StatusCode, fields: &HeaderMap, said: &Said) -
             identified && !said.is_for_everyone(),
             Refusal::Authorization,
         ),
-        (varies_on_all(fields), Refusal::VaryAny),
+        (Vary::of(fields) == Vary::Any, Refusal::VaryAny),
     ]
     .into_iter()
     .find_map(|(is_so, refusal)| is_so.then_some(refusal))
@@ -117,57 +117,39 @@ fn terms(
     if fields.contains_key(SET_COOKIE) && (settings.refuse_cookies || explicit.is_none()) {
         return Err(Refusal::SetCookie);
     }
+    let lifetime = explicit.or_else(|| match settings.default_ttl.of(answered.status) {
+        // The operator counts from when it came, not from when the endpoint made it.
+        Some(ttl) => (!ttl.is_zero()).then(|| ttl.saturating_add(initial_age)),
+        None if settings.origin == Origin::Override => None,
+        None => freshness::heuristic(said, answered.status, fields, received),
+    });
     let longest = settings.max_ttl.unwrap_or(Duration::MAX);
-    let by_operator = || {
-        let ttl = settings.default_ttl.of(answered.status)?;
-        // The operator counts from now, not from when the endpoint made it.
-        Some(ttl.min(longest).saturating_add(initial_age))
-    };
-    let lifetime = match explicit {
-        Some(lifetime) => Some(lifetime.min(longest)),
-        None => by_operator().or_else(|| {
-            let guess = freshness::heuristic(said, answered.status, fields, received)?;
-            Some(guess.min(longest))
-        }),
-    };
-    let window = |said: Option<Duration>, else_: Duration| said.unwrap_or(else_);
-    let strict = said.is_strict();
+    let longest = longest.saturating_add(initial_age);
     let terms = Terms {
         received,
         initial_age,
-        lifetime: lifetime.unwrap_or_default(),
-        while_revalidate: window(said.while_revalidate, settings.while_revalidate),
-        if_error: window(said.if_error, settings.if_error),
-        strict,
+        lifetime: lifetime.unwrap_or_default().min(longest),
+        while_revalidate: said.while_revalidate.unwrap_or(settings.while_revalidate),
+        if_error: said.if_error.unwrap_or(settings.if_error),
+        strict: said.is_strict(),
         validate: said.no_cache,
         immutable: said.immutable,
     };
-    let can_be_asked = has_validator(fields);
+    let can_be_asked = Validators::of(fields).are_there();
     if said.no_cache {
         return can_be_asked.then_some(terms).ok_or(Refusal::NoCache);
     }
-    let over = initial_age.checked_sub(terms.lifetime);
-    let is_of_use = match over {
-        None => true,
-        Some(over) => {
-            let stale = terms.while_revalidate.max(terms.if_error);
-            lifetime.is_some() && (can_be_asked || !strict && over < stale)
-        }
-    };
-    match (is_of_use, lifetime) {
-        (true, _) => Ok(terms),
-        (false, Some(_)) => Err(Refusal::Stale),
-        (false, None) => Err(Refusal::NoFreshness),
+    if lifetime.is_none() {
+        return Err(Refusal::NoFreshness);
     }
+    let is_of_use = can_be_asked || may_be_used_unasked(&terms);
+    is_of_use.then_some(terms).ok_or(Refusal::Stale)
 }
 
-fn varies_on_all(fields: &HeaderMap) -> bool {
-    let lines = fields.get_all(VARY).iter();
-    let mut names = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
-    names.any(|name| name.trim_ascii() == b"*")
-}
-
-fn has_validator(fields: &HeaderMap) -> bool {
-    let modified = fields.get(LAST_MODIFIED).map(|line| line.as_bytes());
-    fields.contains_key(ETAG) || modified.and_then(date::read).is_some()
+/// Whether a response that has just come may ever be used without asking about it.
+fn may_be_used_unasked(terms: &Terms) -> bool {
+    terms.stale_for(None, terms.received).is_none_or(|stale| {
+        let window = terms.while_revalidate.max(terms.if_error);
+        !terms.strict && stale < window
+    })
 }

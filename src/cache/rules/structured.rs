@@ -209,3 +209,61 @@ impl<'v> Text<'v> {
         std::str::from_utf8(&content).ok().map(|_| Value::Other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            written in proptest::collection::btree_map(
+                "[a-z*][a-z0-9_.*-]{0,6}",
+                prop_oneof![
+                    Just(None),
+                    (-999_999_999_999_999_i64..=999_999_999_999_999).prop_map(|number| Some(Ok(number))),
+                    "[ -~]{0,12}".prop_map(|text| Some(Err(text))),
+                ],
+                0..6,
+            ),
+        ) {
+            let members: Vec<_> = written
+                .iter()
+                .map(|(key, value)| match value {
+                    None => key.clone(),
+                    Some(Ok(number)) => format!("{key}={number};p=1"),
+                    Some(Err(text)) => {
+                        format!("{key}=\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+                    }
+                })
+                .collect();
+            let line = members.join(" ,\t");
+            let read = dictionary(line.as_bytes()).expect("a dictionary");
+            prop_assert_eq!(read.len(), written.len());
+            for (member, (key, value)) in read.iter().zip(&written) {
+                prop_assert_eq!(member.key, key.as_bytes());
+                match value {
+                    None => prop_assert_eq!(&member.value, &Value::True),
+                    Some(Ok(number)) => {
+                        let digits = number.to_string();
+                        prop_assert_eq!(&member.value, &Value::Integer(digits.as_bytes()));
+                    }
+                    Some(Err(text)) => {
+                        prop_assert_eq!(&member.value, &Value::String(text.as_bytes().into()));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_panics(line in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = dictionary(&line);
+        }
+
+        #[test]
+        fn nothing_like_a_dictionary_panics(line in "([a-c]=?[\"?:@%(0-9.)a; \\\\-]{0,6},? ?){0,6}") {
+            let _ = dictionary(line.as_bytes());
+        }
+    }
+}

@@ -1,5 +1,13 @@
 //! What do the tests of the rules share?
 
+mod age;
+mod exchange;
+mod freshness;
+mod requests;
+mod stale;
+mod storing;
+mod targeted;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Fields of these lines, in this order.
