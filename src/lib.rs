@@ -9,7 +9,7 @@
 //! | [`admission`] | who may come in, by addresses, numbers and secrets? | `config`, `route`, `pool` (`Priority`, `Address`), `telemetry`; [`admission::shared`] also Redis |
 //! | [`route`] | which route does it match? | nothing of ours |
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
-//! | [`cache`] | has it been answered before, and may that answer be used? | `admission::NetworkSet`, `config`, `route`, `telemetry` |
+//! | [`cache`] | has it been answered before, and may that answer be used? | `admission::NetworkSet`, `config`, `proxy::forward`, `route`, `telemetry` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
 //! | [`upstream`] | how is that endpoint reached? | `pool`, `policy::access::jwt` (whose keys it fetches), `server::connection::socket`, `error`; Pingora |
 //! | [`telemetry`] | what is told about it? | `error`; for names of labels `pool::Priority`, `admission::overload::Resource`, `admission::connections::Full`, `cache::Outcome`, `cache::report` |

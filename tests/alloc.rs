@@ -1,14 +1,15 @@
-//! Does choosing an endpoint, taking and giving back a lease, finding a request's key, or asking a rate limit allocate? It is
-//! a binary of its own because it counts with a global allocator.
+//! Does choosing an endpoint, taking and giving back a lease, finding a request's key, asking a rate limit, or deciding
+//! whether a stored response may be used allocate? It is a binary of its own because it counts with a global allocator.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use allocation_counter::measure;
-use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{CACHE_CONTROL, COOKIE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use portcullis::admission::rate::{Buckets, Limit, RateKey};
+use portcullis::cache::rules::{Answered, Asked, Settings, Use, Wishes, keep, usable};
 use portcullis::config::load::load_str;
 use portcullis::config::{Config, Diagnostics};
 use portcullis::pool::key::Digest;
@@ -265,5 +266,37 @@ fn asking_a_rate_limit_allocates_nothing() {
             }
         });
         assert_eq!((counted.count_total, allowed), (0, 1), "{text}");
+    }
+}
+
+#[test]
+fn deciding_whether_a_stored_response_may_be_used_allocates_nothing() {
+    let says = |value| HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static(value))]);
+    let now = SystemTime::now();
+    let asked = Asked {
+        method: &Method::GET,
+        fields: &HeaderMap::new(),
+        identified: false,
+    };
+    let answered = Answered {
+        status: StatusCode::OK,
+        fields: &says("max-age=60"),
+        requested: now,
+        received: now,
+    };
+    let terms = keep(&asked, &answered, &Settings::default()).expect("terms");
+    for (fields, expected) in [
+        (HeaderMap::new(), Use::Fresh),
+        (says("max-age=60, min-fresh=5, x=\"y\""), Use::Fresh),
+        (says("no-cache, no-store"), Use::Validate),
+    ] {
+        let mut fresh = 0;
+        let counted = measure(|| {
+            for _ in 0..100 {
+                let used = usable(&terms, &Wishes::read(&fields), None, now);
+                fresh += u32::from(used == expected);
+            }
+        });
+        assert_eq!((counted.count_total, fresh), (0, 100), "{fields:?}");
     }
 }

@@ -7,6 +7,7 @@ mod api_key;
 mod balancers;
 mod basic_auth;
 mod browsers;
+mod cache;
 mod config;
 mod connections;
 mod discovery;
