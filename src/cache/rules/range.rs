@@ -6,7 +6,7 @@ use http::header::{IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::date;
-use super::validators::{EntityTag, Validators, only};
+use super::validators::{Tag, Validators, only};
 
 /// How many ranges a request may list; one with more gets the whole response (RFC 9110 §17.15).
 pub const MOST_RANGES: usize = 48;
@@ -57,11 +57,11 @@ pub fn portion(
 
 /// `If-Range` (RFC 9110 §13.1.5): an entity tag by strong comparison, or the exact date if that is strong.
 fn is_named_by(validators: &Validators, value: &HeaderValue) -> bool {
-    match EntityTag::of(value) {
+    match Tag::of(value.as_bytes()) {
         Some(tag) => validators
             .etag
             .as_ref()
-            .is_some_and(|etag| etag.strongly_is(&tag)),
+            .is_some_and(|etag| etag.tag().strongly_is(tag)),
         None => {
             let modified = validators.strongly_modified();
             modified.is_some() && modified == date::read(value.as_bytes())

@@ -114,7 +114,8 @@ pub fn not_modified(fields: &HeaderMap) -> HeaderMap {
     let tagged = fields.contains_key(ETAG);
     let mut kept = HeaderMap::with_capacity(fields.keys_len());
     for (name, value) in fields {
-        if !describes_a_body(name) && !(tagged && name == LAST_MODIFIED) {
+        let left_out = describes_a_body(name) || (tagged && name == LAST_MODIFIED);
+        if !left_out {
             kept.append(name.clone(), value.clone());
         }
     }

@@ -72,13 +72,11 @@ pub struct EntityTag {
 impl EntityTag {
     /// The one that is all of the text; none if it is malformed. What is between the quotes is copied.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        match Tag::first_of(text)? {
-            (tag, []) => Some(Self {
-                weak: tag.weak,
-                opaque: Bytes::copy_from_slice(tag.opaque),
-            }),
-            _ => None,
-        }
+        let tag = Tag::of(text)?;
+        Some(Self {
+            weak: tag.weak,
+            opaque: Bytes::copy_from_slice(tag.opaque),
+        })
     }
 
     /// The one that a field's value is.
@@ -125,6 +123,11 @@ pub(super) struct Tag<'t> {
 }
 
 impl<'t> Tag<'t> {
+    /// The one that is all of the text.
+    pub(super) fn of(text: &'t [u8]) -> Option<Self> {
+        Self::first_of(text).and_then(|(tag, rest)| rest.is_empty().then_some(tag))
+    }
+
     /// The one that a text begins with, and what comes after it.
     pub(super) fn first_of(text: &'t [u8]) -> Option<(Self, &'t [u8])> {
         // "W/" is case-sensitive (RFC 9110 §8.8.3).

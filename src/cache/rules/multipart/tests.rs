@@ -45,11 +45,15 @@ fn rfc9110_14_6_each_part_says_what_it_is_and_where_it_belongs() {
 
 #[test]
 fn rfc9110_15_3_7_2_parts_of_what_has_no_type_have_none() {
-    let body = whole(Multipart::new(None, &[0..1], 2, u128::MAX), b"ab");
+    let body = whole(Multipart::new(None, &[0..1, 1..2], 2, u128::MAX), b"ab");
     let expected = "--ffffffffffffffffffffffffffffffff\r\n\
         Content-Range: bytes 0-0/2\r\n\
         \r\n\
         a\r\n\
+        --ffffffffffffffffffffffffffffffff\r\n\
+        Content-Range: bytes 1-1/2\r\n\
+        \r\n\
+        b\r\n\
         --ffffffffffffffffffffffffffffffff--\r\n";
     assert_eq!(String::from_utf8(body).expect("text"), expected);
 }

@@ -155,6 +155,25 @@ fn rfc9111_3_2_what_says_how_the_stored_body_is_coded_and_framed_stays() {
 }
 
 #[test]
+fn rfc9111_5_2_2_4_a_field_that_a_304_keeps_from_the_store_leaves_it() {
+    let mut stored = fields(&[
+        ("x-own", "1"),
+        ("x-other", "1"),
+        ("cache-control", "max-age=1"),
+    ]);
+    let newer = fields(&[
+        (
+            "cache-control",
+            "max-age=1, no-cache=\"x-own\", private=\"x-new\"",
+        ),
+        ("x-new", "1"),
+    ]);
+    freshen(&mut stored, &newer);
+    let left: Vec<_> = stored.keys().map(HeaderName::as_str).collect();
+    assert_eq!(left, ["x-other", "cache-control"]);
+}
+
+#[test]
 fn rfc9110_15_4_5_a_304_says_what_a_200_would_but_for_the_body() {
     let stored = fields(&[
         ("cache-control", "max-age=1"),
