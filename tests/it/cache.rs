@@ -1,6 +1,10 @@
-//! Does the response cache do what RFC 9110 and 9111 say, as clients and endpoints see it?
+//! Does the response cache do what its rules and its operators say, as clients and endpoints see it?
 
 mod asking;
 mod freshness;
+mod invalidation;
+mod ranges;
 mod stale;
 mod storing;
+mod validation;
+mod vary;
