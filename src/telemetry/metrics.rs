@@ -132,6 +132,7 @@ impl Metrics {
         let new = Catalogue::new();
         new.build_info()?;
         new.process()?;
+        let cache = new.cache()?;
         Ok(Self {
             routes: Live::new(new.routes()?, NAME_LIMIT),
             listeners: Live::new(new.listeners()?, NAME_LIMIT),
@@ -155,8 +156,8 @@ impl Metrics {
             panics: new.panics()?,
             access_log: new.access_log()?,
             overload: new.overload()?,
-            cache: Arc::new(new.cache()?),
-            disk: new.disk()?,
+            disk: new.disk(&cache)?,
+            cache: Arc::new(cache),
             lookups: new.lookups()?,
             registry: new.into_registry(),
         })

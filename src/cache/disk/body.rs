@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::format::{BLOCK, CHECKSUM, DATA, Preamble};
 use super::tier::Tier;
-use crate::telemetry::metrics::DiskRead;
+use crate::telemetry::metrics::{DiskOperation, DiskRead};
 
 /// How many blocks are read at once.
 const MOST: usize = 4;
@@ -99,7 +99,7 @@ impl Open {
                 self.tier.remove_bad(self.preamble.key);
             } else {
                 self.tier.metrics.read(DiskRead::Failed);
-                self.tier.failed("read", error);
+                self.tier.failed(DiskOperation::Read, error);
             }
         }
         read

@@ -13,7 +13,7 @@ use super::books::Ticket;
 use super::format::{DATA, Kind, PREAMBLE, Preamble, SMALL};
 use super::tier::{Tier, taken};
 use super::trace::Trace;
-use crate::telemetry::metrics::DiskWrite;
+use crate::telemetry::metrics::{DiskOperation, DiskWrite};
 
 /// What is to be written: everything but the body.
 pub(super) struct Plan {
@@ -109,7 +109,7 @@ impl Draft {
         let (path, file) = tier
             .place
             .temporary()
-            .map_err(|error| tier.lost("write", &error))?;
+            .map_err(|error| tier.lost(DiskOperation::Write, &error))?;
         let next = mem::take(&mut plan.top);
         Ok(Self {
             plan,
@@ -159,7 +159,7 @@ impl Draft {
                 _ => self
                     .file
                     .write_all_at(&written, 0)
-                    .map_err(|error| tier.lost("write", &error))?,
+                    .map_err(|error| tier.lost(DiskOperation::Write, &error))?,
             }
         }
         let more = self.next.len() as u64;
@@ -169,7 +169,7 @@ impl Draft {
         self.reserved += more;
         self.file
             .write_all_at(&self.next, self.end)
-            .map_err(|error| tier.lost("write", &error))?;
+            .map_err(|error| tier.lost(DiskOperation::Write, &error))?;
         self.end += more;
         self.next.clear();
         Ok(())
@@ -186,9 +186,9 @@ impl Draft {
         if preamble.is_large {
             self.file
                 .sync_data()
-                .map_err(|error| tier.lost("write", &error))?;
+                .map_err(|error| tier.lost(DiskOperation::Write, &error))?;
         }
-        let takes = taken(&self.file).map_err(|error| tier.lost("write", &error))?;
+        let takes = taken(&self.file).map_err(|error| tier.lost(DiskOperation::Write, &error))?;
         tier.release(mem::take(&mut self.reserved));
         match tier.commit(ticket, &self.path, takes, trace.clone()) {
             Ok(DiskWrite::Stored) => {
@@ -196,7 +196,7 @@ impl Draft {
                 Ok(())
             }
             Ok(other) => Err(Lost::As(other)),
-            Err(error) => Err(tier.lost("write", &error)),
+            Err(error) => Err(tier.lost(DiskOperation::Write, &error)),
         }
     }
 
@@ -225,18 +225,23 @@ impl Drop for Draft {
 
 impl Tier {
     /// An object is not written because of this error.
-    fn lost(&self, what: &str, error: &io::Error) -> Lost {
-        self.failed(what, error);
+    fn lost(&self, operation: DiskOperation, error: &io::Error) -> Lost {
+        self.failed(operation, error);
         Lost::Failed
     }
 
-    /// Counts what became of an object that was to be written.
-    pub(super) fn count(&self, result: &Result<(), Lost>) {
-        self.metrics.written(match result {
+    /// Counts what became of an object that was to be written. If it is not there, what was there before it is older than
+    /// what others have seen meanwhile, and goes.
+    pub(super) fn settle(&self, key: u128, result: &Result<(), Lost>) {
+        let result = match result {
             Ok(()) => DiskWrite::Stored,
             Err(Lost::As(result)) => *result,
             Err(Lost::Failed) => DiskWrite::Failed,
-        });
+        };
+        self.metrics.written(result);
+        if matches!(result, DiskWrite::NoRoom | DiskWrite::Failed) {
+            self.remove_bad(key);
+        }
     }
 
     /// One more object is written piece by piece, unless there are too many.

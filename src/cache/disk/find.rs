@@ -13,7 +13,7 @@ use super::format::{Kind, Preamble, SMALL};
 use super::tier::Tier;
 use crate::cache::purge::Marks;
 use crate::cache::{Body, Chunks, Object, Varies};
-use crate::telemetry::metrics::DiskRead;
+use crate::telemetry::metrics::{DiskOperation, DiskRead};
 
 /// What was found on disk.
 #[derive(Debug)]
@@ -67,13 +67,17 @@ impl Tier {
             Err(Missing::Damaged) => self.remove_bad(key),
             Err(Missing::Full) => {}
             Err(Missing::Error(error)) if error.kind() == ErrorKind::NotFound => self.missed(key),
-            Err(Missing::Error(error)) => self.failed("read", &error),
+            Err(Missing::Error(error)) => self.failed(DiskOperation::Read, &error),
         }
         None
     }
 
     fn open_and_read(self: &Arc<Self>, key: u128) -> Result<Found, Missing> {
-        let file = File::open(self.place.file(key))?;
+        let file = File::open(self.place.file(key)).map_err(|error| match error.kind() {
+            // It is not ours, but the directory is.
+            ErrorKind::PermissionDenied => Missing::Damaged,
+            _ => Missing::Error(error),
+        })?;
         let (bytes, preamble, length) = read_top(&file, key)?;
         let (head, ..) = preamble.head(&bytes).ok_or(Missing::Damaged)?;
         if length != preamble.file() {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use super::body::read_blocks;
 use super::format::{BLOCK, Preamble};
 use super::tier::Tier;
+use crate::telemetry::metrics::DiskOperation;
 
 /// How much of what was written stays in memory, for those who are not far behind.
 const KEPT: u64 = 512 * 1024;
@@ -278,7 +279,7 @@ impl Following {
         self.flow.tier.readers.push_always(move || {
             let read = read_blocks(&file, &preamble, length, offset, 4 * BLOCK);
             if let Err(error) = &read {
-                tier.failed("read", error);
+                tier.failed(DiskOperation::Read, error);
             }
             // Nobody may wait any more.
             let _ = told.send(read);

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::find::read_top;
 use super::format::Preamble;
 use super::tier::Tier;
+use crate::telemetry::metrics::DiskOperation;
 
 impl Tier {
     /// Writes the slot that does not count, with a number that makes it the one that does. An object whose head has
@@ -17,7 +18,7 @@ impl Tier {
             Ok(true) => self.books().index.learn(key, None),
             Ok(false) => self.remove_bad(key),
             Err(error) => {
-                self.failed("write", &error);
+                self.failed(DiskOperation::Write, &error);
                 self.remove_bad(key);
             }
         }

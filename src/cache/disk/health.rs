@@ -32,6 +32,8 @@ pub(super) struct Health {
 #[derive(Default)]
 struct Until {
     off: Option<Instant>,
+    /// Why it is off.
+    error: Option<String>,
     full: Option<Instant>,
 }
 
@@ -74,9 +76,10 @@ impl Health {
     }
 
     /// It can't be used for a while; whether that is new.
-    pub(super) fn turn_off(&self, now: Instant) -> bool {
+    pub(super) fn turn_off(&self, now: Instant, error: String) -> bool {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.off = Some(now + OFF_FOR);
+        until.error = Some(error);
         self.is_on.swap(false, Ordering::Relaxed)
     }
 
@@ -97,10 +100,16 @@ impl Health {
         until.off.is_some_and(|off| off <= now)
     }
 
+    /// Why it is off.
+    pub(super) fn error(&self) -> Option<String> {
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.error.clone()
+    }
+
     /// It was tried and can be used.
     pub(super) fn turn_on(&self) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.off = None;
+        (until.off, until.error) = (None, None);
         self.is_on.store(true, Ordering::Relaxed);
     }
 }

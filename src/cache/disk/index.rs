@@ -18,6 +18,12 @@ const UNIT: u64 = 512;
 /// How many entries are allocated at once: one allocation that doubles would be half empty at times, and copied.
 const PART: usize = 4096;
 
+/// How many maps there are: when one grows, all that is in it is moved, while nobody can look anything up.
+const MAPS: usize = 64;
+
+/// How many that were used are passed over before one of them goes nevertheless: nobody can look anything up meanwhile.
+const PASSED_OVER: usize = 1024;
+
 struct Entry {
     /// Both halves, because a `u128` wants more room than it needs.
     key: [u64; 2],
@@ -32,7 +38,8 @@ struct Entry {
 /// Everything on disk. An entry takes 56 bytes and its place in the map 26 on average, beside its tags.
 pub(super) struct Index {
     /// By the lower half of their keys: of two with the same the newer one stays.
-    places: FxHashMap<u64, u32>,
+    places: Vec<FxHashMap<u64, u32>>,
+    len: usize,
     parts: Vec<Vec<Entry>>,
     /// The first of those that are free; they are linked by `older`.
     free: u32,
@@ -45,7 +52,8 @@ pub(super) struct Index {
 impl Default for Index {
     fn default() -> Self {
         Self {
-            places: FxHashMap::default(),
+            places: vec![FxHashMap::default(); MAPS],
+            len: 0,
             parts: Vec::new(),
             free: NONE,
             newest: NONE,
@@ -67,8 +75,8 @@ pub(super) enum Age {
 
 impl Index {
     /// How many objects there are.
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
+    pub(super) const fn len(&self) -> usize {
+        self.len
     }
 
     /// How many bytes they take on disk.
@@ -99,7 +107,7 @@ impl Index {
         trace: Option<Trace>,
         age: Age,
     ) -> Option<u128> {
-        let before = self.places.get(&low(key)).copied();
+        let before = self.map(low(key)).get(&low(key)).copied();
         let mut displaced = None;
         let mut was_used = false;
         if let Some(place) = before {
@@ -140,7 +148,8 @@ impl Index {
             }
         }
         self.units += u64::from(units);
-        self.places.insert(low(key), place);
+        self.map_mut(low(key)).insert(low(key), place);
+        self.len += 1;
         displaced
     }
 
@@ -155,6 +164,7 @@ impl Index {
 
     /// Takes out the one that goes first.
     pub(super) fn evict(&mut self) -> Option<u128> {
+        let mut passed = 0;
         loop {
             let place = if self.hand == NONE {
                 self.oldest
@@ -165,7 +175,8 @@ impl Index {
                 return None;
             }
             let entry = self.at(place);
-            if !entry.is_used {
+            passed += 1;
+            if !entry.is_used || passed > PASSED_OVER {
                 // Moves the hand on as well.
                 self.hand = place;
                 return Some(self.take(place));
@@ -206,15 +217,24 @@ impl Index {
         let end = place + most;
         for place in place..end {
             let entry = self.parts.get(place / PART)?.get(place % PART)?;
-            if self.places.get(&entry.key[0]).copied() == u32::try_from(place).ok() {
+            if self.map(entry.key[0]).get(&entry.key[0]).copied() == u32::try_from(place).ok() {
                 each(entry.key(), entry.is_known.then_some(&entry.trace));
             }
         }
         Some(end)
     }
 
+    /// The map with this half of a key.
+    fn map(&self, low: u64) -> &FxHashMap<u64, u32> {
+        &self.places[(low >> 58) as usize % MAPS]
+    }
+
+    fn map_mut(&mut self, low: u64) -> &mut FxHashMap<u64, u32> {
+        &mut self.places[(low >> 58) as usize % MAPS]
+    }
+
     fn place(&self, key: u128) -> Option<u32> {
-        let place = *self.places.get(&low(key))?;
+        let place = *self.map(low(key)).get(&low(key))?;
         let entry = &self.parts[place as usize / PART][place as usize % PART];
         (entry.key() == key).then_some(place)
     }
@@ -259,7 +279,8 @@ impl Index {
             older => self.at(older).newer = newer,
         }
         self.units -= u64::from(units);
-        self.places.remove(&low(key));
+        self.map_mut(low(key)).remove(&low(key));
+        self.len -= 1;
         self.at(place).older = self.free;
         self.free = place;
         key

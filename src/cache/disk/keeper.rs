@@ -14,6 +14,7 @@ use super::place::DIRECTORIES;
 use super::tier::Tier;
 use super::trace::Trace;
 use crate::cache::purge::Marks;
+use crate::telemetry::metrics::DiskOperation;
 
 /// How often the lock is tried while another process has it.
 const TRY_EVERY: Duration = Duration::from_millis(100);
@@ -110,14 +111,13 @@ impl Tier {
             match self.place.probe() {
                 Ok(()) => {
                     self.health.turn_on();
-                    self.metrics.on(true);
                     log::info!(
                         "the cache at {} can be used again",
                         self.place.path().display()
                     );
                 }
-                Err(_) => {
-                    self.health.turn_off(now);
+                Err(error) => {
+                    self.health.turn_off(now, error.to_string());
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Tier {
         match self.place.lock() {
             Ok(Some(lock)) => {
                 if let Err(error) = self.place.clean() {
-                    self.failed("read", &error);
+                    self.failed(DiskOperation::Read, &error);
                 }
                 let mut holding = self.holding();
                 self.books().begin();
@@ -149,7 +149,7 @@ impl Tier {
                 self.is_holding.store(true, Ordering::Relaxed);
             }
             Ok(None) => {}
-            Err(error) => self.failed("lock", &error),
+            Err(error) => self.failed(DiskOperation::Open, &error),
         }
     }
 
@@ -163,7 +163,7 @@ impl Tier {
             let before = found.len();
             match self.list(number, &mut found) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    self.failed("read", &error);
+                    self.failed(DiskOperation::Read, &error);
                     return;
                 }
                 _ => {}

@@ -82,7 +82,6 @@ impl Disk {
         let readers = Line::new("cache-read", READERS, MOST_READS, usize::MAX)?;
         let writers = Line::new("cache-write", WRITERS, MOST_WRITES, MOST_WRITE_BYTES)?;
         let tier = Arc::new(Tier::new(place, size, (readers, writers), metrics));
-        tier.metrics.on(true);
         tier.try_to_hold();
         let keeper = keeper::keep(&tier)?;
         Ok(Arc::new(Self { tier, keeper }))
@@ -142,6 +141,8 @@ impl Disk {
     pub fn put(&self, key: u128, stored: Stored) {
         let tier = &self.tier;
         if !tier.takes() {
+            // What was there is older.
+            self.remove(key);
             return;
         }
         let (kind, marks, length) = match &stored {
@@ -155,6 +156,7 @@ impl Disk {
         };
         if length > tier.limit() / LARGEST {
             tier.metrics.written(DiskWrite::NoRoom);
+            self.remove(key);
             return;
         }
         let mut head = Vec::with_capacity(1024);
@@ -166,6 +168,7 @@ impl Disk {
         let trace = Trace::of(marks);
         let Some(plan) = Plan::new(tier, key, kind, &head, Some(length), trace) else {
             tier.metrics.written(DiskWrite::NoRoom);
+            self.remove(key);
             return;
         };
         let bytes = plan
@@ -181,11 +184,10 @@ impl Disk {
                     },
                     Stored::Varies(_) | Stored::Passes(_) => &[],
                 };
-                tier.count(&plan.write(body.iter().map(|piece| &piece[..])));
+                tier.settle(key, &plan.write(body.iter().map(|piece| &piece[..])));
             }
         };
         if !tier.writers.push(bytes, job) {
-            // What was there before is older than what the line has no room for.
             self.remove(key);
             tier.metrics.written(DiskWrite::Full);
         }
@@ -211,7 +213,7 @@ impl Disk {
         codec::write_head(key_bytes, head, &mut encoded);
         let trace = Trace::of(&head.marks);
         let plan = Plan::new(tier, key, Kind::Object, &encoded, length, trace)?;
-        Writing::new(tier, plan)
+        Writing::new(tier, key, plan)
     }
 
     /// The object was freshened: it has another head, and the body that it had.
@@ -289,6 +291,26 @@ impl Disk {
     /// Whether it may be used; errors turn it off for a while.
     pub fn is_on(&self) -> bool {
         self.tier.health.is_on()
+    }
+
+    /// Why it is not.
+    pub fn error(&self) -> Option<String> {
+        self.tier.health.error()
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        self.tier.place.path()
+    }
+
+    /// How many bytes they may take.
+    pub fn limit(&self) -> u64 {
+        self.tier.limit()
+    }
+
+    /// How many objects had to go so that others found room.
+    pub fn evictions(&self) -> u64 {
+        self.tier.evictions.load(Ordering::Relaxed)
     }
 
     /// How many bytes the files of objects take.

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::Disk;
 use super::format::CHECKSUM;
 use super::tier::Tier;
+use crate::telemetry::metrics::DiskOperation;
 
 /// More than that is not read.
 const MOST: u64 = 64 * 1024 * 1024;
@@ -38,7 +39,7 @@ impl Disk {
         self.tier.writers.push_always(move || {
             let saved = tier.write_purges(&bytes);
             if let Err(error) = &saved {
-                tier.failed("write", error);
+                tier.failed(DiskOperation::Write, error);
             }
             let _ = told.send(saved.unwrap_or(false));
         });

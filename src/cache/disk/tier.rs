@@ -14,7 +14,7 @@ use super::keeper::Orders;
 use super::line::Line;
 use super::place::Place;
 use super::trace::Trace;
-use crate::telemetry::metrics::{DiskMetrics, DiskWrite};
+use crate::telemetry::metrics::{DiskMetrics, DiskOperation, DiskWrite};
 
 /// How much leaves at once where the disk is full although the tier may take more.
 const GIVE_BACK: u64 = 20;
@@ -43,6 +43,8 @@ pub(super) struct Tier {
     pub(super) streams: AtomicUsize,
     /// Whether nobody uses it any more.
     pub(super) is_over: AtomicBool,
+    /// How many objects went to make room.
+    pub(super) evictions: AtomicU64,
 }
 
 impl Tier {
@@ -61,6 +63,7 @@ impl Tier {
             open: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
+            evictions: AtomicU64::new(0),
         }
     }
 
@@ -127,7 +130,6 @@ impl Tier {
             let evicted = {
                 let mut books = self.books();
                 if holding.is_none() || books.bytes().saturating_add(bytes) <= limit {
-                    self.metrics.holds(books.index.len(), books.index.bytes());
                     return holding.is_some();
                 }
                 books.evict()
@@ -135,7 +137,7 @@ impl Tier {
             let Some(evicted) = evicted else {
                 return false;
             };
-            self.metrics.evicted();
+            self.evictions.fetch_add(1, Ordering::Relaxed);
             self.unlink(evicted);
         }
     }
@@ -143,20 +145,17 @@ impl Tier {
     /// Removes the file of an object that is not in the books any more.
     fn unlink(&self, key: u128) {
         if let Err(error) = fs::remove_file(self.place.file(key)) {
-            self.failed("remove", &error);
+            self.failed(DiskOperation::Remove, &error);
         }
     }
 
     /// Removes an object's file, unless another one was written under its key.
     pub(super) fn remove_file(&self, key: u128) {
         let _holding = self.holding();
-        let mut books = self.books();
-        if !books.index.contains(key) {
-            drop(books);
+        let is_another = self.books().index.contains(key);
+        if !is_another {
             self.unlink(key);
-            books = self.books();
         }
-        self.metrics.holds(books.index.len(), books.index.bytes());
     }
 
     /// Removes a file that is not what it should be, or is not there.
@@ -178,7 +177,11 @@ impl Tier {
     }
 
     /// Something could not be done: draws the conclusions.
-    pub(super) fn failed(&self, what: &str, error: &io::Error) {
+    pub(super) fn failed(&self, operation: DiskOperation, error: &io::Error) {
+        if error.kind() == ErrorKind::NotFound {
+            return;
+        }
+        self.metrics.failed(operation);
         let path = self.place.path().display();
         match Ill::of(error) {
             Ill::No => {}
@@ -191,8 +194,11 @@ impl Tier {
                 }
             }
             Ill::Off => {
-                if self.health.turn_off(Instant::now()) {
-                    self.metrics.on(false);
+                let what = operation.as_str();
+                if self
+                    .health
+                    .turn_off(Instant::now(), format!("can't {what}: {error}"))
+                {
                     log::error!(
                         "the cache at {path} is off until it can be used again: can't {what}: {error}"
                     );
@@ -215,7 +221,7 @@ impl Tier {
             let Some(evicted) = evicted else {
                 return;
             };
-            self.metrics.evicted();
+            self.evictions.fetch_add(1, Ordering::Relaxed);
             // Not by `unlink`: an error here would lead here again.
             let _ = fs::remove_file(self.place.file(evicted));
             if to_go == 0 {

@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Writing {
     tier: Arc<Tier>,
     flow: Arc<Flow>,
+    key: u128,
     draft: Step,
     /// How much was given to the threads that write.
     sent: u64,
@@ -39,13 +40,13 @@ pub struct Writing {
 enum Step {
     Planned(Plan),
     Ready(Draft),
-    Busy(oneshot::Receiver<Result<Draft, Lost>>),
+    Busy(oneshot::Receiver<Result<Draft, ()>>),
     Lost,
 }
 
 impl Writing {
     /// As planned; `None` if too many are being written.
-    pub(super) fn new(tier: &Arc<Tier>, plan: Plan) -> Option<Self> {
+    pub(super) fn new(tier: &Arc<Tier>, key: u128, plan: Plan) -> Option<Self> {
         if !tier.one_more_stream(MOST) {
             tier.metrics.written(DiskWrite::Full);
             return None;
@@ -53,6 +54,7 @@ impl Writing {
         Some(Self {
             tier: tier.clone(),
             flow: Flow::new(tier.clone()),
+            key,
             draft: Step::Planned(plan),
             sent: 0,
             is_lost: false,
@@ -90,7 +92,7 @@ impl Writing {
             _ => None,
         };
         if !self.is_lost {
-            self.tier.count(&Ok(()));
+            self.tier.metrics.written(DiskWrite::Stored);
         }
         body
     }
@@ -116,31 +118,28 @@ impl Writing {
                 self.flow.written(draft.length(), draft.file());
                 self.draft = Step::Ready(draft);
             }
-            Ok(Err(lost)) => self.lose(&lost),
-            Err(_) => self.lose(&Lost::Failed),
+            // The thread that found out has settled it.
+            Ok(Err(_)) | Err(_) => {
+                self.draft = Step::Lost;
+                self.is_lost = true;
+            }
         }
-    }
-
-    fn lose(&mut self, lost: &Lost) {
-        self.tier.metrics.written(match lost {
-            Lost::As(result) => *result,
-            Lost::Failed => DiskWrite::Failed,
-        });
-        self.draft = Step::Lost;
-        self.is_lost = true;
     }
 
     /// Gives the bytes up to this place to the threads that write; the draft is ready, or not begun.
     fn send(&mut self, to: u64, is_last: bool) {
         let step = std::mem::replace(&mut self.draft, Step::Lost);
         let pieces = self.flow.between(self.sent, to);
+        let (tier, key) = (self.tier.clone(), self.key);
         let write = move |draft: Result<Draft, Lost>| {
-            let mut draft = draft?;
-            draft.append(pieces.iter().map(|piece| &piece[..]), is_last)?;
-            if is_last {
-                draft.commit()?;
-            }
-            Ok(draft)
+            let written = draft.and_then(|mut draft| {
+                draft.append(pieces.iter().map(|piece| &piece[..]), is_last)?;
+                if is_last {
+                    draft.commit()?;
+                }
+                Ok(draft)
+            });
+            written.map_err(|lost| tier.settle(key, &Err(lost)))
         };
         let (told, busy) = oneshot::channel();
         let job: super::line::Job = match step {

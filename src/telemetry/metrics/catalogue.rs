@@ -342,7 +342,7 @@ impl Catalogue {
         )?;
         let disk_errors = self.counters(
             "portcullis_cache_disk_errors_total",
-            "Failures of the cache's disk, by what was tried; each turns it off.",
+            "Failures of the cache's disk, by what was tried; but for want of room, each turns it off for a while.",
             &["operation"],
         )?;
         Ok(CacheMetrics {
@@ -509,7 +509,7 @@ impl Catalogue {
         })
     }
 
-    pub(super) fn disk(&self) -> Result<DiskMetrics, Error> {
+    pub(super) fn disk(&self, cache: &CacheMetrics) -> Result<DiskMetrics, Error> {
         let reads = self.counters(
             "portcullis_cache_disk_reads_total",
             "Look-ups in the cache's disk tier, by result; damaged is what was not as it had been written, and was removed.",
@@ -521,22 +521,8 @@ impl Catalogue {
             &["result"],
         )?;
         Ok(DiskMetrics {
-            on: self.gauge(
-                "portcullis_cache_disk_on",
-                "1 while the cache's disk tier is used, 0 while it is not there or errors have turned it off.",
-            )?,
-            bytes: self.gauge(
-                "portcullis_cache_disk_bytes",
-                "Bytes that the files of the cache's disk tier take.",
-            )?,
-            objects: self.gauge(
-                "portcullis_cache_disk_objects",
-                "Objects in the cache's disk tier.",
-            )?,
-            evicted: self.counter(
-                "portcullis_cache_disk_evicted_total",
-                "Objects that left the cache's disk tier to make room.",
-            )?,
+            errors: cache.disk_errors.clone(),
+            stored: cache.stored[Tier::Disk as usize].clone(),
             reads: DiskRead::ALL.map(|result| reads.with_label_values(&[result.as_str()])),
             writes: DiskWrite::ALL.map(|result| writes.with_label_values(&[result.as_str()])),
         })
@@ -569,10 +555,6 @@ impl Catalogue {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
         self.registered(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
-        self.registered(IntCounter::new(name, help))
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {

@@ -1,16 +1,14 @@
 //! What is told of the cache's disk tier?
 
-use prometheus::{IntCounter, IntGauge};
+use prometheus::IntCounter;
 
-use super::signed;
+use super::labels::DiskOperation;
 
 /// The metrics of the disk tier.
 #[derive(Clone, Debug)]
 pub struct DiskMetrics {
-    pub(super) on: IntGauge,
-    pub(super) bytes: IntGauge,
-    pub(super) objects: IntGauge,
-    pub(super) evicted: IntCounter,
+    pub(super) errors: [IntCounter; DiskOperation::ALL.len()],
+    pub(super) stored: IntCounter,
     pub(super) reads: [IntCounter; DiskRead::ALL.len()],
     pub(super) writes: [IntCounter; DiskWrite::ALL.len()],
 }
@@ -90,20 +88,9 @@ impl DiskWrite {
 }
 
 impl DiskMetrics {
-    /// Tells whether the tier is used.
-    pub fn on(&self, is: bool) {
-        self.on.set(is.into());
-    }
-
-    /// Tells how many objects are there, and what they take.
-    pub fn holds(&self, objects: usize, bytes: u64) {
-        self.objects.set(signed(objects as u64));
-        self.bytes.set(signed(bytes));
-    }
-
-    /// Counts an object that left to make room.
-    pub fn evicted(&self) {
-        self.evicted.inc();
+    /// Counts something that could not be done.
+    pub fn failed(&self, operation: DiskOperation) {
+        self.errors[operation as usize].inc();
     }
 
     /// Counts a look-up.
@@ -113,6 +100,9 @@ impl DiskMetrics {
 
     /// Counts an object that was to be written.
     pub fn written(&self, result: DiskWrite) {
+        if result == DiskWrite::Stored {
+            self.stored.inc();
+        }
         self.writes[result as usize].inc();
     }
 
