@@ -1,6 +1,7 @@
 //! Which requests get which policies and which pool?
 
 pub mod cache;
+pub mod compress;
 pub mod priority;
 pub mod request_id;
 pub mod security_headers;
@@ -14,6 +15,7 @@ use super::access::{ApiKey, BasicAuth, Cors, ForwardAuth, IpFilter, Jwt, RateLim
 use super::pool::RouteRetries;
 use super::{ByteSize, Spanned, Timespan};
 pub use cache::RouteCache;
+pub use compress::Compress;
 pub use priority::RoutePriority;
 pub use request_id::RequestId;
 pub use security_headers::RouteSecurityHeaders;
@@ -128,6 +130,13 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub security_headers: Option<Spanned<RouteSecurityHeaders>>,
+    /// Policy: which answers are compressed for clients that can read that, and how. Default: none.
+    #[serde(
+        default,
+        deserialize_with = "super::document::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub compress: Option<Spanned<Compress>>,
     /// Policy: times for this route instead of the pool's.
     #[serde(default, skip_serializing_if = "RouteTimeouts::is_empty")]
     pub timeouts: RouteTimeouts,

@@ -1,7 +1,8 @@
 //! What does a route answer by itself?
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::config::route as config;
 
@@ -45,6 +46,15 @@ impl Respond {
             content_type: content_type?,
             body: Bytes::from(respond.body.clone()),
         })
+    }
+
+    /// What the answer says of its body.
+    pub fn fields(&self) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        if !self.body.is_empty() {
+            fields.insert(CONTENT_TYPE, self.content_type.clone());
+        }
+        fields
     }
 }
 

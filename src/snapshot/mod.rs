@@ -6,6 +6,7 @@ mod access;
 mod addresses;
 mod cache;
 mod compile;
+mod compress;
 mod entries;
 mod files;
 mod listener_limits;
@@ -40,8 +41,8 @@ use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::access::{Policies, SecretParameter};
 use crate::policy::{
-    HeadLimits as RouteHeadLimits, HeaderEdits, PriorityRule, Redirect, RequestId, Respond,
-    Rewrite, SecurityHeaders,
+    Compress, HeadLimits as RouteHeadLimits, HeaderEdits, PriorityRule, Redirect, RequestId,
+    Respond, Rewrite, SecurityHeaders,
 };
 use crate::pool::retries::Retries;
 use crate::pool::{Address, Pool, Timeouts};
@@ -339,6 +340,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// Which of its answers are compressed.
+    pub compress: Option<Compress>,
     /// When an attempt that failed is made again, where that is not as its pool says.
     pub retries: Option<Retries>,
     /// Where the request ends.

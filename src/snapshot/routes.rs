@@ -8,6 +8,7 @@ use http::{HeaderName, Method};
 
 use super::access;
 use super::cache;
+use super::compress;
 use super::files::Sources;
 use super::listeners::WithRoutes;
 use super::names::Unread;
@@ -100,6 +101,7 @@ pub(super) fn compile(
             HeaderEdits::compile(&written.response_headers, |position, message| {
                 one.error("response_headers", position, message);
             });
+        let compress = compress::compile(written, end.as_ref(), sources, &mut one.reporter);
         one.unused_policies();
         if let (false, Some(end)) = (one.reporter.failed(), end) {
             let secret_parameter = access.iter().find_map(|policy| policy.secret_parameter());
@@ -120,6 +122,7 @@ pub(super) fn compile(
                 rewrite,
                 request_headers,
                 response_headers,
+                compress,
                 retries,
                 end,
                 cached: cached.then(|| sources.state.metrics.cached_route(&written.name.value)),

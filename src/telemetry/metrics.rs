@@ -7,6 +7,7 @@
 mod cache;
 mod catalogue;
 mod disk;
+mod compression;
 mod families;
 mod guards;
 mod labels;
@@ -25,6 +26,7 @@ use crate::cache::Outcome;
 use crate::error::Reason;
 use cache::CachedRoutes;
 use catalogue::Catalogue;
+use compression::Compression;
 use families::{Checks, Endpoints, Listeners, Pools, Routes};
 use guards::{Breakers, Ejections, FailOpens};
 use live::Live;
@@ -34,6 +36,7 @@ use tokens::{KeySources, Tokens};
 
 pub use cache::{CacheMetrics, CachedRouteMetrics, CachedRouteSeries};
 pub use disk::{DiskMetrics, DiskRead, DiskWrite};
+pub use compression::{CompressionMetrics, CompressionSeries};
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
     ListenerSeries, PoolMetrics, PoolSeries, RouteMetrics, RouteSeries,
@@ -78,6 +81,7 @@ pub struct Metrics {
     tokens: Arc<Live<Tokens>>,
     key_sources: Arc<Live<KeySources>>,
     cached_routes: Arc<Live<CachedRoutes>>,
+    compression: Arc<Live<Compression>>,
     failures: [IntCounter; Reason::ALL.len()],
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
@@ -147,6 +151,7 @@ impl Metrics {
             tokens: Live::new(new.tokens()?, NAME_LIMIT),
             key_sources: Live::new(new.key_sources()?, NAME_LIMIT),
             cached_routes: Live::new(new.cached_routes()?, NAME_LIMIT),
+            compression: Live::new(new.compression()?, NAME_LIMIT),
             failures: new.failures()?,
             reload: new.reload()?,
             generations: new.generations()?,
@@ -241,6 +246,11 @@ impl Metrics {
             .each(|labels, series| (labels.concat(), series.so_far()));
         routes.sort();
         routes
+    }
+
+    /// The metrics of a route that compresses.
+    pub fn compression(&self, route: &str) -> CompressionMetrics {
+        self.compression.hold(&[route])
     }
 
     /// Counts a request that failed.

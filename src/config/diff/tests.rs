@@ -531,6 +531,8 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "12",
         "deny",
         "always",
+        "gzip",
+        "br",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

@@ -11,6 +11,7 @@ use prometheus::{
 
 use super::cache::{CacheMetrics, CachedRoutes};
 use super::disk::{DiskMetrics, DiskRead, DiskWrite};
+use super::compression::Compression;
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
 use super::labels::{DiskOperation, Fetch, PurgeKind};
@@ -379,6 +380,31 @@ impl Catalogue {
             ))?,
             disk_errors: DiskOperation::ALL
                 .map(|operation| disk_errors.with_label_values(&[operation.as_str()])),
+        })
+    }
+
+    pub(super) fn compression(&self) -> Result<Compression, Error> {
+        Ok(Compression {
+            answers: self.counters(
+                "portcullis_compression_answers_total",
+                "Answers that Portcullis gave in a coding of its own making, by coding.",
+                &["route", "coding"],
+            )?,
+            encodings: self.counters(
+                "portcullis_compression_encodings_total",
+                "Bodies that were compressed, by coding; fewer than answers where they are kept.",
+                &["route", "coding"],
+            )?,
+            bytes_in: self.counters(
+                "portcullis_compression_in_bytes_total",
+                "Bytes of bodies before they were compressed, by coding.",
+                &["route", "coding"],
+            )?,
+            bytes_out: self.counters(
+                "portcullis_compression_out_bytes_total",
+                "Bytes of bodies after they were compressed, by coding.",
+                &["route", "coding"],
+            )?,
         })
     }
 
