@@ -219,12 +219,12 @@ impl Cache {
             },
             disk: self.disk().map(|disk| DiskReport {
                 on: disk.is_on(),
-                error: None,
+                error: disk.error(),
                 kept: Kept {
                     bytes: disk.used(),
                     limit_bytes: disk.limit(),
                     objects: disk.len() as u64,
-                    evictions: 0,
+                    evictions: disk.evictions(),
                 },
             }),
             flights,

@@ -18,7 +18,14 @@ use edits::{Altered, Edit, bounded, word};
 use pairs::pairs;
 
 /// The settings that a process keeps from its start to its end, by their dotted keys: `section.key`.
-const FIXED: [&str; 3] = ["runtime.threads", "runtime.directory", "runtime.pid_file"];
+const FIXED: [&str; 5] = [
+    "runtime.threads",
+    "runtime.directory",
+    "runtime.pid_file",
+    // A directory belongs to the process that has it open, and to its successor.
+    "cache.disk",
+    "cache.disk.path",
+];
 
 /// Everything that is different between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

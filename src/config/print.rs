@@ -48,6 +48,13 @@ pub fn effective(config: &Config) -> serde_json::Value {
     listeners.iter_mut().for_each(prepare);
     routes.iter_mut().for_each(prepare);
     pools.iter_mut().for_each(prepare);
+    for route in routes {
+        // What that is goes by another section.
+        if let Some(written) = &mut route.cache {
+            let largest = Spanned::new(cache.max_object());
+            written.value.max_object.get_or_insert(largest);
+        }
+    }
     let mut printed = serde_json::to_value(&printed).unwrap_or_default();
     escape(&mut printed);
     printed
@@ -86,6 +93,9 @@ impl Printed for Route {
         self.rate_limits.iter_mut().for_each(RateLimit::fill_in);
         if self.pool.is_some() {
             self.priority.get_or_insert_default();
+        }
+        if let Some(cache) = &mut self.cache {
+            cache.value.space.get_or_insert_with(|| self.name.clone());
         }
         if let Some(auth) = &mut self.forward_auth {
             auth.value.fill_in();

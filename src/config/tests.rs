@@ -34,6 +34,7 @@ fn the_reference_gives_every_section_its_defaults() {
         "forwarding",
         "resolver",
         "overload",
+        "cache",
     ] {
         assert_eq!(reference[section], minimal[section], "{section}");
     }

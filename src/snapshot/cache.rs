@@ -1,30 +1,22 @@
 //! How does what is written about caching become rules and settings?
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod directory;
+mod key;
+mod settings;
+mod spaces;
+mod times;
+mod users;
 
-use http::{HeaderName, StatusCode};
+use std::sync::Arc;
 
 use super::networks::networks;
 use super::reporter::Reporter;
-use crate::cache::key::{KeyRule, NamePattern, Names, QueryRule};
+use crate::admission::NetworkSet;
 use crate::cache::rule::{Bypass, Rule};
-use crate::cache::rules::{DefaultTtl, Origin, Settings, Statuses};
-use crate::cache::{CacheSettings, DiskSettings};
-use crate::config::cache::Cache as Written;
-use crate::config::route::cache::{CacheQuery, OriginHeaders, RouteCache, SetCookie};
-use crate::config::{Config, Diagnostics, Route, Spanned};
-
-/// The settings of the process's cache.
-pub(super) fn compile(written: &Written, _diagnostics: &mut Diagnostics) -> CacheSettings {
-    CacheSettings {
-        memory: written.memory.as_u64(),
-        disk: written.disk.as_ref().map(|disk| DiskSettings {
-            path: PathBuf::from(&disk.path.value),
-            size: disk.size.as_u64(),
-        }),
-    }
-}
+use crate::config::route::cache::{OriginHeaders, RouteCache};
+use crate::config::{ByteSize, Config, Route, Spanned};
+pub(super) use settings::{check_used, compile};
+pub(super) use spaces::Spaces;
 
 /// What a route does with its cache.
 pub(super) fn of_route(
@@ -34,74 +26,47 @@ pub(super) fn of_route(
 ) -> Option<Rule> {
     let written = &route.cache.as_ref()?.value;
     let rule = Rule {
-        space: Arc::from(written.space.as_ref().unwrap_or(&route.name).as_str()),
-        key: key(written, reporter),
-        settings: settings(written),
+        space: space(route, written, reporter),
+        key: key::compile(route, written, config, reporter),
+        settings: times::compile(route, written, reporter),
         bypass: bypass(&written.bypass, reporter),
-        max_object: match &written.max_object {
-            Some(size) => size.as_u64(),
-            None => config.cache.max_object().as_u64(),
-        },
-        collapse: written.collapse.as_duration(),
-        purgers: networks("cache.purge_from", &written.purge_from, reporter),
+        max_object: max_object(written, config, reporter),
+        collapse: times::collapse(&written.collapse, reporter),
+        purgers: purgers(&written.purge_from, reporter),
     };
-    written.enabled.then_some(rule)
+    if !written.enabled {
+        return None;
+    }
+    users::check(route, written.origin_headers.value, reporter);
+    Some(rule)
 }
 
-fn key(written: &RouteCache, reporter: &mut Reporter<'_>) -> KeyRule {
-    let key = &written.key;
-    let mut headers = Vec::new();
-    for (index, name) in key.headers.iter().enumerate() {
-        match HeaderName::try_from(name.as_str()) {
-            Ok(name) => headers.push(name),
-            Err(_) => {
-                let key = format!("cache.key.headers[{index}]");
-                let message = format!(
-                    "`{}` is not the name of a header field",
-                    name.escape_debug()
-                );
-                reporter.error(&key, name, message, None);
-            }
-        }
-    }
-    headers.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-    headers.dedup();
-    let mut cookies: Vec<Box<str>> = key
-        .cookies
-        .iter()
-        .map(|name| name.as_str().into())
-        .collect();
-    cookies.sort_unstable();
-    cookies.dedup();
-    let names = |written: &[Spanned<String>]| {
-        let patterns = written.iter().map(|name| match name.strip_suffix('*') {
-            Some(start) => NamePattern::Prefix(start.into()),
-            None => NamePattern::Name(name.as_str().into()),
-        });
-        Names::new(patterns.collect())
+fn space(route: &Route, written: &RouteCache, reporter: &mut Reporter<'_>) -> Arc<str> {
+    let Some(space) = &written.space else {
+        return Arc::from(route.name.as_str());
     };
-    KeyRule {
-        scheme: key.scheme,
-        host: key.host.value,
-        query: match &key.query.value {
-            CacheQuery::All => QueryRule::All,
-            CacheQuery::None => QueryRule::None,
-            CacheQuery::Allow(written) => QueryRule::Allow(names(written)),
-            CacheQuery::Deny(written) => QueryRule::Deny(names(written)),
-        },
-        sort_query: key.sort_query,
-        headers: headers.into(),
-        cookies: cookies.into(),
+    if space.is_empty() {
+        let hint = "leave it out for a space of the route's own";
+        reporter.error("cache.space", space, "the name is empty", Some(hint));
     }
+    Arc::from(space.as_str())
 }
 
 fn bypass(written: &[Spanned<String>], reporter: &mut Reporter<'_>) -> Box<[Bypass]> {
-    let mut words = Vec::new();
+    let mut words: Vec<Bypass> = Vec::new();
     for (index, word) in written.iter().enumerate() {
+        let key = format!("cache.bypass[{index}]");
         match Bypass::parse(word) {
-            Ok(word) => words.push(word),
+            Ok(Bypass::Header(http::header::HOST)) => {
+                let message = "every request has it, and none would be answered from the cache";
+                reporter.error(&key, word, message, Some("write `enabled: false`"));
+            }
+            Ok(parsed) if words.contains(&parsed) => {
+                let message = format!("`{}` stands here twice", word.escape_debug());
+                reporter.warning(&key, word, message, None);
+            }
+            Ok(parsed) => words.push(parsed),
             Err(error) => {
-                let key = format!("cache.bypass[{index}]");
                 let hint = "write `header.NAME`, `cookie.NAME` or `query.NAME`";
                 reporter.error(&key, word, error.to_string(), Some(hint));
             }
@@ -110,28 +75,57 @@ fn bypass(written: &[Spanned<String>], reporter: &mut Reporter<'_>) -> Box<[Bypa
     words.into()
 }
 
-fn settings(written: &RouteCache) -> Settings {
-    let mut times = Vec::new();
-    for (word, time) in &written.default_ttl {
-        let statuses = match word.strip_suffix("xx") {
-            Some(class) => class.parse().ok().map(Statuses::Class),
-            None => StatusCode::from_bytes(word.as_bytes())
-                .ok()
-                .map(Statuses::One),
+fn max_object(written: &RouteCache, config: &Config, reporter: &mut Reporter<'_>) -> u64 {
+    let Some(size) = &written.max_object else {
+        return config.cache.max_object().as_u64();
+    };
+    let room = config.cache.room();
+    if size.as_u64() == 0 {
+        let hint = "leave it out, or write `enabled: false` to store nothing";
+        reporter.error(
+            "cache.max_object",
+            size,
+            "nothing is that small",
+            Some(hint),
+        );
+    } else if size.value > room {
+        let (message, hint) = match &config.cache.disk {
+            Some(_) => (
+                format!("is more than the whole disk of the cache, {room}"),
+                "write less, or raise `cache.disk.size`".to_owned(),
+            ),
+            None => (
+                format!(
+                    "is more than an eighth of the cache's memory, {room}, which is the most for one object"
+                ),
+                format!(
+                    "write less, raise `cache.memory` to {}, or give the cache a disk",
+                    ByteSize::bytes(size.as_u64().saturating_mul(8))
+                ),
+            ),
         };
-        if let Some(statuses) = statuses {
-            times.push((statuses, time.as_duration()));
-        }
+        reporter.error("cache.max_object", size, message, Some(&hint));
     }
-    Settings {
-        origin: match written.origin_headers.value {
-            OriginHeaders::Respect => Origin::Respect,
-            OriginHeaders::Override => Origin::Override,
-        },
-        default_ttl: DefaultTtl::new(times),
-        max_ttl: written.max_ttl.as_ref().map(|time| time.as_duration()),
-        while_revalidate: written.stale_while_revalidate.as_duration(),
-        if_error: written.stale_if_error.as_duration(),
-        refuse_cookies: written.set_cookie == SetCookie::Refuse,
+    size.as_u64()
+}
+
+fn purgers(written: &[Spanned<String>], reporter: &mut Reporter<'_>) -> NetworkSet {
+    const KEY: &str = "cache.purge_from";
+    let networks = networks(KEY, written, reporter);
+    let everyone = |network: &&Spanned<String>| network.ends_with("/0");
+    if let Some(network) = written.iter().find(everyone) {
+        let message = "everyone may purge, and so bring all requests to the endpoints";
+        reporter.warning(
+            KEY,
+            network,
+            message,
+            Some("name the few addresses that need to"),
+        );
     }
+    networks
+}
+
+/// Whether what the endpoint says about caching counts for nothing.
+fn overrides(written: &RouteCache) -> bool {
+    written.origin_headers.value == OriginHeaders::Override
 }

@@ -51,6 +51,7 @@ pub fn compile(
     let resolver = resolver::compile(&config.resolver, &mut diagnostics);
     let (overload, most_memory) = overload::compile(&config.overload, &mut diagnostics);
     let cache = cache::compile(&config.cache, &mut diagnostics);
+    cache::check_used(config, unread.has_routes(), &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     let most_connections = most_connections(config, &mut diagnostics);
     check_access_log(config, &mut diagnostics);

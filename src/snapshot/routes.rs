@@ -60,6 +60,7 @@ pub(super) fn compile(
     let of_pools = access::of_pools(config, sources, diagnostics);
     let sheds = overload::sheds(&config.overload);
     let mut used = vec![false; pools.len()];
+    let mut spaces = cache::Spaces::default();
     let mut compiled = Vec::with_capacity(config.routes.len());
     for (index, written) in config.routes.iter().enumerate() {
         let asked = written.forward_auth.as_ref().map(|auth| &auth.value.pool);
@@ -88,6 +89,9 @@ pub(super) fn compile(
             access::of_route(written, &known, &of_pools, sources, &mut one.reporter);
         let cache = cache::of_route(written, config, &mut one.reporter);
         let cached = cache.is_some();
+        if let Some(rule) = &cache {
+            spaces.add(written, rule, &mut one.reporter);
+        }
         let rewrite = written.rewrite.as_ref().and_then(|rewrite| {
             Rewrite::compile(&rewrite.value, |message| {
                 one.error("rewrite", rewrite.position.clone(), message)

@@ -6,8 +6,8 @@
 
 mod cache;
 mod catalogue;
-mod disk;
 mod compression;
+mod disk;
 mod families;
 mod guards;
 mod labels;
@@ -35,8 +35,8 @@ use shared::SharedLimits;
 use tokens::{KeySources, Tokens};
 
 pub use cache::{CacheMetrics, CachedRouteMetrics, CachedRouteSeries};
-pub use disk::{DiskMetrics, DiskRead, DiskWrite};
 pub use compression::{CompressionMetrics, CompressionSeries};
+pub use disk::{DiskMetrics, DiskRead, DiskWrite};
 pub use families::{
     CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
     ListenerSeries, PoolMetrics, PoolSeries, RouteMetrics, RouteSeries,

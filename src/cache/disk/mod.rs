@@ -318,16 +318,6 @@ impl Disk {
         self.tier.books().bytes()
     }
 
-    /// Its directory.
-    pub fn path(&self) -> &Path {
-        self.tier.place.path()
-    }
-
-    /// How many bytes they may take.
-    pub fn limit(&self) -> u64 {
-        self.tier.limit()
-    }
-
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.tier.books().index.len()

@@ -373,6 +373,7 @@ fn ten_thousand_routes_take_no_time() {
 
 /// What [`REFERENCE`] leaves out, because it is given in one of several ways or empty.
 const MORE: &str = "
+cache: { disk: { path: /var/cache/a, size: 10GiB } }
 listeners:
   - name: more
     address: ':1'
@@ -416,6 +417,7 @@ routes:
       refresh: 1m
       cache: 5
     priority: { header: X-Priority, default: high }
+    cache: { key: { query: { deny: [b] } } }
     rewrite: { path: /index, regex: { pattern: a, replacement: b } }
     redirect: { path: /new }
 pools:
@@ -436,6 +438,7 @@ pools:
 fn every_key_that_differs_is_told() {
     let mut reference = read(REFERENCE);
     let more = read(MORE);
+    reference.cache.disk = more.cache.disk;
     reference.listeners.extend(more.listeners);
     reference.routes.extend(more.routes);
     reference.pools.extend(more.pools);
@@ -462,6 +465,7 @@ fn every_key_that_differs_is_told() {
             "/runtime/threads",
             "/runtime/directory",
             "/runtime/pid_file",
+            "/cache/disk/path",
         ];
         assert_eq!(fixed, wanted.contains(&leaf.as_str()), "{leaf}");
         let key = leaf.rsplit('/').next().expect("a path");
@@ -533,6 +537,9 @@ fn with_other_value(json: &Value, leaf: &str, reference: &Config) -> Option<Conf
         "always",
         "gzip",
         "br",
+        "none",
+        "override",
+        "refuse",
     ];
     let others: Vec<Value> = match json.pointer(leaf)? {
         Value::Bool(value) => vec![json!(!value)],

@@ -10,8 +10,8 @@ use prometheus::{
 };
 
 use super::cache::{CacheMetrics, CachedRoutes};
-use super::disk::{DiskMetrics, DiskRead, DiskWrite};
 use super::compression::Compression;
+use super::disk::{DiskMetrics, DiskRead, DiskWrite};
 use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
 use super::labels::{DiskOperation, Fetch, PurgeKind};
