@@ -1,5 +1,7 @@
 //! What can be said on the command line?
 
+mod purge;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -106,6 +108,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// End the use of stored responses: by address, by the beginning of an address, by tag, or of all.
+    ///
+    /// Exit codes: 0 done, whether anything was found or not, 1 refused, 3 no process was reached, 64 a command line that
+    /// can't be read.
+    Purge {
+        #[command(flatten)]
+        running: Running,
+        #[command(flatten)]
+        purge: purge::Purge,
+    },
     /// Replace the running process by a new one, which takes over its sockets.
     ///
     /// Exit codes: 0 the new process serves, 1 it does not and the old one serves on, 3 no process was reached.
@@ -200,6 +212,7 @@ pub fn main() -> ExitCode {
             pool,
             json,
         } => answered(status(&running, pool.as_deref(), json)),
+        Command::Purge { running, purge } => answered(purge.order(&running)),
         Command::Upgrade {
             binary,
             config,

@@ -2,20 +2,24 @@
 //! traffic, and over a control socket that only its own user reaches. The commands of the command line use the latter.
 
 mod answer;
+mod cache;
 pub mod client;
 mod compare;
 mod control;
 mod door;
 mod drain;
 mod pools;
+mod purge;
 mod report;
 mod serve;
 
 pub use answer::{UpgradeRequest, View};
+pub use cache::{CacheReport, RouteReport, Served};
 pub use compare::{Candidate, Comparison};
 pub use control::{ControlError, ControlSocket};
 pub use door::{AdminDoor, OpenAdmin};
 pub use drain::{DrainReport, NotFound};
 pub use pools::{EndpointReport, NameReport, PoolReport, PoolsReport, RequestsReport};
+pub use purge::{PurgeAnswer, PurgeRequest};
 pub use report::{ReloadReport, ReloadResult, UpgradeReport};
 pub use serve::Askers;

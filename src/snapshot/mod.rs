@@ -36,7 +36,7 @@ use crate::admission::overload::{Limits, Load};
 use crate::admission::rate::{Buckets, Limit};
 use crate::admission::shared::Shared;
 use crate::cache::disk::Disk;
-use crate::cache::{Cache, CacheSettings, Rule};
+use crate::cache::{Cache, CacheSettings, KeyRule, Rule};
 use crate::config::listener::ProxyProtocolMode;
 use crate::config::runtime::Carrier;
 use crate::policy::access::{Policies, SecretParameter};
@@ -112,6 +112,21 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What tells the objects of its routes apart, each way once.
+    pub fn key_rules(&self) -> Vec<KeyRule> {
+        let tables = self.listeners.iter().map(|listener| &listener.routes);
+        let mut rules: Vec<KeyRule> = Vec::new();
+        for cache in tables
+            .flat_map(|table| &table.routes)
+            .filter_map(|route| route.cache.as_ref())
+        {
+            if !rules.contains(&cache.key) {
+                rules.push(cache.key.clone());
+            }
+        }
+        rules
+    }
+
     /// The endpoints of all pools as they are now, by what tells their connections apart.
     pub fn peers(&self) -> FxHashSet<PeerId> {
         let pools = self.pools.iter().map(|pool| pool.members());

@@ -10,6 +10,7 @@ mod flight;
 mod flights;
 mod fly;
 mod invalidate;
+pub mod purge;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -82,9 +82,9 @@ impl CacheMetrics {
         self.fetches[fetch as usize].inc();
     }
 
-    /// Counts an order to purge.
-    pub fn purged(&self, kind: PurgeKind) {
-        self.purges[kind as usize].inc();
+    /// Counts so many orders to purge.
+    pub fn purged(&self, kind: PurgeKind, orders: usize) {
+        self.purges[kind as usize].inc_by(orders as u64);
     }
 
     /// Counts the objects that orders to purge have removed, or made stale.

@@ -275,7 +275,7 @@ fn what_the_cache_keeps_is_told_by_tier() {
     cache.stored(Tier::Disk);
     cache.fetched(Fetch::Background);
     cache.followers.inc();
-    cache.purged(PurgeKind::Tag);
+    cache.purged(PurgeKind::Tag, 1);
     cache.removed(10_000);
     cache.disk_failed(DiskOperation::Write);
     for line in [
