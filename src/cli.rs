@@ -1,6 +1,7 @@
 //! What can be said on the command line?
 
 mod purge;
+mod warm;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -118,6 +119,7 @@ enum Command {
         #[command(flatten)]
         purge: purge::Purge,
     },
+    Warm(warm::Warm),
     /// Replace the running process by a new one, which takes over its sockets.
     ///
     /// Exit codes: 0 the new process serves, 1 it does not and the old one serves on, 3 no process was reached.
@@ -213,6 +215,7 @@ pub fn main() -> ExitCode {
             json,
         } => answered(status(&running, pool.as_deref(), json)),
         Command::Purge { running, purge } => answered(purge.order(&running)),
+        Command::Warm(warm) => warm.run(),
         Command::Upgrade {
             binary,
             config,
