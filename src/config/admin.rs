@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Spanned;
 
-/// The admin listener: `/metrics`, `/livez`, `/readyz`, `/pools`, and by POST `/reload`, `/drain`, `/undrain`,
-/// `/endpoints/drain`, `/endpoints/undrain`, `/compare`. It has no authentication: keep it on loopback or on a network
-/// that only operators reach.
+/// The admin listener: `/metrics`, `/livez`, `/readyz`, `/pools`, `/cache`, and by POST `/reload`, `/drain`, `/undrain`,
+/// `/endpoints/drain`, `/endpoints/undrain`, `/check`, `/compare`, `/cache/purge`. It has no authentication: keep it on
+/// loopback or on a network that only operators reach.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {

@@ -3,8 +3,10 @@
 mod asking;
 mod freshness;
 mod invalidation;
+mod purging;
 mod ranges;
 mod stale;
 mod storing;
 mod validation;
 mod vary;
+mod warming;
