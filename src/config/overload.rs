@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Spanned;
 use super::units::{AutoCount, Watermark};
+use super::{ByteSize, Spanned};
 
 /// What the whole process takes on, over all listeners.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ pub struct Overload {
     /// size, a share of what there is as `90%` (of the limit of its cgroup if it has one, else of the machine's memory), or
     /// `off`. Default: off.
     pub memory: Spanned<Watermark>,
+    /// How much memory the encoders of `compress` may take, over all routes; an answer that would need more goes out as it
+    /// is. 0 for no limit. Default: 256MiB.
+    pub compression: ByteSize,
 }
 
 impl Default for Overload {
@@ -29,6 +32,7 @@ impl Default for Overload {
             connections: Spanned::default(),
             requests: Spanned::new(0),
             memory: Spanned::new(Watermark::Off),
+            compression: ByteSize::mib(256),
         }
     }
 }

@@ -16,8 +16,8 @@ use super::ctx::RequestCtx;
 use super::forward::{Fields, proxy_status};
 use crate::cache::rules::CACHE_STATUS;
 use crate::error::{ProxyError, Reason};
-use crate::policy::Respond;
 use crate::policy::access::Reply;
+use crate::policy::{Compress, Respond};
 use crate::server::connection::Connection;
 
 static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -62,7 +62,8 @@ pub async fn respond(
     if !respond.body.is_empty() {
         header.set(CONTENT_TYPE, respond.content_type.clone());
     }
-    send(session, ctx, header, respond.body.clone()).await
+    let compress = ctx.route.as_ref().and_then(|route| route.compress.as_ref());
+    send_coded(session, ctx, header, respond.body.clone(), compress).await
 }
 
 /// Sends what a policy has answered.
@@ -162,14 +163,32 @@ pub fn error_body(reason: Reason, request_id: Option<&HeaderValue>) -> Bytes {
 async fn send(
     session: &mut Session,
     ctx: &RequestCtx,
-    mut header: ResponseHeader,
+    header: ResponseHeader,
     body: Bytes,
+) -> pingora::Result<()> {
+    send_coded(session, ctx, header, body, None).await
+}
+
+async fn send_coded(
+    session: &mut Session,
+    ctx: &RequestCtx,
+    mut header: ResponseHeader,
+    mut body: Bytes,
+    compress: Option<&Compress>,
 ) -> pingora::Result<()> {
     header.set_version(http::Version::HTTP_11);
     if !matches!(header.status.as_u16(), 204 | 304) {
         header.set(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     decorate(&mut header, ctx);
+    if let Some(compress) = compress {
+        let asked = &session.req_header().headers;
+        let status = header.status;
+        if let Some(coded) = compress.fixed(asked, status, &mut header, &body) {
+            header.set(CONTENT_LENGTH, HeaderValue::from(coded.len()));
+            body = coded;
+        }
+    }
     note_last(session, ctx);
     let empty = body.is_empty() || session.req_header().method == Method::HEAD;
     if empty {

@@ -19,6 +19,7 @@ use crate::cache::Outcome;
 use crate::cache::rules::CacheStatus;
 use crate::error::{Phase, ProxyError};
 use crate::policy::access::Granted;
+use crate::policy::compress::Encoding;
 use crate::pool::retries::Retries;
 use crate::pool::{Lease, Pool, Priority, Timeouts, Tried, Wanted, Wish};
 use crate::server::connection::pace::Pace;
@@ -117,6 +118,8 @@ pub struct RequestCtx {
     pub cache: Option<Outcome>,
     /// What the client is told of that.
     pub cache_status: Option<CacheStatus>,
+    /// What compresses its answer, in the duplex.
+    pub encoding: Option<Box<Encoding>>,
     /// Why it failed.
     pub failure: Option<ProxyError>,
     /// Whether a step of it panicked. Then it is answered without its route's policies: one of them may do it again.
@@ -193,6 +196,7 @@ impl RequestCtx {
             failure: None,
             panicked: false,
             upgrade: false,
+            encoding: None,
             upgraded: None,
             asked: None,
         }

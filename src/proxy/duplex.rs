@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::EXPECT;
 use http::{HeaderMap, Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -17,7 +18,7 @@ use super::answer::{client, is_grpc, note_end, note_last};
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
 use super::presence::{Gone, client_gone, while_uploader_stays};
-use super::{again, attempt};
+use super::{again, attempt, coded};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Protocol};
 use crate::server::connection::waiting::Patience;
@@ -286,10 +287,26 @@ pub fn response(
     if !header.status.is_informational() {
         note_last(session, ctx);
     }
+    if !header.status.is_informational() {
+        ctx.encoding = coded::begin(session, header, bodiless, ctx).map(Box::new);
+    }
     if !bodiless {
         note_end(session, &header.headers, ctx);
     }
     Ok(())
+}
+
+/// Compresses a piece of the response's body.
+///
+/// # Errors
+///
+/// That failed; the body can't be ended.
+pub fn response_body(
+    body: &mut Option<Bytes>,
+    end: bool,
+    ctx: &mut RequestCtx,
+) -> pingora::Result<()> {
+    coded::piece(body, end, ctx).map_err(|error| refuse(ctx, error))
 }
 
 /// Notes why an exchange failed, and teaches the endpoint's memory.

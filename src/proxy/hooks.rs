@@ -1,10 +1,12 @@
 //! When does Pingora call what? Each hook is one call into the line; nothing is decided here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::Error;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -271,6 +273,36 @@ impl ProxyHttp for Gate {
         unwind::step(session, ctx, |session, ctx| {
             duplex::response(session, header, ctx)
         })
+    }
+
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Self::CTX,
+    ) -> pingora::Result<Option<Duration>> {
+        if ctx.encoding.is_some() {
+            unwind::step(session, ctx, |_, ctx| duplex::response_body(body, end, ctx))?;
+        }
+        Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        _: &mut HeaderMap,
+        ctx: &mut Self::CTX,
+    ) -> pingora::Result<Option<Bytes>> {
+        if ctx.encoding.is_none() {
+            return Ok(None);
+        }
+        // What is given here goes out instead of the trailers, as the end of the body.
+        let mut rest = None;
+        unwind::step(session, ctx, |_, ctx| {
+            duplex::response_body(&mut rest, true, ctx)
+        })?;
+        Ok(rest)
     }
 
     fn fail_to_connect(

@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod attempt;
 mod cached;
+mod coded;
 mod ctx;
 mod decide;
 mod direct;

@@ -1,8 +1,11 @@
 //! How does what is written about compression become what answers are compressed by?
 
+use std::sync::Arc;
+
 use super::End;
 use super::files::Sources;
 use super::reporter::Reporter;
+use crate::config::Config;
 use crate::config::route::Route as Written;
 use crate::config::route::compress::{Coding, Compress as Settings};
 use crate::policy::Compress;
@@ -28,6 +31,7 @@ const COMPRESSED: [&str; 13] = [
 pub(super) fn compile(
     written: &Written,
     end: Option<&End>,
+    config: &Config,
     sources: &Sources<'_>,
     reporter: &mut Reporter<'_>,
 ) -> Option<Compress> {
@@ -54,7 +58,10 @@ pub(super) fn compile(
         }
     }
     let metrics = sources.state.metrics.compression(&written.name.value);
-    let compiled = Compress::compile(&compress.value, metrics, |index, problem| {
+    let room = Arc::clone(&sources.state.encoders);
+    let most = Some(config.overload.compression.as_u64()).filter(|most| *most > 0);
+    let most = most.unwrap_or(u64::MAX);
+    let compiled = Compress::compile(&compress.value, room, most, metrics, |index, problem| {
         let Some(media) = types.get(index) else {
             return;
         };
@@ -116,7 +123,7 @@ fn levels(settings: &Settings, reporter: &mut Reporter<'_>) {
                 level,
                 format!("{name} has no level {} here", level.value),
                 Some(&format!(
-                    "write {least} to {most}; a higher one would keep other requests waiting"
+                    "write {least} to {most}; above, each step takes much more time and memory"
                 )),
             );
         }

@@ -105,7 +105,7 @@ pub(super) fn compile(
             HeaderEdits::compile(&written.response_headers, |position, message| {
                 one.error("response_headers", position, message);
             });
-        let compress = compress::compile(written, end.as_ref(), sources, &mut one.reporter);
+        let compress = compress::compile(written, end.as_ref(), config, sources, &mut one.reporter);
         one.unused_policies();
         if let (false, Some(end)) = (one.reporter.failed(), end) {
             let secret_parameter = access.iter().find_map(|policy| policy.secret_parameter());

@@ -18,6 +18,7 @@ use crate::admission::shared::{Settings, Shared};
 use crate::cache::Cache;
 use crate::policy::access::jwt::source::KeySource;
 use crate::policy::access::jwt::verified::{FoundBy, VerifiedTokens};
+use crate::policy::compress::Room;
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
@@ -67,6 +68,8 @@ pub struct State {
     pub cache: Arc<Cache>,
     /// Which are being fetched.
     pub flights: Arc<Flights>,
+    /// The memory that encoders have taken.
+    pub encoders: Arc<Room>,
     /// Told when there is another generation, or a pool has other members.
     pub members_changed: Arc<Notify>,
     /// Told when a look-up has given a pool other members.
@@ -76,6 +79,7 @@ pub struct State {
 impl State {
     /// An empty memory.
     pub fn new(metrics: Arc<Metrics>) -> Self {
+        let encoders = Arc::new(Room::new(metrics.compression_memory.clone()));
         Self {
             metrics,
             endpoints: Registry::default(),
@@ -96,6 +100,7 @@ impl State {
             // Its size comes with the first generation that is in force.
             cache: Arc::new(Cache::new(0, SystemTime::now())),
             flights: Arc::default(),
+            encoders,
             members_changed: Arc::default(),
             addresses_changed: Notify::new(),
         }

@@ -92,6 +92,8 @@ pub struct Metrics {
     pub connections_limit: IntGauge,
     /// How often a worker left connections waiting for want of descriptors.
     pub accept_pauses: IntCounter,
+    /// Memory that encoders take.
+    pub compression_memory: IntGauge,
     /// Panics that a request led to.
     pub panics: IntCounter,
     /// The counters of the access log.
@@ -158,6 +160,7 @@ impl Metrics {
             predecessor_connections: new.predecessor_connections()?,
             connections_limit: new.connections_limit()?,
             accept_pauses: new.accept_pauses()?,
+            compression_memory: new.compression_memory()?,
             panics: new.panics()?,
             access_log: new.access_log()?,
             overload: new.overload()?,

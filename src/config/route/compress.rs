@@ -32,8 +32,9 @@ pub struct Compress {
     pub codings: Vec<Spanned<Coding>>,
     /// Answers that are known to be shorter are left as they are. Default: 1KiB.
     pub min_size: ByteSize,
-    /// The types of answers that are compressed: `application/json`, `text/*`, `application/*+json`. Default: text, JSON,
-    /// XML, scripts, SVG, WebAssembly and fonts that are not compressed already.
+    /// The types of answers that are compressed: `application/json`, `text/*`, `application/*+json`. Streams of events
+    /// (`text/event-stream`) are only where they are named. Default: text, JSON, XML, scripts, SVG, WebAssembly and fonts
+    /// that are not compressed already.
     pub types: Vec<Spanned<String>>,
     /// How hard is tried.
     pub level: Levels,
@@ -84,12 +85,12 @@ impl Coding {
         Self::ALL.into_iter().find(known).or_else(alias)
     }
 
-    /// The levels that may be asked for. Those above would keep a worker from its other requests for too long.
+    /// The levels that may be asked for. Those above take some ten times the time and the memory, while other requests wait.
     pub const fn levels(self) -> RangeInclusive<u8> {
         match self {
             Self::Gzip => 1..=9,
-            Self::Br => 0..=9,
-            Self::Zstd => 1..=12,
+            Self::Br => 0..=6,
+            Self::Zstd => 1..=9,
         }
     }
 }
@@ -100,9 +101,9 @@ impl Coding {
 pub struct Levels {
     /// 1 to 9. Default: 5.
     pub gzip: Spanned<u8>,
-    /// 0 to 9. Default: 4.
+    /// 0 to 6. Default: 4.
     pub br: Spanned<u8>,
-    /// 1 to 12. Default: 3.
+    /// 1 to 9. Default: 3.
     pub zstd: Spanned<u8>,
 }
 

@@ -42,6 +42,10 @@ pub fn is_vouched_for(fields: &HeaderMap) -> bool {
     VOUCHERS.iter().any(|name| fields.contains_key(name))
 }
 
+/// Streams of events. A pattern does not stand for them: their encoder would be held for as long as the client listens, to
+/// make little pieces a little smaller.
+const EVENTS: &[u8] = b"text/event-stream";
+
 /// Media types that are coded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Types(Box<[Pattern]>);
@@ -85,6 +89,7 @@ impl Types {
             return false;
         }
         self.0.iter().any(|pattern| pattern.matches(media))
+            && (!media.eq_ignore_ascii_case(EVENTS) || self.0.iter().any(Pattern::names_events))
     }
 }
 
@@ -140,6 +145,10 @@ impl Pattern {
         }
     }
 
+    fn names_events(&self) -> bool {
+        matches!(self, Self::Exact(exact) if exact.as_bytes() == EVENTS)
+    }
+
     fn matches(&self, media: &[u8]) -> bool {
         match self {
             Self::Any => true,
@@ -178,7 +187,7 @@ mod tests {
         for (media, want) in [
             ("text/html", true),
             ("TEXT/Plain; charset=utf-8", true),
-            ("text/event-stream", true),
+            ("text/event-stream", false),
             ("application/json", true),
             ("application/json;charset=utf-8", true),
             ("application/jsonx", false),
@@ -194,6 +203,13 @@ mod tests {
             assert_eq!(types.contain(&fields), want, "{media}");
         }
         assert!(!types.contain(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn streams_of_events_have_to_be_named() {
+        let fields = fields("content-type", "Text/Event-Stream; charset=utf-8");
+        assert!(!types(&["*/*", "text/*", "text/*+x"]).contain(&fields));
+        assert!(types(&["text/*", "text/event-stream"]).contain(&fields));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Encoder {
     ///
     /// The library refuses a parameter, or there is no memory.
     pub fn new(coding: Coding, level: u8, length: Option<u64>) -> io::Result<Self> {
-        let window = window(coding, length);
+        let window = window(coding, level, length);
         let inner = match coding {
             Coding::Gzip => Inner::Gzip(Deflate::new_gzip(Compression::new(level.into()), window)),
             Coding::Br => {
@@ -59,7 +59,15 @@ impl Encoder {
             }
             Coding::Zstd => {
                 let mut encoder = Zstd::new(level.into())?;
-                encoder.set_parameter(CParameter::WindowLog(window.into()))?;
+                // Its own tables for such a window are larger, and hardly better.
+                let window = u32::from(window);
+                for parameter in [
+                    CParameter::WindowLog(window),
+                    CParameter::HashLog((window + 1).min(15)),
+                    CParameter::ChainLog(window.min(15)),
+                ] {
+                    encoder.set_parameter(parameter)?;
+                }
                 Inner::Zstd(encoder)
             }
         };
@@ -147,11 +155,13 @@ impl Encoder {
 }
 
 /// How many bits the distance has over which an encoder looks back in a body of `length` bytes, if that is known.
-fn window(coding: Coding, length: Option<u64>) -> u8 {
-    let (least, most) = match coding {
-        Coding::Gzip => (9, 15),
-        Coding::Br => (10, 18),
-        Coding::Zstd => (10, 18),
+pub(super) fn window(coding: Coding, level: u8, length: Option<u64>) -> u8 {
+    let (least, most) = match (coding, level) {
+        (Coding::Gzip, _) => (9, 15),
+        (Coding::Br, 0..=4) => (10, 16),
+        // With smaller windows the library takes another table from this level on, of 32 MiB.
+        (Coding::Br, _) => (17, 17),
+        (Coding::Zstd, _) => (10, 16),
     };
     let Some(length) = length else { return most };
     let needed = length.max(1).checked_next_power_of_two();

@@ -7,9 +7,11 @@ mod eligible;
 mod encoder;
 mod fields;
 mod negotiate;
+mod room;
 
 use std::fmt;
 use std::io;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -23,6 +25,8 @@ use eligible::{Types, has_whole_body, is_coded, is_untouchable, is_vouched_for};
 pub use encoder::{Encoder, LARGEST_PIECE};
 pub use fields::dress_not_modified;
 pub use negotiate::negotiate;
+pub use room::Room;
+use room::{Taken, cost};
 
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +55,20 @@ pub struct Compress {
     codings: Box<[(Coding, u8)]>,
     min_size: u64,
     types: Types,
+    room: Arc<Room>,
+    /// How much of it there may be.
+    most: u64,
     metrics: CompressionMetrics,
+    /// The route's own answer, if it has one, in each coding that was asked for so far.
+    fixed: [OnceLock<Bytes>; Coding::ALL.len()],
 }
 
 impl Compress {
-    /// The compiled form; `complain` gets the place in the list `types` of each that is none, and why.
+    /// The compiled form, whose encoders take of `room` together with all others `most` bytes. `complain` gets the place in the list `types` of each that is none, and why.
     pub fn compile(
         written: &Written,
+        room: Arc<Room>,
+        most: u64,
         metrics: CompressionMetrics,
         complain: impl FnMut(usize, &'static str),
     ) -> Self {
@@ -69,7 +80,10 @@ impl Compress {
                 .collect(),
             min_size: written.min_size.as_u64(),
             types: Types::compile(types, complain),
+            room,
+            most,
             metrics,
+            fixed: Default::default(),
         }
     }
 
@@ -114,18 +128,59 @@ impl Compress {
         }
     }
 
-    /// Begins to code a body of `length` bytes, if that is known. What goes in and comes out is counted.
-    ///
-    /// # Errors
-    ///
-    /// As [`Encoder::new`].
-    pub fn begin(&self, coding: Coding, length: Option<u64>) -> io::Result<Encoding> {
+    /// As [`choose`](Self::choose) and [`dress`](Self::dress), for the one answer that the route gives by itself. Its body,
+    /// if it is to be a coded one; that is made once.
+    pub fn fixed(
+        &self,
+        asked: &HeaderMap,
+        status: StatusCode,
+        fields: &mut impl Fields,
+        body: &Bytes,
+    ) -> Option<Bytes> {
+        let length = body.len() as u64;
+        let mut choice = self.choose(asked, status, fields.map(), Some(length));
+        let coded = choice.coding().and_then(|coding| {
+            let made = &self.fixed[coding as usize];
+            if let Some(made) = made.get() {
+                return Some(made.clone());
+            }
+            // Not held while it is made: two who come first at once make it both, and one of them counts.
+            let coded = self.whole(coding, body)?;
+            Some(made.get_or_init(|| coded).clone())
+        });
+        if coded.is_none() && choice != Choice::Leave {
+            choice = Choice::Plain;
+        }
+        self.dress(fields, choice);
+        coded
+    }
+
+    fn whole(&self, coding: Coding, body: &[u8]) -> Option<Bytes> {
+        let mut encoding = self.begin(coding, Some(body.len() as u64))?;
+        let mut out = encoding.push(body).ok()?.to_vec();
+        out.extend_from_slice(&encoding.finish().ok()?);
+        Some(out.into())
+    }
+
+    /// Begins to code a body of `length` bytes, if that is known. What goes in and comes out is counted. `None` if encoders
+    /// have taken all the memory that they may: then the answer goes out as it is.
+    pub fn begin(&self, coding: Coding, length: Option<u64>) -> Option<Encoding> {
         let level = self.codings.iter().find(|(known, _)| *known == coding);
         let level = level.map_or(*coding.levels().start(), |(_, level)| *level);
-        let encoder = Encoder::new(coding, level, length)?;
+        let taken = self.room.take(cost(coding, level, length), self.most);
+        // The library refuses only for want of memory as well.
+        let encoder = taken.and_then(|taken| {
+            let encoder = Encoder::new(coding, level, length).ok()?;
+            Some((encoder, taken))
+        });
+        let Some((encoder, taken)) = encoder else {
+            self.metrics.without_room.inc();
+            return None;
+        };
         self.metrics.encodings[coding as usize].inc();
-        Ok(Encoding {
+        Some(Encoding {
             encoder,
+            _taken: taken,
             metrics: self.metrics.clone(),
         })
     }
@@ -149,6 +204,7 @@ pub fn length(fields: &HeaderMap) -> Option<u64> {
 /// A body on its way into a coding, of which is counted what goes in and comes out. As [`Encoder`].
 pub struct Encoding {
     encoder: Encoder,
+    _taken: Taken,
     metrics: CompressionMetrics,
 }
 

@@ -1,6 +1,8 @@
 //! How is an endpoint's answer passed on to the client, piece by piece?
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,17 +12,20 @@ use pingora::Error;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
+use pingora_timeout::Elapsed;
 use pingora_timeout::fast_timeout::fast_timeout;
+use tokio::task::yield_now;
 
 use super::{Broken, failed, in_answer};
 use crate::error::{Phase, ProxyError, Reason};
+use crate::policy::compress::{Encoding, LARGEST_PIECE};
 use crate::proxy::answer::{header_only, note_end, note_last};
 use crate::proxy::ask::{Limits, within};
-use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
 use crate::proxy::forward::Fields;
 use crate::proxy::presence::{Gone, client_gone, while_client_stays};
+use crate::proxy::{attempt, coded};
 
 /// Passes the response on.
 ///
@@ -42,15 +47,10 @@ pub async fn answer(
     };
     ctx.repeats.answered = true;
     let mut header = attempt::response_from(received, ctx);
-    let no_body = client.is_body_done()
-        || session.req_header().method == Method::HEAD
-        || matches!(header.status.as_u16(), 204 | 304);
-    frame(
-        &mut header,
-        ctx.version,
-        no_body,
-        session.req_header().method == Method::HEAD,
-    );
+    let is_head = session.req_header().method == Method::HEAD;
+    let no_body = client.is_body_done() || is_head || matches!(header.status.as_u16(), 204 | 304);
+    let encoding = coded::begin(session, &mut header, no_body, ctx);
+    frame(&mut header, ctx.version, no_body, is_head);
     note_last(session, ctx);
     if no_body {
         let write = header_only(session, header).await;
@@ -59,25 +59,19 @@ pub async fn answer(
     note_end(session, &header.headers, ctx);
     let write = session.write_response_header(header, false).await;
     write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)))?;
+    if let Some(encoding) = encoding {
+        // Boxed, so that what few routes want takes no room in every request.
+        return Box::pin(encode(session, ctx, client, limits, encoding)).await;
+    }
     loop {
         let limit = within(deadline, limits.timeouts.read);
         let read = {
             let read = pin!(fast_timeout(limit, client.read_body_bytes()));
             while_client_stays(session, read).await
         };
-        let piece = match read {
-            Ok(Ok(Ok(piece))) => piece,
-            Ok(Ok(Err(error))) => {
-                let reason = fail::reason(&error, Stage::InBody);
-                return Err(in_answer(ctx, ProxyError::new(reason, Phase::Body)));
-            }
-            Ok(Err(_)) => {
-                let reason = fail::timeout(deadline, Reason::UpstreamReadTimeout);
-                return Err(in_answer(ctx, ProxyError::new(reason, Phase::Body)));
-            }
-            Err(Gone) => return Err(in_answer(ctx, client_gone(Phase::Body))),
+        let Some(piece) = received_piece(read, ctx, deadline)? else {
+            break;
         };
-        let Some(piece) = piece else { break };
         let end = client.is_body_done();
         write_in_time(session, ctx, piece, end, deadline).await?;
         if end {
@@ -85,6 +79,89 @@ pub async fn answer(
         }
     }
     write_in_time(session, ctx, Bytes::new(), true, deadline).await
+}
+
+/// Passes the body on in a coding. What is in the encoder goes out when nothing more is there at once, so that the client
+/// has what the endpoint has sent.
+async fn encode(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    client: &mut ClientSession,
+    limits: &Limits,
+    mut encoding: Encoding,
+) -> Result<(), Broken> {
+    let deadline = limits.deadline;
+    let mut worked = 0;
+    loop {
+        let limit = within(deadline, limits.timeouts.read);
+        let read = {
+            let mut read = pin!(fast_timeout(limit, client.read_body_bytes()));
+            let now = match encoding.is_pending() {
+                true => poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await,
+                false => Poll::Pending,
+            };
+            match now {
+                Poll::Ready(read) => Ok(read),
+                Poll::Pending => {
+                    let out = encoding.flush();
+                    let out = out.map_err(|error| in_answer(ctx, coded::failed(error)))?;
+                    pass(session, ctx, out, deadline).await?;
+                    while_client_stays(session, read).await
+                }
+            }
+        };
+        let Some(piece) = received_piece(read, ctx, deadline)? else {
+            break;
+        };
+        for part in piece.chunks(LARGEST_PIECE) {
+            let out = encoding.push(part);
+            let out = out.map_err(|error| in_answer(ctx, coded::failed(error)))?;
+            pass(session, ctx, out, deadline).await?;
+            worked += part.len();
+            if worked >= LARGEST_PIECE {
+                // Where both sides are fast, nothing else would stop it.
+                worked = 0;
+                yield_now().await;
+            }
+        }
+        if client.is_body_done() {
+            break;
+        }
+    }
+    let out = encoding.finish();
+    let out = out.map_err(|error| in_answer(ctx, coded::failed(error)))?;
+    write_in_time(session, ctx, out, true, deadline).await
+}
+
+/// Passes on what an encoder has given. Nothing must not be written: as a chunk that would be the last one.
+async fn pass(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    out: Bytes,
+    deadline: Option<Instant>,
+) -> Result<(), Broken> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    write_in_time(session, ctx, out, false, deadline).await
+}
+
+/// What was read of the endpoint's body; `None` at its end.
+fn received_piece(
+    read: Result<Result<pingora::Result<Option<Bytes>>, Elapsed>, Gone>,
+    ctx: &mut RequestCtx,
+    deadline: Option<Instant>,
+) -> Result<Option<Bytes>, Broken> {
+    let error = match read {
+        Ok(Ok(Ok(piece))) => return Ok(piece),
+        Ok(Ok(Err(error))) => ProxyError::new(fail::reason(&error, Stage::InBody), Phase::Body),
+        Ok(Err(_)) => {
+            let reason = fail::timeout(deadline, Reason::UpstreamReadTimeout);
+            ProxyError::new(reason, Phase::Body)
+        }
+        Err(Gone) => client_gone(Phase::Body),
+    };
+    Err(in_answer(ctx, error))
 }
 
 /// Passes a piece of the body on. A client that reads slowly must not stretch the time of the whole request.

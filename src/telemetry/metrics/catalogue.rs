@@ -405,7 +405,19 @@ impl Catalogue {
                 "Bytes of bodies after they were compressed, by coding.",
                 &["route", "coding"],
             )?,
+            without_room: self.counters(
+                "portcullis_compression_without_room_total",
+                "Answers that were not compressed because that would have taken more memory than overload.compression allows.",
+                &["route"],
+            )?,
         })
+    }
+
+    pub(super) fn compression_memory(&self) -> Result<IntGauge, Error> {
+        self.gauge(
+            "portcullis_compression_memory_bytes",
+            "Memory that encoders of answers under way take, about.",
+        )
     }
 
     pub(super) fn failures(&self) -> Result<[IntCounter; Reason::ALL.len()], Error> {

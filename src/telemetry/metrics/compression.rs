@@ -15,9 +15,10 @@ pub struct Compression {
     pub(super) encodings: IntCounterVec,
     pub(super) bytes_in: IntCounterVec,
     pub(super) bytes_out: IntCounterVec,
+    pub(super) without_room: IntCounterVec,
 }
 
-/// What a [`CompressionMetrics`] gives access to; each by the number of the coding.
+/// What a [`CompressionMetrics`] gives access to; lists by the number of the coding.
 pub struct CompressionSeries {
     /// Answers that went out in it.
     pub answers: [IntCounter; Coding::ALL.len()],
@@ -27,6 +28,8 @@ pub struct CompressionSeries {
     pub bytes_in: [IntCounter; Coding::ALL.len()],
     /// Bytes of bodies after.
     pub bytes_out: [IntCounter; Coding::ALL.len()],
+    /// Answers that went out as they are because encoders had all the memory that they may have.
+    pub without_room: IntCounter,
 }
 
 impl Family for Compression {
@@ -39,10 +42,13 @@ impl Family for Compression {
             encodings: of(&self.encodings),
             bytes_in: of(&self.bytes_in),
             bytes_out: of(&self.bytes_out),
+            without_room: self.without_room.with_label_values(labels),
         }
     }
 
     fn remove(&self, labels: &[&str]) {
+        // Removing fails only for a series that is not there.
+        let _ = self.without_room.remove_label_values(labels);
         for coding in Coding::ALL {
             for counters in [
                 &self.answers,
