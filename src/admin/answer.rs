@@ -2,8 +2,8 @@
 //!
 //! | | admin listener | control socket |
 //! |---|---|---|
-//! | GET `/metrics`, `/livez`, `/readyz`, `/pools` | yes | yes |
-//! | POST `/reload`, `/drain`, `/undrain`, `/endpoints/drain`, `/endpoints/undrain`, `/check`, `/compare` | yes | yes |
+//! | GET `/metrics`, `/livez`, `/readyz`, `/pools`, `/cache` | yes | yes |
+//! | POST `/reload`, `/drain`, `/undrain`, `/endpoints/drain`, `/endpoints/undrain`, `/check`, `/compare`, `/cache/purge` | yes | yes |
 //! | POST `/upgrade` | no | yes |
 //!
 //! Whoever reaches the admin listener may ask; the control socket is for the process's own user, who alone may say which
@@ -21,10 +21,13 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::cache::CacheReport;
 use super::compare;
 use super::drain::{self, Which};
 use super::pools::PoolsReport;
+use super::purge::{PurgeRequest, purge};
 use super::report::{ReloadResult, UpgradeReport};
+use crate::cache::report::Report;
 use crate::route::parameter as parameter_of;
 use crate::server::checks::{Checked, Refused};
 use crate::server::process::Process;
@@ -80,6 +83,8 @@ enum Ask {
     Alive,
     Ready,
     Pools,
+    Cache,
+    Purge,
     Reload,
     Drain,
     Undrain,
@@ -97,6 +102,8 @@ impl Ask {
             "/livez" => Self::Alive,
             "/readyz" => Self::Ready,
             "/pools" => Self::Pools,
+            "/cache" => Self::Cache,
+            "/cache/purge" => Self::Purge,
             "/reload" => Self::Reload,
             "/drain" => Self::Drain,
             "/undrain" => Self::Undrain,
@@ -112,7 +119,7 @@ impl Ask {
     const fn changes(self) -> bool {
         !matches!(
             self,
-            Self::Metrics | Self::Alive | Self::Ready | Self::Pools
+            Self::Metrics | Self::Alive | Self::Ready | Self::Pools | Self::Cache
         )
     }
 }
@@ -123,8 +130,8 @@ impl View {
         let Some(ask) = Ask::of(request.uri().path()) else {
             return text(
                 StatusCode::NOT_FOUND,
-                "there are /metrics, /livez, /readyz and /pools, and by POST /reload, /drain, /undrain, /endpoints/drain, \
-                 /endpoints/undrain, /check and /compare\n",
+                "there are /metrics, /livez, /readyz, /pools and /cache, and by POST /reload, /drain, /undrain, /endpoints/drain, \
+                 /endpoints/undrain, /check, /compare and /cache/purge\n",
             );
         };
         let method = request.method();
@@ -149,6 +156,8 @@ impl View {
             }
             Ask::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             Ask::Pools => self.pools(request.uri()),
+            Ask::Cache => self.cache(),
+            Ask::Purge => self.purge(&who, request).await,
             Ask::Reload => self.reload(who).await,
             Ask::Drain => self.drain(true, &who),
             Ask::Undrain => self.drain(false, &who),
@@ -166,8 +175,10 @@ impl View {
             // No request may have asked since its endpoints fell ill or recovered.
             pool.recount_health(now);
         }
+        let state = &self.process.state;
+        state.metrics.cache.read(&self.kept());
         let mut body = Vec::new();
-        self.process.state.metrics.render(&mut body);
+        state.metrics.render(&mut body);
         let mut response = Response::new(Full::from(body));
         response
             .headers_mut()
@@ -220,6 +231,43 @@ impl View {
         }
     }
 
+    fn cache(&self) -> Answer {
+        let routes = self.process.state.metrics.served_from_cache();
+        json(StatusCode::OK, &CacheReport::new(self.kept(), &routes))
+    }
+
+    /// What the cache keeps.
+    fn kept(&self) -> Report {
+        let state = &self.process.state;
+        state.cache.report(state.flights.len())
+    }
+
+    async fn purge(&self, who: &str, request: Request<Incoming>) -> Answer {
+        let query = request.uri().query().map(str::to_owned);
+        let body = match body(request, self.body_limit()).await {
+            Ok(body) => body,
+            Err(refusal) => return *refusal,
+        };
+        let wanted = match PurgeRequest::read(query.as_deref(), &body) {
+            Ok(wanted) => wanted,
+            Err(error) => return text(StatusCode::BAD_REQUEST, error + "\n"),
+        };
+        // Not between what an upgrade hands over and its end: it would be forgotten.
+        let _turn = self.process.turn.lock().await;
+        if self.process.is_leaving() {
+            return leaving();
+        }
+        let process = Arc::clone(&self.process);
+        let who = who.to_owned();
+        // To its end, whether who has asked waits for that or not.
+        let purging = tokio::spawn(async move { purge(&process, &wanted, &who).await });
+        match purging.await {
+            Ok(Ok(answer)) => json(StatusCode::OK, &answer),
+            Ok(Err(error)) => text(StatusCode::BAD_REQUEST, error + "\n"),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
     async fn drain_endpoint(&self, uri: &Uri, drained: bool, who: &str) -> Answer {
         let (Some(pool), Some(endpoint)) = (parameter(uri, "pool"), parameter(uri, "endpoint"))
         else {
@@ -231,10 +279,7 @@ impl View {
         // Not between what an upgrade hands over and its end: it would be forgotten.
         let _turn = self.process.turn.lock().await;
         if self.process.is_leaving() {
-            return text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the process is leaving; ask the one that follows it\n",
-            );
+            return leaving();
         }
         let which = Which { pool, endpoint };
         let snapshot = self.process.snapshot.load();
@@ -361,6 +406,13 @@ async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, Box<Answ
 /// The value of a parameter of the query.
 fn parameter(uri: &Uri, name: &str) -> Option<String> {
     parameter_of(uri.query()?, name)
+}
+
+fn leaving() -> Answer {
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the process is leaving; ask the one that follows it\n",
+    )
 }
 
 fn wrong_method(allowed: &'static str) -> Answer {

@@ -8,10 +8,11 @@ use pingora::http::RequestHeader;
 
 use super::about::About;
 use super::admit::admit;
-use super::cached::{self, Changing};
+use super::cached::{self, Changing, purge};
 use super::ctx::RequestCtx;
 use super::facts::{Facts, target};
 use super::forward::{Peer, Scheme, X_REQUEST_ID, client_address, request_id};
+use crate::cache::purge::{Mode, What};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::policy::access::{Later, Reply, Subrequest};
 use crate::policy::{HeadLimits, https, redirect};
@@ -44,6 +45,8 @@ pub enum Next {
     Respond(Arc<Route>),
     /// A policy has an answer for it.
     Answer(Box<Reply>),
+    /// What it asks for is purged.
+    Purge(What, Mode),
 }
 
 impl From<Next> for Step {
@@ -138,6 +141,11 @@ pub fn decide(
                 let parts = facts.key_parts(told_query, ctx.scheme, &header.headers);
                 ctx.changing = Changing::by(&request, &parts);
                 if let Some(rule) = &route.cache {
+                    let (fields, purgers) = (&header.headers, &rule.purgers);
+                    let order = purge::ordered(&header.method, fields, ctx.client, purgers)?;
+                    if let Some(mode) = order {
+                        return Ok(Next::Purge(What::Url(rule.key.url(&parts)), mode).into());
+                    }
                     cached::want(rule, &request, &parts, ctx);
                     if ctx.wanted_object.is_some() {
                         // What its key does not go by, the endpoint must not go by either.

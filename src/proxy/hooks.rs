@@ -17,7 +17,7 @@ use pingora::upstreams::peer::HttpPeer;
 use super::about::About;
 use super::admit::{judge, settle};
 use super::answer;
-use super::cached::{self, Served};
+use super::cached::{self, Served, purge};
 use super::ctx::RequestCtx;
 use super::decide::{Next, Step, decide};
 use super::direct::{self, Broken};
@@ -76,6 +76,11 @@ impl Gate {
         match next {
             Next::Answer(reply) => {
                 answer::reply(session, ctx, *reply).await?;
+                Ok(true)
+            }
+            Next::Purge(what, mode) => {
+                let reply = purge::carry_out(&ctx.snapshot, what, mode).await;
+                answer::reply(session, ctx, reply).await?;
                 Ok(true)
             }
             Next::Redirect { status, location } => {

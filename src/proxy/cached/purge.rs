@@ -1,16 +1,20 @@
 //! Does a request order a purge of what it asks for, and may its client?
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::admission::NetworkSet;
-use crate::cache::purge::Mode;
+use crate::cache::purge::{Mode, What};
 use crate::cache::report::PurgeReport;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::policy::access::Reply;
+use crate::snapshot::Snapshot;
+use crate::telemetry::metrics::PurgeKind;
 
 /// The method that Squid made known, and that editors' systems send.
 const PURGE: &str = "PURGE";
@@ -47,8 +51,23 @@ pub fn ordered(
     }))
 }
 
+/// Purges what a request asks for, to the end, whether its client waits for that or not.
+pub async fn carry_out(snapshot: &Arc<Snapshot>, what: What, mode: Mode) -> Reply {
+    let snapshot = Arc::clone(snapshot);
+    let purging = tokio::spawn(async move {
+        let report = snapshot.store.purge(vec![what], mode, SystemTime::now());
+        let report = report.await;
+        let metrics = &snapshot.metrics.cache;
+        metrics.purged(PurgeKind::Url, 1);
+        metrics.removed(report.memory + report.disk);
+        report
+    });
+    // It takes effect even where looking for what was purged has panicked.
+    answer(purging.await.unwrap_or_default(), mode)
+}
+
 /// What the client is told: what was found, in the words of the admin listener.
-pub fn answer(report: PurgeReport, mode: Mode) -> Reply {
+fn answer(report: PurgeReport, mode: Mode) -> Reply {
     let PurgeReport { memory, disk } = report;
     let soft = mode == Mode::Soft;
     let body = format!("{{\"memory\": {memory}, \"disk\": {disk}, \"soft\": {soft}}}\n");
