@@ -169,7 +169,7 @@ pub fn request(header: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Proxy
     request_fields(header, ctx, true)
 }
 
-/// The request an HTTP/1 endpoint gets for a client's request without body.
+/// The request an endpoint gets for a client's request without body.
 ///
 /// # Errors
 ///
@@ -218,7 +218,8 @@ fn request_fields(
             upgrade: framed && ctx.upgrade,
         },
     );
-    if pool.protocol == Protocol::Http1 {
+    // An endpoint that was to speak HTTP/2 may have chosen otherwise.
+    if pool.protocol == Protocol::Http1 || !framed {
         // `TE` would have to be nominated again, and trailers don't pass HTTP/1 here.
         if fields.map().contains_key(TE) {
             fields.remove(&TE);

@@ -45,6 +45,14 @@ impl EndpointConnection {
         }
     }
 
+    /// Whether the endpoint agreed on HTTP/2, or was not asked: without TLS it is known beforehand (RFC 9113 §3.3).
+    pub fn may_be_http2(&self) -> bool {
+        match &self.wire {
+            EndpointWire::Plain(_) => true,
+            EndpointWire::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
     /// Whether anything has come since it was taken for a request.
     pub fn has_heard(&self) -> bool {
         self.heard

@@ -6,16 +6,28 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use pingora::connectors::http::v2::ConnectionRef;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::PeerId;
 use super::connection::EndpointConnection;
-use crate::pool::Keepalive;
+use super::shared::SharedPool;
+use super::{Peer, PeerId};
+use crate::pool::{Keepalive, Protocol};
 
 /// The idle connections of one worker.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct IdlePool {
     by_peer: Mutex<FxHashMap<PeerId, Vec<Idle>>>,
+    /// Those beside them that need not be idle to be used.
+    pub shared: SharedPool,
+}
+
+/// A connection that was used before.
+pub enum Kept {
+    /// For one request at a time.
+    Alone(Box<EndpointConnection>),
+    /// For many.
+    Shared(ConnectionRef),
 }
 
 #[derive(Debug)]
@@ -27,6 +39,17 @@ struct Idle {
 impl IdlePool {
     /// How often [`sweep`](Self::sweep) should be called.
     pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+    /// A connection on which a request to the peer can go.
+    pub fn find(&self, peer: &Peer, now: Instant) -> Option<Kept> {
+        if peer.protocol == Protocol::Http2
+            && let Some(shared) = self.shared.take(peer.id, now)
+        {
+            return Some(Kept::Shared(shared));
+        }
+        // An endpoint that was to speak HTTP/2 may have chosen otherwise (RFC 7301 §3.2).
+        self.take(peer.id, now).map(Kept::Alone)
+    }
 
     /// The connection that was used last, if one is still good: it is the least likely to be closed by the other side,
     /// and the ones below it can grow old.
@@ -71,11 +94,13 @@ impl IdlePool {
             idle.retain(|candidate| candidate.until > now && candidate.connection.is_quiet());
             !idle.is_empty()
         });
+        self.shared.sweep(now);
     }
 
     /// Closes the connections to everyone else.
     pub fn keep_only(&self, peers: &FxHashSet<PeerId>) {
         self.lock().retain(|peer, _| peers.contains(peer));
+        self.shared.keep_only(peers);
     }
 
     fn lock(&self) -> MutexGuard<'_, FxHashMap<PeerId, Vec<Idle>>> {

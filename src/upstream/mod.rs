@@ -1,7 +1,8 @@
 //! How is an endpoint spoken to: what is dialled, over what, and which idle connections may be used again?
 //!
-//! The direct carrier uses [`connect`] and the per-worker [`idle`] pool; the duplex carrier gets the same facts as a
-//! Pingora `HttpPeer` and uses pingora's own connector.
+//! The direct carrier, and who fetches without a client, use [`connect`] and the per-worker [`idle`] pool, with [`shared`]
+//! connections beside it for HTTP/2; the duplex carrier gets the same facts as a Pingora `HttpPeer` and uses pingora's own
+//! connector.
 
 pub mod connect;
 pub mod connection;
@@ -9,6 +10,7 @@ pub mod idle;
 pub mod key_sets;
 pub mod patient;
 pub mod probe;
+pub mod shared;
 pub mod system_roots;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -38,9 +40,10 @@ pub struct Peer {
     /// Connections of equal ids may stand in for each other.
     pub id: PeerId,
     duplex: HttpPeer,
-    protocol: Protocol,
-    /// Whether each connection is closed after its request.
-    one_request: bool,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// How its connections are kept between requests.
+    pub keepalive: Keepalive,
 }
 
 /// Which connections may stand in for each other: those to the same address under the same TLS settings.
@@ -148,7 +151,7 @@ impl Peer {
             id,
             duplex,
             protocol,
-            one_request: keepalive.idle.is_none() || keepalive.connections == 0,
+            keepalive: *keepalive,
         })
     }
 
@@ -174,7 +177,8 @@ impl Peer {
             let connector = PatientConnector::new(self.clone(), *timeouts, upgraded);
             peer.options.custom_l4 = Some(Arc::new(connector));
         }
-        if alone || self.one_request || peer.options.custom_l4.is_some() {
+        let one_request = self.keepalive.idle.is_none() || self.keepalive.connections == 0;
+        if alone || one_request || peer.options.custom_l4.is_some() {
             // Nobody else has this number, so the connection is never found again. Counted down, it is far from where
             // hashes are likely to be.
             peer.group_key = !UNSHARED.fetch_add(1, Ordering::Relaxed);

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pingora::http::RequestHeader;
-use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
+use super::exchange::Exchange;
 use super::once::{Course, Question, Unanswered, put};
 use super::{Asker, Limits};
 use crate::error::{Phase, ProxyError, Reason};
@@ -20,7 +20,6 @@ use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::presence::{Gone, client_gone};
 use crate::telemetry::metrics::HedgeResult;
-use crate::upstream::connection::EndpointConnection;
 use crate::upstream::idle::IdlePool;
 
 /// How long the first endpoint has before a second one is asked; `None` if none is. Counts the request, if it is one of
@@ -38,7 +37,7 @@ pub fn delay(asker: &impl Asker, ctx: &RequestCtx) -> Option<Duration> {
 
 /// What is asked, and the same once more, should its connection have been idle.
 type Asked = (Question, Option<Box<RequestHeader>>);
-type Answered = Result<Box<ClientSession>, Unanswered>;
+type Answered = Result<Exchange, Unanswered>;
 
 /// Asks the leased endpoint, and another one if the answer has not begun `after` so long. The lease in `ctx` is then that of
 /// the endpoint whose answer it is.
@@ -53,12 +52,18 @@ pub async fn ask(
     endpoint: &Arc<Endpoint>,
     limits: &Limits,
     after: Duration,
-) -> Result<Box<ClientSession>, ProxyError> {
+) -> Result<Exchange, ProxyError> {
     let (mut first_course, mut second_course) = (Course::default(), Course::default());
     let mut other = None;
     let ended = {
         let question = question(asker, ctx, idle, endpoint)?;
-        let mut first = pin!(patiently(endpoint, question, limits, &mut first_course));
+        let mut first = pin!(patiently(
+            endpoint,
+            question,
+            idle,
+            limits,
+            &mut first_course
+        ));
         let early = {
             let early = pin!(fast_timeout(after, first.as_mut()));
             asker.while_waited_for(early).await
@@ -73,7 +78,7 @@ pub async fn ask(
                     .map(|answered| (Some(answered), None)),
                 Some((lease, question)) => {
                     let endpoint = other.insert(lease).endpoint();
-                    let second = patiently(endpoint, question, limits, &mut second_course);
+                    let second = patiently(endpoint, question, idle, limits, &mut second_course);
                     let second = pin!(second);
                     asker.while_waited_for(pin!(race(first, second))).await
                 }
@@ -121,7 +126,7 @@ fn question(
     endpoint: &Endpoint,
 ) -> Result<Asked, ProxyError> {
     let request = attempt::request_without_body(asker.request(), ctx)?;
-    let connection: Option<Box<EndpointConnection>> = idle.take(endpoint.peer.id, Instant::now());
+    let connection = idle.find(&endpoint.peer, Instant::now());
     let spare = connection.is_some().then(|| request.clone());
     let question = Question {
         request,
@@ -166,18 +171,19 @@ fn elsewhere(ctx: &RequestCtx, pool: &Pool, now: Instant) -> Option<Lease> {
 async fn patiently(
     endpoint: &Endpoint,
     (question, spare): Asked,
+    idle: &IdlePool,
     limits: &Limits,
     course: &mut Course,
 ) -> Answered {
     let until = question.until;
-    match (put(endpoint, question, limits, course).await, spare) {
+    match (put(endpoint, question, idle, limits, course).await, spare) {
         (Err(unanswered), Some(request)) if unanswered.untouched => {
             let question = Question {
                 request,
                 connection: None,
                 until,
             };
-            put(endpoint, question, limits, course).await
+            put(endpoint, question, idle, limits, course).await
         }
         (answered, _) => answered,
     }
@@ -203,10 +209,7 @@ async fn race(
 
 /// Whether an answer is worth taking while the other endpoint is still at work: an endpoint that can't do it says so fast.
 fn is_good(answered: &Answered) -> bool {
-    let status = answered
-        .as_ref()
-        .ok()
-        .and_then(|client| client.get_status());
+    let status = answered.as_ref().ok().and_then(Exchange::status);
     status.is_some_and(|status| !status.is_server_error())
 }
 
@@ -230,7 +233,7 @@ impl Side {
     }
 
     /// Makes it the request's attempt.
-    fn wins(self, ctx: &mut RequestCtx) -> Result<Box<ClientSession>, ProxyError> {
+    fn wins(self, ctx: &mut RequestCtx) -> Result<Exchange, ProxyError> {
         if let Some(lease) = &self.lease {
             ctx.endpoint = Some(Arc::clone(&lease.endpoint().name));
         }
@@ -271,7 +274,7 @@ impl Side {
             return;
         };
         let ending = match &self.answered {
-            Some(Ok(client)) => match client.get_status() {
+            Some(Ok(exchange)) => match exchange.status() {
                 Some(status) => Ending::Answered(status.as_u16()),
                 None => Ending::Untold,
             },

@@ -3,15 +3,16 @@
 //! For whom does not matter: a client that waits for it ([`direct`](super::direct)), or a fetch that goes on whoever leaves
 //! ([`fetch`](super::fetch)). What differs is what an [`Asker`] says.
 
+mod exchange;
 mod hedge;
 mod once;
+mod stream;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 
 use super::again::{self, Repeatable};
 use super::attempt;
@@ -21,7 +22,8 @@ use super::retry::Again;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Endpoint, Pool, Timeouts};
 use crate::upstream::idle::IdlePool;
-pub use once::{Course, Question, forget, past_interim, put};
+pub use exchange::Exchange;
+pub use once::{Course, Question, past_interim, put};
 
 /// For whom endpoints are asked.
 pub trait Asker: Send {
@@ -75,7 +77,7 @@ pub async fn ask(
     pool: &Pool,
     idle: &IdlePool,
     limits: &Limits,
-) -> Result<(Box<ClientSession>, Arc<Endpoint>), ProxyError> {
+) -> Result<(Exchange, Arc<Endpoint>), ProxyError> {
     let leased = match attempt::lease_now(ctx, pool) {
         Some(leased) => leased,
         // Boxed, so that what seldom happens takes no room in every request. So below.
@@ -90,10 +92,10 @@ pub async fn ask(
             return Err(failed(ctx, ProxyError::new(Reason::Internal, Phase::Pool)));
         };
         let again = match once::ask(asker, ctx, idle, endpoint, limits).await {
-            Ok((client, endpoint)) => match turned_down(asker, ctx, &client) {
-                None => return Ok((client, endpoint)),
+            Ok((exchange, endpoint)) => match turned_down(asker, ctx, &exchange) {
+                None => return Ok((exchange, endpoint)),
                 Some(again) => {
-                    Box::pin(forget(client, pool, &endpoint, idle)).await;
+                    Box::pin(exchange.forget(pool, &endpoint, idle)).await;
                     again
                 }
             },
@@ -127,8 +129,8 @@ fn leased_endpoint(ctx: &RequestCtx) -> Option<Arc<Endpoint>> {
 }
 
 /// Takes note of an answer, and decides whether another attempt is better than passing it on.
-fn turned_down(asker: &impl Asker, ctx: &mut RequestCtx, client: &ClientSession) -> Option<Again> {
-    let header = client.resp_header()?;
+fn turned_down(asker: &impl Asker, ctx: &mut RequestCtx, exchange: &Exchange) -> Option<Again> {
+    let header = exchange.header()?;
     attempt::responded(header, ctx);
     again::after_answer(asker.repeatable(), ctx, header.status.as_u16())
 }
@@ -140,20 +142,6 @@ pub fn failed(ctx: &mut RequestCtx, error: ProxyError) -> ProxyError {
         lease.settle(Ending::Failed(error.reason), Instant::now());
     }
     error
-}
-
-/// Keeps a connection whose response was read to its end for another request, if both sides want that.
-pub async fn keep(client: Box<ClientSession>, pool: &Pool, endpoint: &Endpoint, idle: &IdlePool) {
-    if let Some(stream) = (*client).reuse().await
-        && let Ok(connection) = stream.into_any().downcast()
-    {
-        idle.put(
-            endpoint.peer.id,
-            connection,
-            &pool.keepalive,
-            Instant::now(),
-        );
-    }
 }
 
 /// How long to wait at most for something that may take `limit` and must end by `deadline`.

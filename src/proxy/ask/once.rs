@@ -9,22 +9,20 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-use super::{Asker, Limits, hedge, keep, leased_endpoint, within};
+use super::exchange::Exchange;
+use super::{Asker, Limits, hedge, leased_endpoint, stream, within};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::pool::{Endpoint, Pool};
+use crate::pool::{Endpoint, Pool, Protocol};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
 use crate::proxy::presence::{Gone, client_gone};
 use crate::upstream::connect::{ConnectError, connect};
 use crate::upstream::connection::EndpointConnection;
-use crate::upstream::idle::IdlePool;
+use crate::upstream::idle::{IdlePool, Kept};
 
 /// How many interim responses (RFC 9110 §15.2) an endpoint may send before the one that counts.
 const INTERIM_RESPONSES: u32 = 16;
-
-/// How much of an answer that is not passed on is read to keep its connection.
-const FORGOTTEN: usize = 64 * 1024;
 
 /// Asks the leased endpoint, and gives the connection once the header of the answer has come, and whose answer it is. A
 /// connection that was idle and turns out to be closed is replaced by a new one, which can't be stale again.
@@ -38,25 +36,25 @@ pub async fn ask(
     idle: &IdlePool,
     endpoint: Arc<Endpoint>,
     limits: &Limits,
-) -> Result<(Box<ClientSession>, Arc<Endpoint>), ProxyError> {
-    let (mut client, endpoint) = match hedge::delay(asker, ctx) {
+) -> Result<(Exchange, Arc<Endpoint>), ProxyError> {
+    let (mut exchange, endpoint) = match hedge::delay(asker, ctx) {
         None => {
-            let client = alone(asker, ctx, idle, &endpoint, limits).await?;
-            (client, endpoint)
+            let exchange = alone(asker, ctx, idle, &endpoint, limits).await?;
+            (exchange, endpoint)
         }
         // Boxed, so that what few pools want takes no room in every request.
         Some(after) => {
             let asked = hedge::ask(asker, ctx, idle, &endpoint, limits, after);
-            let client = Box::pin(asked).await?;
-            (client, leased_endpoint(ctx).unwrap_or(endpoint))
+            let exchange = Box::pin(asked).await?;
+            (exchange, leased_endpoint(ctx).unwrap_or(endpoint))
         }
     };
-    if interim(&client).is_some() {
-        Box::pin(pass_interim(asker, ctx, &mut client, limits)).await?;
+    if interim(&exchange).is_some() {
+        Box::pin(pass_interim(asker, ctx, &mut exchange, limits)).await?;
     }
-    match client.resp_header() {
+    match exchange.header() {
         // Other codings than chunked would be lost on the way (RFC 9112 §7).
-        Some(header) if attempt::framing_is_plain(header) => Ok((client, endpoint)),
+        Some(header) if attempt::framing_is_plain(header) => Ok((exchange, endpoint)),
         _ => Err(ProxyError::new(
             Reason::UpstreamBadResponse,
             Phase::Response,
@@ -70,9 +68,9 @@ async fn alone(
     idle: &IdlePool,
     endpoint: &Endpoint,
     limits: &Limits,
-) -> Result<Box<ClientSession>, ProxyError> {
-    if let Some(connection) = idle.take(endpoint.peer.id, Instant::now()) {
-        match once(asker, ctx, endpoint, Some(connection), limits).await {
+) -> Result<Exchange, ProxyError> {
+    if let Some(connection) = idle.find(&endpoint.peer, Instant::now()) {
+        match once(asker, ctx, idle, endpoint, Some(connection), limits).await {
             // The endpoint closed the idle connection while the request was on its way (RFC 9112 §9.3.1). Nothing of an
             // answer came, and the method may be repeated, so the client need not notice.
             Err(unanswered) if unanswered.untouched && asker.repeatable().idempotent => {
@@ -82,17 +80,18 @@ async fn alone(
             done => return done.map_err(|unanswered| unanswered.error),
         }
     }
-    let done = once(asker, ctx, endpoint, None, limits).await;
+    let done = once(asker, ctx, idle, endpoint, None, limits).await;
     done.map_err(|unanswered| unanswered.error)
 }
 
 async fn once(
     asker: &mut impl Asker,
     ctx: &mut RequestCtx,
+    idle: &IdlePool,
     endpoint: &Endpoint,
-    connection: Option<Box<EndpointConnection>>,
+    connection: Option<Kept>,
     limits: &Limits,
-) -> Result<Box<ClientSession>, Unanswered> {
+) -> Result<Exchange, Unanswered> {
     let question = Question {
         request: attempt::request_without_body(asker.request(), ctx)?,
         connection,
@@ -100,7 +99,7 @@ async fn once(
     };
     let mut course = Course::default();
     let asked = {
-        let asked = pin!(put(endpoint, question, limits, &mut course));
+        let asked = pin!(put(endpoint, question, idle, limits, &mut course));
         asker.while_waited_for(asked).await
     };
     course.note(ctx);
@@ -121,8 +120,8 @@ async fn once(
 pub struct Question {
     /// The request as it is to see it.
     pub request: Box<RequestHeader>,
-    /// A connection that was idle; without one, a new one is opened.
-    pub connection: Option<Box<EndpointConnection>>,
+    /// A connection that is there; without one, a new one is opened.
+    pub connection: Option<Kept>,
     /// When the answer must be there, if the attempt has a limit of its own.
     pub until: Option<Instant>,
 }
@@ -187,24 +186,39 @@ impl From<ProxyError> for Unanswered {
 pub async fn put(
     endpoint: &Endpoint,
     question: Question,
+    idle: &IdlePool,
     limits: &Limits,
     course: &mut Course,
-) -> Result<Box<ClientSession>, Unanswered> {
+) -> Result<Exchange, Unanswered> {
     let Question {
         request,
         connection,
         until,
     } = question;
     let stream: Stream = match connection {
-        Some(connection) => {
+        Some(Kept::Alone(connection)) => {
             course.connected = Some(None);
             connection
+        }
+        Some(Kept::Shared(shared)) => {
+            course.connected = Some(None);
+            // Boxed, so that what few pools speak takes no room in every request. So below.
+            let put = stream::put(endpoint, shared, request, until, limits, course, true);
+            return Box::pin(put).await;
         }
         None => {
             let started = Instant::now();
             let limit = within(limits.deadline, within(until, limits.timeouts.connect));
             let opened = connect(&endpoint.peer, limit).await;
             let connection = opened.map_err(|error| unconnected(error, limits))?;
+            if endpoint.peer.protocol == Protocol::Http2 && connection.may_be_http2() {
+                let left = limit.saturating_sub(started.elapsed());
+                let shared = Box::pin(stream::share(connection, endpoint, idle, left)).await;
+                let shared = shared.map_err(|error| unconnected(error, limits))?;
+                course.connected = Some(Some(started.elapsed()));
+                let put = stream::put(endpoint, shared, request, until, limits, course, false);
+                return Box::pin(put).await;
+            }
             course.connected = Some(Some(started.elapsed()));
             Box::new(connection)
         }
@@ -222,7 +236,7 @@ pub async fn put(
     }
     course.sent = Some(Instant::now());
     next_header(&mut client, limits.timeouts.first_byte, until, limits).await?;
-    Ok(client)
+    Ok(Exchange::Http1(client))
 }
 
 fn unconnected(error: ConnectError, limits: &Limits) -> Unanswered {
@@ -262,6 +276,21 @@ async fn next_header(
     }
 }
 
+/// As [`next_header`], after an interim one.
+async fn following_header(
+    exchange: &mut Exchange,
+    limit: Duration,
+    until: Option<Instant>,
+    limits: &Limits,
+) -> Result<(), Unanswered> {
+    match exchange {
+        Exchange::Http1(client) => next_header(client, limit, until, limits).await,
+        Exchange::Http2(_) => {
+            Err(ProxyError::new(Reason::UpstreamBadResponse, Phase::Response).into())
+        }
+    }
+}
+
 fn has_heard(client: &ClientSession) -> bool {
     let connection = client
         .stream()
@@ -270,9 +299,9 @@ fn has_heard(client: &ClientSession) -> bool {
     connection.is_none_or(EndpointConnection::has_heard)
 }
 
-/// The header that has come, if it is not yet the one that counts.
-fn interim(client: &ClientSession) -> Option<&ResponseHeader> {
-    let header = client.resp_header()?;
+/// The header that has come, if it is not yet the one that counts. Over HTTP/2, Pingora's sessions pass these by.
+fn interim(exchange: &Exchange) -> Option<&ResponseHeader> {
+    let header = exchange.header()?;
     header.status.is_informational().then_some(header)
 }
 
@@ -282,14 +311,14 @@ fn interim(client: &ClientSession) -> Option<&ResponseHeader> {
 ///
 /// Why it does not come.
 pub async fn past_interim(
-    client: &mut ClientSession,
+    exchange: &mut Exchange,
     course: &Course,
     until: Option<Instant>,
     limits: &Limits,
 ) -> Result<(), ProxyError> {
     let sent = course.sent.unwrap_or_else(Instant::now);
     let mut passed = 0;
-    while let Some(header) = interim(client) {
+    while let Some(header) = interim(exchange) {
         passed += 1;
         if header.status.as_u16() == 101 || passed > INTERIM_RESPONSES {
             return Err(ProxyError::new(
@@ -298,7 +327,7 @@ pub async fn past_interim(
             ));
         }
         let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
-        let read = next_header(client, limit, until, limits).await;
+        let read = following_header(exchange, limit, until, limits).await;
         read.map_err(|unanswered| unanswered.error)?;
     }
     Ok(())
@@ -308,13 +337,13 @@ pub async fn past_interim(
 async fn pass_interim(
     asker: &mut impl Asker,
     ctx: &mut RequestCtx,
-    client: &mut ClientSession,
+    exchange: &mut Exchange,
     limits: &Limits,
 ) -> Result<(), ProxyError> {
     let sent = ctx.sent.unwrap_or_else(Instant::now);
     let until = attempt::until(ctx);
     let mut passed = 0;
-    while let Some(header) = interim(client) {
+    while let Some(header) = interim(exchange) {
         // 100 answers nobody here, 101 was not asked for.
         passed += 1;
         if header.status.as_u16() == 101 || passed > INTERIM_RESPONSES {
@@ -327,7 +356,7 @@ async fn pass_interim(
             asker.interim(ctx, header).await?;
         }
         let limit = limits.timeouts.first_byte.saturating_sub(sent.elapsed());
-        let read = pin!(next_header(client, limit, until, limits));
+        let read = pin!(following_header(exchange, limit, until, limits));
         asker
             .while_waited_for(read)
             .await
@@ -335,29 +364,4 @@ async fn pass_interim(
             .map_err(|unanswered| unanswered.error)?;
     }
     Ok(())
-}
-
-/// Lets an answer go that is not passed on. Its connection is kept if all of it is there already: waiting for the rest
-/// would cost the client more than a new connection costs the endpoint.
-pub async fn forget(
-    mut client: Box<ClientSession>,
-    pool: &Pool,
-    endpoint: &Endpoint,
-    idle: &IdlePool,
-) {
-    let mut read = 0;
-    while !client.is_body_done() {
-        let piece = tokio::select! {
-            biased;
-            piece = client.read_body_bytes() => piece,
-            () = std::future::ready(()) => return,
-        };
-        match piece {
-            Ok(Some(piece)) if read + piece.len() <= FORGOTTEN => read += piece.len(),
-            Ok(None) => break,
-            _ => return,
-        }
-    }
-    client.respect_keepalive();
-    keep(client, pool, endpoint, idle).await;
 }

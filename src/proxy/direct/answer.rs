@@ -10,7 +10,6 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Version};
 use pingora::Error;
 use pingora::http::ResponseHeader;
-use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora::proxy::Session;
 use pingora_timeout::Elapsed;
 use pingora_timeout::fast_timeout::fast_timeout;
@@ -20,7 +19,7 @@ use super::{Broken, failed, in_answer};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::policy::compress::{Encoding, LARGEST_PIECE};
 use crate::proxy::answer::{header_only, note_end, note_last};
-use crate::proxy::ask::{Limits, within};
+use crate::proxy::ask::{Exchange, Limits, within};
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
 use crate::proxy::forward::Fields;
@@ -35,11 +34,11 @@ use crate::proxy::{attempt, coded};
 pub async fn answer(
     session: &mut Session,
     ctx: &mut RequestCtx,
-    client: &mut ClientSession,
+    exchange: &mut Exchange,
     limits: &Limits,
 ) -> Result<(), Broken> {
     let deadline = limits.deadline;
-    let Some(received) = client.resp_header() else {
+    let Some(received) = exchange.header() else {
         return Err(failed(
             ctx,
             ProxyError::new(Reason::UpstreamBadResponse, Phase::Response),
@@ -48,7 +47,7 @@ pub async fn answer(
     ctx.repeats.answered = true;
     let mut header = attempt::response_from(received, ctx);
     let is_head = session.req_header().method == Method::HEAD;
-    let no_body = client.is_body_done() || is_head || matches!(header.status.as_u16(), 204 | 304);
+    let no_body = exchange.is_done() || is_head || matches!(header.status.as_u16(), 204 | 304);
     let encoding = coded::begin(session, &mut header, no_body, ctx);
     frame(&mut header, ctx.version, no_body, is_head);
     note_last(session, ctx);
@@ -61,18 +60,18 @@ pub async fn answer(
     write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)))?;
     if let Some(encoding) = encoding {
         // Boxed, so that what few routes want takes no room in every request.
-        return Box::pin(encode(session, ctx, client, limits, encoding)).await;
+        return Box::pin(encode(session, ctx, exchange, limits, encoding)).await;
     }
     loop {
         let limit = within(deadline, limits.timeouts.read);
         let read = {
-            let read = pin!(fast_timeout(limit, client.read_body_bytes()));
+            let read = pin!(fast_timeout(limit, exchange.piece()));
             while_client_stays(session, read).await
         };
         let Some(piece) = received_piece(read, ctx, deadline)? else {
             break;
         };
-        let end = client.is_body_done();
+        let end = exchange.is_done();
         write_in_time(session, ctx, piece, end, deadline).await?;
         if end {
             return Ok(());
@@ -86,7 +85,7 @@ pub async fn answer(
 async fn encode(
     session: &mut Session,
     ctx: &mut RequestCtx,
-    client: &mut ClientSession,
+    exchange: &mut Exchange,
     limits: &Limits,
     mut encoding: Encoding,
 ) -> Result<(), Broken> {
@@ -95,7 +94,7 @@ async fn encode(
     loop {
         let limit = within(deadline, limits.timeouts.read);
         let read = {
-            let mut read = pin!(fast_timeout(limit, client.read_body_bytes()));
+            let mut read = pin!(fast_timeout(limit, exchange.piece()));
             let now = match encoding.is_pending() {
                 true => poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await,
                 false => Poll::Pending,
@@ -124,7 +123,7 @@ async fn encode(
                 yield_now().await;
             }
         }
-        if client.is_body_done() {
+        if exchange.is_done() {
             break;
         }
     }

@@ -15,7 +15,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::again::Repeatable;
-use super::ask::{self, Asker, Limits, keep};
+use super::ask::{self, Asker, Limits};
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::presence::{Gone, client_gone, while_client_stays};
@@ -61,10 +61,9 @@ pub async fn exchange(
     let (pool, timeouts) = (Arc::clone(pool), *timeouts);
     let limits = Limits::of(ctx, timeouts);
     let asked = ask::ask(session, ctx, &pool, idle, &limits).await;
-    let (mut client, endpoint) = asked.map_err(Broken::BeforeAnswer)?;
-    answer::answer(session, ctx, &mut client, &limits).await?;
-    client.respect_keepalive();
-    keep(client, &pool, &endpoint, idle).await;
+    let (mut exchange, endpoint) = asked.map_err(Broken::BeforeAnswer)?;
+    answer::answer(session, ctx, &mut exchange, &limits).await?;
+    exchange.keep(&pool, &endpoint, idle).await;
     Ok(())
 }
 

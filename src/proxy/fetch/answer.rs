@@ -6,18 +6,17 @@ use bytes::Bytes;
 use http::Version;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::http::ResponseHeader;
-use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Endpoint, Lease, Pool};
-use crate::proxy::ask::{Limits, forget, within};
+use crate::proxy::ask::{Exchange, Limits, within};
 use crate::proxy::fail::{self, Stage};
 use crate::upstream::idle::IdlePool;
 
 /// An endpoint's answer. Dropped before its end, its connection is closed; its lease is given back in any case.
 pub struct Answer {
-    client: Box<ClientSession>,
+    exchange: Exchange,
     header: Box<ResponseHeader>,
     /// Whether there is nothing more to read.
     done: bool,
@@ -35,19 +34,19 @@ pub(super) struct Source {
 }
 
 impl Answer {
-    /// The answer that `client` has the header of.
+    /// The answer that `exchange` has the header of.
     pub(super) fn new(
-        mut client: Box<ClientSession>,
+        mut exchange: Exchange,
         to_head: bool,
         source: Source,
     ) -> Result<Self, ProxyError> {
         let internal = ProxyError::new(Reason::Internal, Phase::Response);
-        let header = Box::new(client.resp_header().ok_or(internal)?.clone());
+        let header = Box::new(exchange.header().ok_or(internal)?.clone());
         // RFC 9112 §6.3.
         let without_body = to_head || matches!(header.status.as_u16(), 204 | 304);
-        let done = without_body || client.is_body_done();
+        let done = without_body || exchange.is_done();
         Ok(Self {
-            client,
+            exchange,
             header,
             done,
             source,
@@ -88,9 +87,9 @@ impl Answer {
         let Limits { timeouts, deadline } = &self.source.limits;
         while !self.done {
             let limit = within(*deadline, timeouts.read);
-            let reason = match fast_timeout(limit, self.client.read_body_bytes()).await {
+            let reason = match fast_timeout(limit, self.exchange.piece()).await {
                 Ok(Ok(piece)) => {
-                    self.done = piece.is_none() || self.client.is_body_done();
+                    self.done = piece.is_none() || self.exchange.is_done();
                     match piece.filter(|piece| !piece.is_empty()) {
                         Some(piece) => return Ok(Some(piece)),
                         None => continue,
@@ -114,7 +113,7 @@ impl Answer {
             idle,
             ..
         } = self.source;
-        forget(self.client, &pool, &endpoint, &idle).await;
+        self.exchange.forget(&pool, &endpoint, &idle).await;
         drop(lease);
     }
 }

@@ -149,9 +149,9 @@ impl Fetch {
             retry_after: ctx.retry_after,
         };
         let lease = ctx.lease.take();
-        let (client, endpoint) = asked?;
+        let (exchange, endpoint) = asked?;
         Answer::new(
-            client,
+            exchange,
             self.header.method == Method::HEAD,
             answer::Source {
                 lease,

@@ -1,5 +1,7 @@
 //! Does a fetch bring what an endpoint has, over sockets, with no client?
 
+mod http2;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -7,14 +7,13 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_SECURITY_POLICY, ETAG, HOST, LAST_MODIFIED};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::RequestHeader;
-use pingora::protocols::http::v1::client::HttpSession as ClientSession;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::Asking;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::policy::access::Reply;
 use crate::pool::{Ending, Endpoint, HostRule, Lease};
-use crate::proxy::ask::{Course, Question, keep, past_interim, put, within};
+use crate::proxy::ask::{Course, Exchange, Question, past_interim, put, within};
 use crate::proxy::attempt;
 use crate::proxy::fail::{self, Stage};
 use crate::proxy::forward::{Fields, Keep, strip_response};
@@ -59,8 +58,8 @@ impl Asking<'_> {
         endpoint: &Endpoint,
         idle: &IdlePool,
         until: Option<Instant>,
-    ) -> Result<(Box<ClientSession>, StatusCode), ProxyError> {
-        let mut connection = idle.take(endpoint.peer.id, Instant::now());
+    ) -> Result<(Exchange, StatusCode), ProxyError> {
+        let mut connection = idle.find(&endpoint.peer, Instant::now());
         loop {
             let question = Question {
                 request: self.request(endpoint)?,
@@ -69,7 +68,7 @@ impl Asking<'_> {
             };
             let was_idle = question.connection.is_some();
             let mut course = Course::default();
-            let asked = put(endpoint, question, &self.limits, &mut course).await;
+            let asked = put(endpoint, question, idle, &self.limits, &mut course).await;
             course.count(self.pool, endpoint);
             let mut client = match asked {
                 Ok(client) => client,
@@ -85,7 +84,7 @@ impl Asking<'_> {
             if let Some(sent) = course.sent {
                 attempt::began(self.pool, sent.elapsed(), Instant::now());
             }
-            let plain = client.resp_header().filter(|header| {
+            let plain = client.header().filter(|header| {
                 goes_to_the_client(header.status) || attempt::framing_is_plain(header)
             });
             return match plain.map(|header| header.status) {
@@ -99,12 +98,12 @@ impl Asking<'_> {
     /// stays one: how long its body gets may be up to who is refused, and `on_failure` must not be.
     async fn read(
         &self,
-        mut client: Box<ClientSession>,
+        mut client: Exchange,
         status: StatusCode,
         endpoint: &Endpoint,
         idle: &IdlePool,
     ) -> Reply {
-        let header = client.resp_header();
+        let header = client.header();
         let plain = header.is_some_and(attempt::framing_is_plain);
         let mut fields = header
             .map(|header| header.headers.clone())
@@ -128,8 +127,7 @@ impl Asking<'_> {
             read.ok().and_then(Result::ok).map(|_| Bytes::new())
         };
         if body.is_some() {
-            client.respect_keepalive();
-            keep(client, self.pool, endpoint, idle).await;
+            client.keep(self.pool, endpoint, idle).await;
         }
         let fields = fields
             .iter()
@@ -142,12 +140,12 @@ impl Asking<'_> {
         }
     }
 
-    async fn body(&self, client: &mut ClientSession) -> Result<Bytes, ProxyError> {
+    async fn body(&self, client: &mut Exchange) -> Result<Bytes, ProxyError> {
         let deadline = self.limits.deadline;
         let mut body = BytesMut::new();
-        while !client.is_body_done() {
+        while !client.is_done() {
             let limit = within(deadline, self.limits.timeouts.read);
-            let reason = match fast_timeout(limit, client.read_body_bytes()).await {
+            let reason = match fast_timeout(limit, client.piece()).await {
                 Ok(Ok(Some(piece))) if body.len() + piece.len() <= LONGEST_BODY => {
                     body.extend_from_slice(&piece);
                     continue;

@@ -1,0 +1,110 @@
+//! Which connections to endpoints carry many requests at once (HTTP/2)?
+//!
+//! As the idle connections beside them, they belong to one worker. One that is used is here as well, for the next request
+//! may go on it; it is closed when nobody has it any more.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pingora::connectors::http::v2::{ConnectionRef, H2HandshakeSettings, handshake};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::connection::EndpointConnection;
+use super::{HTTP2_STREAMS, PeerId};
+use crate::pool::Keepalive;
+
+/// How much of one answer the endpoint may send before somebody takes it, in bytes. Within a network of 100 ms that allows
+/// 10 MB/s.
+const WINDOW_OF_ONE: u32 = 1 << 20;
+
+/// The same for all answers on a connection: so many that one which nobody takes holds up no other.
+const WINDOW_OF_ALL: u32 = 1 << 24;
+
+/// The connections of one worker that several requests share.
+#[derive(Default)]
+pub struct SharedPool {
+    by_peer: Mutex<FxHashMap<PeerId, Vec<Shared>>>,
+}
+
+struct Shared {
+    connection: ConnectionRef,
+    /// How long it is kept without a request.
+    idle: Duration,
+    /// When it was seen to have one.
+    used: Instant,
+}
+
+/// Begins HTTP/2 on a connection. How long that may take is the caller's business.
+///
+/// # Errors
+///
+/// The endpoint does not speak it.
+pub async fn begin(connection: EndpointConnection) -> pingora::Result<ConnectionRef> {
+    let mut settings = H2HandshakeSettings::new();
+    settings.max_streams = HTTP2_STREAMS;
+    settings.stream_window_size = Some(WINDOW_OF_ONE);
+    settings.connection_window_size = Some(WINDOW_OF_ALL);
+    handshake(Box::new(connection), settings).await
+}
+
+impl SharedPool {
+    /// One that has room for a request.
+    pub fn take(&self, peer: PeerId, now: Instant) -> Option<ConnectionRef> {
+        let mut by_peer = self.lock();
+        let shared = by_peer.get_mut(&peer)?;
+        shared.retain(|one| is_open(&one.connection));
+        let mut open = shared.iter_mut();
+        let one = open.find(|one| one.connection.can_accept_streams(1))?;
+        one.used = now;
+        Some(one.connection.clone())
+    }
+
+    /// Lets other requests find a connection, for as long as it is good.
+    pub fn put(
+        &self,
+        peer: PeerId,
+        connection: &ConnectionRef,
+        keepalive: &Keepalive,
+        now: Instant,
+    ) {
+        let Some(idle) = keepalive.idle else { return };
+        let mut by_peer = self.lock();
+        let shared = by_peer.entry(peer).or_default();
+        // One more serves its request, and is closed then.
+        if shared.len() < keepalive.connections {
+            shared.push(Shared {
+                connection: connection.clone(),
+                idle,
+                used: now,
+            });
+        }
+    }
+
+    /// Lets go what is old or was closed by the endpoint, and forgets endpoints without connections.
+    pub fn sweep(&self, now: Instant) {
+        self.lock().retain(|_, shared| {
+            shared.retain_mut(|one| {
+                if !one.connection.is_idle() {
+                    one.used = now;
+                }
+                let unused = now.saturating_duration_since(one.used);
+                is_open(&one.connection) && unused < one.idle
+            });
+            !shared.is_empty()
+        });
+    }
+
+    /// Lets the connections to everyone else go. Requests on them are answered.
+    pub fn keep_only(&self, peers: &FxHashSet<PeerId>) {
+        self.lock().retain(|peer, _| peers.contains(peer));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<PeerId, Vec<Shared>>> {
+        // A panic while it was held can't have left a half-made entry behind.
+        self.by_peer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_open(connection: &ConnectionRef) -> bool {
+    !connection.is_closed() && !connection.is_shutting_down()
+}
