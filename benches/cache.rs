@@ -149,7 +149,10 @@ fn trace(alpha: f64, once: f64) -> Vec<Request> {
     let ranks: Vec<f64> = ranks.collect();
     // Of a median of 10 KB and a mean of 26.
     let mut size = || {
-        let (radius, angle) = (random.f64().max(1e-12), random.f64() * std::f64::consts::TAU);
+        let (radius, angle) = (
+            random.f64().max(1e-12),
+            random.f64() * std::f64::consts::TAU,
+        );
         let normal = (-2.0 * radius.ln()).sqrt() * angle.cos();
         (9.2 + 1.4 * normal).exp().clamp(128.0, LARGEST as f64) as u32
     };
@@ -185,7 +188,10 @@ fn ratios(tier: &mut dyn Tier, trace: &[Request]) -> (f64, f64) {
         }
     }
     let share = |part: u64, of: u64| part as f64 * 100.0 / of as f64;
-    (share(hits, (trace.len() - WARM_UP) as u64), share(hit_bytes, bytes))
+    (
+        share(hits, (trace.len() - WARM_UP) as u64),
+        share(hit_bytes, bytes),
+    )
 }
 
 fn table() {
@@ -206,7 +212,10 @@ fn table() {
                     Box::new(Quick(weights)),
                     Box::new(lru),
                 ];
-                print!("alpha {alpha}, {:2.0}% once, {mib:3} MiB:    ", once * 100.0);
+                print!(
+                    "alpha {alpha}, {:2.0}% once, {mib:3} MiB:    ",
+                    once * 100.0
+                );
                 for tier in &mut tiers {
                     let (requests, bytes) = ratios(tier.as_mut(), &trace);
                     print!(" {requests:4.1} ({bytes:4.1})   ");
@@ -248,12 +257,16 @@ fn get(c: &mut Criterion) {
         });
         group.bench_function("many", |b| {
             b.iter_custom(|count| {
-                asked(threads, count, |random| memory.get(spread(random % 10_000)).is_some())
+                asked(threads, count, |random| {
+                    memory.get(spread(random % 10_000)).is_some()
+                })
             });
         });
         group.bench_function("miss", |b| {
             b.iter_custom(|count| {
-                asked(threads, count, |random| memory.get(spread(random | 1 << 60)).is_some())
+                asked(threads, count, |random| {
+                    memory.get(spread(random | 1 << 60)).is_some()
+                })
             });
         });
         group.finish();
@@ -275,7 +288,9 @@ fn purged(c: &mut Criterion) {
     let marks = Marks {
         since: purges.now(),
         url: "shop.example/products/shoes/4711?colour=red".into(),
-        tags: (0..5).map(|number| tag(&format!("product-{number}"))).collect(),
+        tags: (0..5)
+            .map(|number| tag(&format!("product-{number}")))
+            .collect(),
     };
     let mut group = c.benchmark_group("purged");
     group.bench_function("nothing", |b| b.iter(|| purges.of(black_box(&marks))));
@@ -288,7 +303,9 @@ fn purged(c: &mut Criterion) {
             purges.add(&what, Mode::Soft, now);
         }
     }
-    group.bench_function("thirty_thousand", |b| b.iter(|| purges.of(black_box(&marks))));
+    group.bench_function("thirty_thousand", |b| {
+        b.iter(|| purges.of(black_box(&marks)))
+    });
     group.finish();
 }
 

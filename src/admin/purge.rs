@@ -102,7 +102,11 @@ mod tests {
 
     #[test]
     fn what_was_purged_is_told_as_it_was_understood() {
-        let objects = [What::Prefix("a.example/p".into()), What::Tag("x".into()), What::All];
+        let objects = [
+            What::Prefix("a.example/p".into()),
+            What::Tag("x".into()),
+            What::All,
+        ];
         let report = PurgeReport { memory: 3, disk: 4 };
         let took = Duration::from_millis(2);
         let answer = PurgeAnswer::new(&objects, Mode::Soft, report, took);

@@ -11,6 +11,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use super::body::{BodyReader, Source};
+use super::coded;
 use super::flight::{Answer, Reader};
 use crate::cache::Object;
 use crate::cache::rules::{
@@ -18,6 +19,7 @@ use crate::cache::rules::{
     precondition, unsatisfied_range,
 };
 use crate::error::Phase;
+use crate::policy::compress::{Choice, dress_not_modified};
 use crate::proxy::answer::{decorate, header_only, note_end, note_last};
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::direct::{Broken, frame, in_answer, lost, write_in_time};
@@ -25,12 +27,14 @@ use crate::proxy::forward::{Fields, add_response_fields};
 use crate::proxy::presence::{Gone, client_gone, while_client_stays};
 
 /// What a client is answered with.
-struct Given<'g> {
-    status: StatusCode,
-    fields: &'g HeaderMap,
+pub(super) struct Given<'g> {
+    pub(super) status: StatusCode,
+    pub(super) fields: &'g HeaderMap,
     version: Version,
     validators: &'g Validators,
-    length: Option<u64>,
+    pub(super) length: Option<u64>,
+    /// The object it is, if it was stored.
+    pub(super) object: Option<&'g Arc<Object>>,
     /// How old it is; `None` if it has just come.
     age: Option<u64>,
 }
@@ -51,6 +55,7 @@ pub async fn object(
         version: Version::HTTP_11,
         validators: &object.head.validators,
         length: Some(object.body.len()),
+        object: Some(object),
         age: Some(object.head.terms.age(ctx.time).as_secs()),
     };
     give(session, ctx, given, Source::from(&object.body)).await
@@ -66,15 +71,24 @@ pub async fn flight(
     ctx: &mut RequestCtx,
     answer: &Answer,
     reader: Reader,
+    follows: bool,
 ) -> Result<(), Broken> {
-    let validators = Validators::of(&answer.fields);
+    let fields = match follows {
+        true => &answer.stored,
+        false => &answer.fields,
+    };
+    let validators = Validators::of(fields);
+    let terms = answer.kept.as_ref().ok().map(|kept| &kept.terms);
     let given = Given {
         status: answer.status,
-        fields: &answer.fields,
+        fields,
         version: answer.version,
         validators: &validators,
         length: answer.length,
-        age: None,
+        object: None,
+        age: terms
+            .filter(|_| follows)
+            .map(|terms| terms.age(ctx.time).as_secs()),
     };
     give(session, ctx, given, Source::Flight(reader)).await
 }
@@ -95,7 +109,11 @@ async fn give(
         Precondition::Go => {}
         Precondition::NotModified => {
             let fields = not_modified(given.fields);
-            let header = header(StatusCode::NOT_MODIFIED, fields, &given, ctx);
+            let mut header = header(StatusCode::NOT_MODIFIED, fields, &given, ctx);
+            let route = ctx.route.as_ref();
+            if route.is_some_and(|route| route.compress.is_some()) {
+                dress_not_modified(&session.req_header().headers, &mut *header);
+            }
             return bare(session, ctx, header).await;
         }
         Precondition::Failed => {
@@ -111,7 +129,7 @@ async fn give(
     }
     let Some(length) = given.length else {
         let header = header(given.status, given.fields.clone(), &given, ctx);
-        return send(session, ctx, header, BodyReader::whole(&mut source)).await;
+        return whole(session, ctx, &given, header, source).await;
     };
     let in_flight = matches!(source, Source::Flight(_));
     match portion(
@@ -156,9 +174,30 @@ async fn give(
             if !matches!(given.status.as_u16(), 204 | 304) {
                 header.set(CONTENT_LENGTH, HeaderValue::from(length));
             }
-            send(session, ctx, header, BodyReader::whole(&mut source)).await
+            whole(session, ctx, &given, header, source).await
         }
     }
+}
+
+/// Sends all of it, compressed if the route says so.
+async fn whole(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    given: &Given<'_>,
+    mut header: Box<ResponseHeader>,
+    mut source: Source,
+) -> Result<(), Broken> {
+    if let Some((route, choice)) = coded::choose(session, ctx, given)
+        && let Some(compress) = &route.compress
+    {
+        if let Choice::Coded(coding) = choice {
+            // Boxed, so that what few routes want takes no room in every request.
+            let given = coded::give(session, ctx, compress, coding, given, header, source);
+            return Box::pin(given).await;
+        }
+        compress.dress(&mut *header, choice);
+    }
+    send(session, ctx, header, BodyReader::whole(&mut source)).await
 }
 
 /// The header that the client gets.
@@ -232,7 +271,7 @@ async fn bare(
 }
 
 /// Sends the header; whether that was all.
-async fn begin(
+pub(super) async fn begin(
     session: &mut Session,
     ctx: &mut RequestCtx,
     mut header: Box<ResponseHeader>,
@@ -251,7 +290,7 @@ async fn begin(
     Ok(false)
 }
 
-async fn send(
+pub(super) async fn send(
     session: &mut Session,
     ctx: &mut RequestCtx,
     header: Box<ResponseHeader>,
@@ -271,7 +310,7 @@ async fn send(
 }
 
 /// The next piece of a body, unless the client leaves.
-async fn next(
+pub(super) async fn next(
     session: &mut Session,
     ctx: &mut RequestCtx,
     body: &mut BodyReader<'_>,

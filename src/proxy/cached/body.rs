@@ -119,6 +119,14 @@ impl<'s> BodyReader<'s> {
             }
     }
 
+    /// Whether nobody knows how long the next piece will take.
+    pub fn must_wait(&self) -> bool {
+        match &*self.source {
+            Source::Flight(reader) => reader.must_wait(),
+            Source::Memory(_) | Source::Disk(_) => false,
+        }
+    }
+
     async fn raw(&mut self) -> Result<Option<Bytes>, ProxyError> {
         match &mut *self.source {
             Source::Memory(chunks) => {

@@ -70,6 +70,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// Its fields, without those of the connection.
     pub fields: HeaderMap,
+    /// Those of them that may be stored, if it is: others who get it get these.
+    pub stored: HeaderMap,
     /// The version of HTTP it came in.
     pub version: Version,
     /// How long its body is, if that is said.
@@ -317,6 +319,13 @@ impl Reader {
             file: None,
             leads,
         }
+    }
+
+    /// Whether the next piece is still to come.
+    pub fn must_wait(&self) -> bool {
+        let inner = self.flight.inner();
+        let is_held = self.next < inner.first + inner.pieces.len();
+        self.file.is_none() && inner.file.is_none() && !is_held && inner.end.is_none()
     }
 
     /// The next piece; `None` after the last one.

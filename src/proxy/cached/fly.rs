@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
@@ -13,6 +13,7 @@ use super::flight::{Answer, Flight, Kept, Landing, NotKept};
 use super::flights::{Flights, Held};
 use crate::cache::key::hash;
 use crate::cache::purge::{Marks, Seq, tags};
+use crate::cache::report::Tier;
 use crate::cache::rules::{
     Answered, Asked, Refusal, Terms, Validators, Vary, ask_for_the_whole, ask_whether_modified,
     freshen, keep, same_representation, stored_fields,
@@ -20,6 +21,8 @@ use crate::cache::rules::{
 use crate::cache::{Body, Cache, Chunks, Head, Object, Rule, Stored};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::proxy::fetch::{self, Fetch};
+use crate::proxy::forward::{Keep, strip_response};
+use crate::telemetry::metrics::CacheMetrics;
 
 /// How long requests for what can't be stored do not wait for each other, nor ask for the whole.
 const PASSES: Duration = Duration::from_secs(10);
@@ -50,6 +53,8 @@ pub struct Plan {
     pub stored: Option<Arc<Object>>,
     /// When the fetch began, in the order of purges.
     pub since: Seq,
+    /// What is counted.
+    pub metrics: Arc<CacheMetrics>,
     /// Whether the route compresses, so that what is stored should not be.
     pub identity: bool,
 }
@@ -227,17 +232,18 @@ impl Plan {
             Some(_) => kept,
             None => kept.and(Err(NotKept::TooLarge)),
         };
-        let mut fields = stored_fields(&answer.header().headers);
-        if kept.is_err() {
-            // Who passes an answer on leaves it as it is.
-            fields = answer.header().headers.clone();
-        }
-        fields.remove(TRANSFER_ENCODING);
+        let mut fields = answer.header().headers.clone();
+        strip_response(&mut fields, Keep::default());
+        let stored = match &kept {
+            Ok(_) => stored_fields(&fields),
+            Err(_) => HeaderMap::new(),
+        };
         let passes = kept.is_err();
         let version = answer.header().version;
         let answered = Arc::new(Answer {
             status,
             fields,
+            stored,
             version,
             length,
             kept,
@@ -296,6 +302,13 @@ impl Plan {
             Vary::Any => return Err(NotKept::Refused(Refusal::VaryAny)),
             Vary::On(names) => names,
         };
+        if self.identity {
+            // What is stored is in no coding, and each client gets its own.
+            varies = varies
+                .into_iter()
+                .filter(|name| *name != ACCEPT_ENCODING)
+                .collect();
+        }
         let mut key = self.place.key[..self.place.primary_length].to_vec();
         if !varies.is_empty() {
             let marks = self.marks(&HeaderMap::new());
@@ -405,8 +418,13 @@ impl Keeper {
         let in_memory = matches!(stored.body, Body::Memory(_));
         let stored = Stored::Object(Arc::new(stored));
         plan.cache.memory.put(kept.hash, stored.clone());
+        match in_memory {
+            true => plan.metrics.stored(Tier::Memory),
+            false => plan.metrics.stored(Tier::Disk),
+        }
         if in_memory && let Some(disk) = plan.cache.disk() {
             disk.put(kept.hash, stored);
+            plan.metrics.stored(Tier::Disk);
         }
         plan.forget_if_doomed(flight, kept.hash);
     }
@@ -414,7 +432,7 @@ impl Keeper {
 
 impl Plan {
     fn head(&self, answer: &Answer, kept: &Kept, length: Option<u64>) -> Head {
-        let mut fields = compact(&answer.fields);
+        let mut fields = compact(&answer.stored);
         if let Some(length) = length {
             fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod coded;
 mod find;
 mod flight;
 mod flights;
@@ -31,6 +32,7 @@ use crate::cache::rules::{CacheStatus, Forward, Use, Wishes, usable, usable_on_e
 use crate::cache::{Cache, KeyParts, Object, Outcome, Rule};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::route::Request;
+use crate::telemetry::metrics::Fetch as Why;
 use crate::upstream::idle::IdlePool;
 use find::{Found, Place, find};
 use flight::{Answer, Flight, Landing, Reader};
@@ -271,7 +273,7 @@ impl Asking<'_> {
         if let Part::Leads(flight) = flights.join(place.hash) {
             flight.unread();
             match self.plan(place, Some(Arc::clone(object))) {
-                Some(plan) => self.take_off(flight, plan),
+                Some(plan) => self.take_off(flight, plan, Why::Background),
                 None => flights.leave(&flight),
             }
         }
@@ -295,11 +297,13 @@ impl Asking<'_> {
                 || !ctx.granted.to_endpoint.is_empty(),
             stored,
             since: self.cache.purges.now(),
-            identity: false,
+            metrics: Arc::clone(&ctx.snapshot.metrics.cache),
+            identity: ctx.route.as_ref()?.compress.is_some(),
         })
     }
 
-    fn take_off(&self, flight: Arc<Flight>, plan: Plan) {
+    fn take_off(&self, flight: Arc<Flight>, plan: Plan, why: Why) {
+        plan.metrics.fetched(why);
         let fetch = Fetch::new(self.session.req_header(), self.ctx, Arc::clone(self.idle));
         tokio::spawn(fly(flight, fetch, plan));
     }
@@ -322,7 +326,11 @@ impl Asking<'_> {
                 ProxyError::new(Reason::Internal, Phase::Route),
             ));
         };
-        self.take_off(Arc::clone(&flight), plan);
+        let need = match stale {
+            Some(_) => Why::Expired,
+            None => Why::Miss,
+        };
+        self.take_off(Arc::clone(&flight), plan, need);
         let landing = self.awaited(&flight).await?;
         match landing {
             Landing::Good(object, told) => {
@@ -455,12 +463,15 @@ impl Asking<'_> {
             }
             Err(not) => status.detail = Some(not.as_str()),
         }
+        if collapsed {
+            self.ctx.snapshot.metrics.cache.followers.inc();
+        }
         let outcome = match why {
             Forward::Stale => Outcome::Expired,
             _ => Outcome::Miss,
         };
         tell(self.ctx, outcome, status);
-        answer::flight(self.session, self.ctx, answer, reader).await?;
+        answer::flight(self.session, self.ctx, answer, reader, collapsed).await?;
         Ok(Served::Answered)
     }
 

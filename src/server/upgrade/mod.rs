@@ -121,7 +121,11 @@ impl Upgrader {
         let limit = self.process.snapshot.load().life.upgrade_timeout;
         let socket = directory.hand_over();
         let (admin, supervisor) = (Arc::clone(&self.admin), Arc::clone(&self.supervisor));
+        let cache = Arc::clone(&self.process.state.cache);
         let handed_over = move |successor: &Successor| {
+            if let Some(disk) = cache.disk() {
+                disk.hand_over();
+            }
             // systemd believes the main process; the new one is heard only after that.
             supervisor.main_process(successor.pid);
             admin.leave();
