@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -14,7 +14,7 @@ use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
 use super::forward::{Fields, proxy_status};
-use crate::cache::rules::CACHE_STATUS;
+use crate::cache::rules::{CACHE_STATUS, date};
 use crate::error::{ProxyError, Reason};
 use crate::policy::access::Reply;
 use crate::policy::{Compress, Respond};
@@ -190,6 +190,7 @@ async fn send_coded(
         }
     }
     note_last(session, ctx);
+    keep_date(session, &header.headers);
     let empty = body.is_empty() || session.req_header().method == Method::HEAD;
     if empty {
         return header_only(session, Box::new(header)).await;
@@ -231,6 +232,17 @@ pub fn note_end(session: &Session, fields: &HeaderMap, ctx: &RequestCtx) {
         && let Some(connection) = client(session)
     {
         connection.answer_ends_with_it();
+    }
+}
+
+/// Lets an answer with these fields keep the date that it was made at, where the version of HTTP allows that: over HTTP/1.
+/// One that is none, or none that can be read, becomes that of sending.
+pub fn keep_date(session: &Session, fields: &HeaderMap) {
+    if let Some(connection) = client(session) {
+        let made = fields
+            .get(DATE)
+            .and_then(|made| date::read(made.as_bytes()));
+        connection.keep_date(made);
     }
 }
 

@@ -14,7 +14,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
 use super::again::{Failed, Repeatable};
-use super::answer::{client, is_grpc, note_end, note_last};
+use super::answer::{client, is_grpc, keep_date, note_end, note_last};
 use super::ctx::RequestCtx;
 use super::fail::{self, Stage};
 use super::presence::{Gone, client_gone, while_uploader_stays};
@@ -286,6 +286,7 @@ pub fn response(
         || session.req_header().method == Method::HEAD;
     if !header.status.is_informational() {
         note_last(session, ctx);
+        keep_date(session, &header.headers);
     }
     if !header.status.is_informational() {
         ctx.encoding = coded::begin(session, header, bodiless, ctx).map(Box::new);

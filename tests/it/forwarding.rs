@@ -1,5 +1,7 @@
 //! What do endpoints and clients learn of each other, and what stays with the connection it was meant for?
 
+mod date;
+
 use std::net::SocketAddr;
 
 use origin::{RawAnswer, RawOrigin};

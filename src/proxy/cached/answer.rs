@@ -20,7 +20,7 @@ use crate::cache::rules::{
 };
 use crate::error::Phase;
 use crate::policy::compress::{Choice, dress_not_modified};
-use crate::proxy::answer::{decorate, header_only, note_end, note_last};
+use crate::proxy::answer::{decorate, header_only, keep_date, note_end, note_last};
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::direct::{Broken, frame, in_answer, lost, write_in_time};
 use crate::proxy::forward::{Fields, add_response_fields};
@@ -266,6 +266,7 @@ async fn bare(
     header: Box<ResponseHeader>,
 ) -> Result<(), Broken> {
     note_last(session, ctx);
+    keep_date(session, &header.headers);
     let write = header_only(session, header).await;
     write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)))
 }
@@ -284,6 +285,7 @@ pub(super) async fn begin(
         return Ok(true);
     }
     note_last(session, ctx);
+    keep_date(session, &header.headers);
     note_end(session, &header.headers, ctx);
     let write = session.write_response_header(header, false).await;
     write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)))?;

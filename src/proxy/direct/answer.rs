@@ -18,7 +18,7 @@ use tokio::task::yield_now;
 use super::{Broken, failed, in_answer};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::policy::compress::{Encoding, LARGEST_PIECE};
-use crate::proxy::answer::{header_only, note_end, note_last};
+use crate::proxy::answer::{header_only, keep_date, note_end, note_last};
 use crate::proxy::ask::{Exchange, Limits, within};
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::fail::{self, Stage};
@@ -51,6 +51,7 @@ pub async fn answer(
     let encoding = coded::begin(session, &mut header, no_body, ctx);
     frame(&mut header, ctx.version, no_body, is_head);
     note_last(session, ctx);
+    keep_date(session, &header.headers);
     if no_body {
         let write = header_only(session, header).await;
         return write.map_err(|error| in_answer(ctx, lost(&error, Phase::Response)));

@@ -59,8 +59,8 @@ pub struct Told {
 
 impl Fetch {
     /// A fetch of what `asked`, a request that `ctx` has decided on, is for. `idle` are the connections of the worker on
-    /// which it will run. [What else may choose an answer](shared) than the object's key does not go along, and the
-    /// authority, scheme and port are told in the key's form.
+    /// which it will run. [What else may choose an answer](shared) than the object's key does not go along; authority,
+    /// scheme and port are told in the key's form.
     pub fn new(asked: &RequestHeader, ctx: &RequestCtx, idle: Arc<IdlePool>) -> Self {
         let rule = ctx.route.as_ref().and_then(|route| route.cache.as_ref());
         let keyed = rule.map_or(&[][..], |rule| &rule.key.headers);

@@ -7,6 +7,7 @@
 
 mod calm;
 mod chunked;
+mod date;
 mod floods;
 mod frames;
 pub mod head;
@@ -32,7 +33,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ::pingora::protocols::Shutdown;
 use ::pingora::protocols::raw_connect::ProxyDigest;
@@ -43,6 +44,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::proxy::About;
 use calm::Calm;
 use chunked::{Chunks, Malformed};
+use date::Date;
 use frames::HeaderClock;
 use goodbye::Goodbye;
 use waiting::{Patience, Receiving, Sending, TooSlow};
@@ -109,6 +111,8 @@ struct Said {
     expects: AtomicBool,
     /// Nobody waits for its body just now.
     rests: AtomicBool,
+    /// Its answer was made then.
+    date: Date,
 }
 
 impl Connection {
@@ -187,6 +191,11 @@ impl Connection {
     /// Lets the time not count until the body is read again: it is not the client who is waited for.
     pub fn rest(&self) {
         self.said.rests.store(true, Ordering::Relaxed);
+    }
+
+    /// Says when the answer was made whose header comes next; `None` for now. Of HTTP/1 only.
+    pub fn keep_date(&self, made: Option<SystemTime>) {
+        self.said.date.keep(made);
     }
 
     /// Hands everything to an HTTP/2 session, which frames and gathers by itself.
@@ -365,6 +374,13 @@ impl Connection {
 
     /// Takes some of the bytes, into the buffer or out to the client.
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(made) = self.said.date.take() {
+            // A header, and all of it however long it is: a part would be no place to look for the date.
+            let begin = self.output.len();
+            self.output.extend_from_slice(bytes);
+            date::overwrite(&mut self.output[begin..], made);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if self.buffers_writes {
             if self.output.len() + bytes.len() <= WRITE_BUFFER {
                 self.output.extend_from_slice(bytes);
