@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, Spanned};
 
-/// The share of the memory that one object may take where there is no disk.
-const SHARE_OF_OBJECT: u64 = 8;
-/// How large an object may be where there is a disk with room for it.
-const LARGEST_ON_DISK: ByteSize = ByteSize::gib(1);
+/// One object may take an eighth of the memory where there is no disk, and half of a disk.
+const SHARE_OF_MEMORY: u64 = 8;
+const SHARE_OF_DISK: u64 = 2;
+/// How large one may be with a disk, on a route that does not say.
+const ON_DISK: ByteSize = ByteSize::gib(1);
 
 /// Where the responses that routes with `cache` store are kept: one store for the whole process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,15 +38,15 @@ impl Cache {
     /// How large the body of an object may be at most.
     pub fn room(&self) -> ByteSize {
         match &self.disk {
-            Some(disk) => disk.size.value,
-            None => ByteSize::bytes(self.memory.as_u64() / SHARE_OF_OBJECT),
+            Some(disk) => ByteSize::bytes(disk.size.as_u64() / SHARE_OF_DISK),
+            None => ByteSize::bytes(self.memory.as_u64() / SHARE_OF_MEMORY),
         }
     }
 
     /// How large it may be on a route that does not say.
     pub fn max_object(&self) -> ByteSize {
         match self.disk {
-            Some(_) => self.room().min(LARGEST_ON_DISK),
+            Some(_) => self.room().min(ON_DISK),
             None => self.room(),
         }
     }

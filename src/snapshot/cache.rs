@@ -37,6 +37,7 @@ pub(super) fn of_route(
     if !written.enabled {
         return None;
     }
+    users::keyed(route, &written.key.headers, reporter);
     users::check(route, written.origin_headers.value, reporter);
     Some(rule)
 }
@@ -91,8 +92,13 @@ fn max_object(written: &RouteCache, config: &Config, reporter: &mut Reporter<'_>
     } else if size.value > room {
         let (message, hint) = match &config.cache.disk {
             Some(_) => (
-                format!("is more than the whole disk of the cache, {room}"),
-                "write less, or raise `cache.disk.size`".to_owned(),
+                format!(
+                    "is more than half of the cache's disk, {room}, which is the most for one object"
+                ),
+                format!(
+                    "write less, or raise `cache.disk.size` to {}",
+                    ByteSize::bytes(size.as_u64().saturating_mul(2))
+                ),
             ),
             None => (
                 format!(

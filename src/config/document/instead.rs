@@ -98,9 +98,13 @@ fn meant(name: &str, text: &str, value: &str) -> Option<String> {
         ("Cors", "true") => "allow_origins: [https://app.example]".to_owned(),
         ("Cors", _) if text == "*" || text.contains("://") => format!("allow_origins: [{value}]"),
         ("RequestId", _) if !is_switch && !text.is_empty() => format!("header: {value}"),
+        ("CacheDisk", _) if is_path => format!("path: {value}, size: 10GiB"),
+        ("RouteCache", "false") => "enabled: false".to_owned(),
+        ("RouteCache", _) if is_time => format!("default_ttl: {{ 200: {value} }}"),
         // The mapping of these may be empty.
         (
-            "Health" | "Ejection" | "Hedging" | "PoolTls" | "StickyCookie" | "RequestId" | "Hsts",
+            "Health" | "Ejection" | "Hedging" | "PoolTls" | "StickyCookie" | "RequestId" | "Hsts"
+            | "RouteCache",
             "true",
         ) => String::new(),
         _ => return None,

@@ -40,8 +40,8 @@ pub struct RouteCache {
     /// What becomes of answers with `Set-Cookie`: `store` (only where the endpoint itself says how long they are fresh) or
     /// `refuse`. Default: store.
     pub set_cookie: SetCookie,
-    /// How large the body of a stored answer may be. Default: 1GiB with a disk that has room for it, else an eighth of the
-    /// memory.
+    /// How large the body of a stored answer may be. Default: with a disk 1GiB, or half of the disk if that
+    /// is less; else an eighth of the memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_object: Option<Spanned<ByteSize>>,
     /// How long a request waits for another one's fetch of the same object; 0s for not at all. Default: 5s.
