@@ -16,7 +16,7 @@ fn yaml(origin: &Origin, cache: &str) -> String {
     format!(
         "listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n\
          routes:\n\
-         - {{name: plain, match: {{path: {{prefix: /plain}}}}, pool: origin}}\n\
+         - {{name: plain, match: {{paths: [{{prefix: /plain}}]}}, pool: origin}}\n\
          - {{name: all, pool: origin, cache: {{{cache}}}}}\n\
          pools: [{{name: origin, endpoints: [\"{endpoint}\"]}}]\n"
     )
