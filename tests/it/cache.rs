@@ -1,8 +1,10 @@
 //! Does the response cache do what its rules and its operators say, as clients and endpoints see it?
 
 mod asking;
+mod collapse;
 mod freshness;
 mod invalidation;
+mod memory;
 mod purging;
 mod ranges;
 mod stale;
