@@ -6,13 +6,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use begun::Begun;
 pub use tags::{tag, tags};
 
 mod ban;
+mod begun;
 mod file;
 mod table;
 mod tags;
 
+use begun::UnderWay;
 use table::Table;
 
 /// A place in the order of purges and fetches.
@@ -76,6 +79,7 @@ pub struct Purges {
     /// That of the latest that is still remembered. What is not older has not been purged.
     latest: AtomicU64,
     table: RwLock<Table>,
+    under_way: UnderWay,
 }
 
 impl Purges {
@@ -96,10 +100,17 @@ impl Purges {
             now: AtomicU64::new(now),
             latest: AtomicU64::new(table.latest()),
             table: RwLock::new(table),
+            under_way: UnderWay::default(),
         }
     }
 
-    /// What a fetch that begins now has as [`Marks::since`].
+    /// Something that may store what is not of today any more begins: a fetch, or a look at what is on disk. Until this is
+    /// dropped no purge is forgotten that came after it. Its number goes into [`Marks::since`].
+    pub fn begin(&self) -> Begun {
+        self.under_way.begin(|| self.now())
+    }
+
+    /// The place of the latest purge.
     pub fn now(&self) -> Seq {
         Seq(self.now.load(Ordering::Acquire))
     }
@@ -152,8 +163,13 @@ impl Purges {
         self.now.store(seq.0, Ordering::Release);
     }
 
-    /// Forgets the hard purges up to this one: nothing that they concern is stored or being fetched any more.
+    /// Forgets the hard purges up to this one: nothing that they concern is stored any more. Those that concern what is
+    /// [under way](Self::begin) stay.
     pub fn forget(&self, up_to: Seq) {
+        let up_to = self
+            .under_way
+            .oldest()
+            .map_or(up_to, |oldest| oldest.min(up_to));
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.forget_hard(up_to);
         self.latest.store(table.latest(), Ordering::Release);

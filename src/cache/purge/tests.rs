@@ -125,6 +125,30 @@ fn hard_purges_are_forgotten_once_nothing_is_left_of_them_and_soft_ones_later() 
 }
 
 #[test]
+fn what_is_under_way_keeps_the_purges_after_it_from_being_forgotten() {
+    let purges = purges();
+    let first = purges.begin();
+    let again = purges.begin();
+    let before = purges.add(&url("a/"), Mode::Hard, at(1001));
+    let second = purges.begin();
+    let after = purges.add(&url("b/"), Mode::Hard, at(1002));
+    let mut object = marks(&purges, "a/", &[]);
+    object.since = first.since();
+    purges.forget(after);
+    assert_eq!((purges.len(), purges.of(&object)), (2, Purged::Gone));
+    drop(first);
+    purges.forget(after);
+    assert_eq!(purges.len(), 2, "there is another of the same time");
+    drop(again);
+    assert_eq!(second.since(), before);
+    purges.forget(after);
+    assert_eq!(purges.len(), 1);
+    drop(second);
+    purges.forget(after);
+    assert!(purges.is_empty());
+}
+
+#[test]
 fn too_many_purges_err_on_the_safe_side_and_let_newer_objects_be() {
     let purges = purges();
     let old = marks(&purges, "other/", &[]);

@@ -144,7 +144,7 @@ async fn coded(
         return Some(coded);
     }
     let flights = &ctx.snapshot.flights;
-    let flight = match flights.join(hash) {
+    let flight = match flights.join(hash, ctx.snapshot.store.purges.now()) {
         Part::Leads(flight) => flight,
         Part::Follows(flight) => {
             // Whether it came in time or not shows below.

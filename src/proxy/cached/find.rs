@@ -73,11 +73,8 @@ pub async fn find(cache: &Cache, place: &mut Place, asked: &HeaderMap) -> Found 
         let in_memory = cache.memory.get(place.hash);
         let stored = match in_memory.filter(is_not_over) {
             Some(stored) => stored,
-            None => match on_disk(cache, place.hash).await {
-                Some(stored) => {
-                    cache.memory.put(place.hash, stored.clone());
-                    stored
-                }
+            None => match from_disk(cache, place.hash).await {
+                Some(stored) => stored,
                 None => return Found::Nothing,
             },
         };
@@ -106,13 +103,18 @@ fn is_not_over(stored: &Stored) -> bool {
     !matches!(stored, Stored::Passes(until) if Instant::now() >= *until)
 }
 
-async fn on_disk(cache: &Cache, hash: u128) -> Option<Stored> {
+/// What is on disk, which from then on is in memory too.
+async fn from_disk(cache: &Cache, hash: u128) -> Option<Stored> {
     let disk = cache.disk()?;
     if !disk.might_have(hash) {
         return None;
     }
-    Some(match disk.get(hash).await? {
+    // A purge may have looked through memory before this is there, and through the disk after it was read.
+    let _begun = cache.purges.begin();
+    let stored = match disk.get(hash).await? {
         OnDisk::Object(object) => Stored::Object(Arc::new(object)),
         OnDisk::Varies(varies) => Stored::Varies(Arc::new(varies)),
-    })
+    };
+    cache.memory.put(hash, stored.clone());
+    Some(stored)
 }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::cache::Object;
 use crate::cache::disk::Following;
+use crate::cache::purge::Seq;
 use crate::cache::rules::{Refusal, Terms};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::proxy::fetch::Told;
@@ -25,6 +26,8 @@ const WINDOW: usize = 256 * 1024;
 pub struct Flight {
     /// What it is found by; `None` if nobody is to find it.
     pub key: Option<u128>,
+    /// When it began, in the order of purges.
+    pub since: Seq,
     inner: Mutex<Inner>,
     /// Told when there is more to be had.
     changed: Notify,
@@ -62,6 +65,36 @@ pub enum Landing {
     Good(Arc<Object>, Box<Told>),
     /// No answer.
     Failed(ProxyError, Box<Told>),
+}
+
+impl Landing {
+    /// Whether another who asks may fare better: the endpoint has failed with this one request.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Good(..) => false,
+            Self::Answer(answer) => match answer.kept {
+                Err(NotKept::Refused(refusal)) => {
+                    answer.status.is_server_error() && !refusal.lasting()
+                }
+                _ => false,
+            },
+            Self::Failed(error, _) => !shared(error.reason),
+        }
+    }
+}
+
+/// Whether a failure is that of all who waited: the pool could not be reached, whoever asks.
+fn shared(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NoEndpoint
+            | Reason::BreakerOpen
+            | Reason::QueueFull
+            | Reason::QueueTimeout
+            | Reason::ConnectTimeout
+            | Reason::UpstreamFirstByteTimeout
+            | Reason::TotalTimeout
+    )
 }
 
 /// An endpoint's answer, without its body.
@@ -123,10 +156,16 @@ enum Found {
 }
 
 impl Flight {
+    /// One that nobody finds.
+    pub fn alone() -> Arc<Self> {
+        Self::new(None, Seq::default())
+    }
+
     /// One that begins, found by `key`.
-    pub fn new(key: Option<u128>) -> Arc<Self> {
+    pub fn new(key: Option<u128>, since: Seq) -> Arc<Self> {
         Arc::new(Self {
             key,
+            since,
             inner: Mutex::default(),
             changed: Notify::new(),
             room: Notify::new(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 
 use super::flight::Flight;
+use crate::cache::purge::Seq;
 
 /// Into how many parts the table is split, so that workers seldom wait for each other.
 const PARTS: usize = 16;
@@ -41,11 +42,24 @@ impl Flights {
         part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes part in the flight for `key`, which begins if there is none.
-    pub fn join(&self, key: u128) -> Part {
+    /// Takes part in the flight for `key`, which begins if there is none. One from before the latest purge, whose place in
+    /// the order is `now`, may bring what was purged: it goes on for those who follow it, is not stored, and
+    /// nobody joins them.
+    pub fn join(&self, key: u128, now: Seq) -> Part {
         match self.part(key).entry(key) {
-            Entry::Occupied(under_way) => Part::Follows(Arc::clone(under_way.get())),
-            Entry::Vacant(free) => Part::Leads(Arc::clone(free.insert(Flight::new(Some(key))))),
+            Entry::Occupied(under_way) if under_way.get().since >= now => {
+                Part::Follows(Arc::clone(under_way.get()))
+            }
+            Entry::Occupied(mut before) => {
+                let flight = Flight::new(Some(key), now);
+                let before = before.insert(Arc::clone(&flight));
+                // An invalidation would not find it here any more.
+                before.doom();
+                Part::Leads(flight)
+            }
+            Entry::Vacant(free) => {
+                Part::Leads(Arc::clone(free.insert(Flight::new(Some(key), now))))
+            }
         }
     }
 

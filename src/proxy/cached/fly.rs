@@ -12,7 +12,7 @@ use super::find::{Place, write_variant};
 use super::flight::{Answer, Flight, Kept, Landing, NotKept};
 use super::flights::{Flights, Held};
 use crate::cache::key::hash;
-use crate::cache::purge::{Marks, Seq, tags};
+use crate::cache::purge::{Begun, Marks, tags};
 use crate::cache::report::Tier;
 use crate::cache::rules::{
     Answered, Asked, Refusal, Terms, Validators, Vary, ask_for_the_whole, ask_whether_modified,
@@ -51,8 +51,8 @@ pub struct Plan {
     pub identified: bool,
     /// What is stored, if it is to be asked whether that is still good.
     pub stored: Option<Arc<Object>>,
-    /// When the fetch began, in the order of purges.
-    pub since: Seq,
+    /// When the fetch began, in the order of purges; it lasts until what it brings is stored.
+    pub begun: Begun,
     /// What is counted.
     pub metrics: Arc<CacheMetrics>,
     /// Whether the route compresses, so that what is stored should not be.
@@ -154,7 +154,7 @@ impl Plan {
 
     fn marks(&self, fields: &HeaderMap) -> Marks {
         Marks {
-            since: self.since,
+            since: self.begun.since(),
             url: self.url.as_str().into(),
             tags: tags(fields),
         }

@@ -20,7 +20,7 @@ use std::time::SystemTime;
 use http::header::{AUTHORIZATION, CONNECTION, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pingora::proxy::Session;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ctx::RequestCtx;
 use super::decide::told_query;
@@ -146,7 +146,7 @@ pub async fn serve(
             return Ok(served);
         }
     }
-    let flight = Flight::new(None);
+    let flight = Flight::alone();
     asking.lead(flight, &place, None, Forward::UriMiss).await
 }
 
@@ -257,11 +257,11 @@ impl Asking<'_> {
         why: Forward,
     ) -> Result<Option<Served>, Broken> {
         if self.rule.collapse.is_zero() {
-            let flight = Flight::new(None);
+            let flight = Flight::alone();
             return self.lead(flight, place, stale, why).await.map(Some);
         }
         let flights = Arc::clone(&self.ctx.snapshot.flights);
-        match flights.join(place.hash) {
+        match flights.join(place.hash, self.cache.purges.now()) {
             Part::Leads(flight) => self.lead(flight, place, stale, why).await.map(Some),
             Part::Follows(flight) => self.follow(flight, place, stale, why).await,
         }
@@ -270,7 +270,7 @@ impl Asking<'_> {
     /// Starts a fetch that nobody waits for, unless there is one.
     fn refresh(&mut self, place: &Place, object: &Arc<Object>) {
         let flights = Arc::clone(&self.ctx.snapshot.flights);
-        if let Part::Leads(flight) = flights.join(place.hash) {
+        if let Part::Leads(flight) = flights.join(place.hash, self.cache.purges.now()) {
             flight.unread();
             match self.plan(place, Some(Arc::clone(object))) {
                 Some(plan) => self.take_off(flight, plan, Why::Background),
@@ -296,7 +296,7 @@ impl Asking<'_> {
                 || ctx.granted.user.is_some()
                 || !ctx.granted.to_endpoint.is_empty(),
             stored,
-            since: self.cache.purges.now(),
+            begun: self.cache.purges.begin(),
             metrics: Arc::clone(&ctx.snapshot.metrics.cache),
             identity: ctx.route.as_ref()?.compress.is_some(),
         })
@@ -360,15 +360,27 @@ impl Asking<'_> {
         why: Forward,
     ) -> Result<Option<Served>, Broken> {
         let patience = self.rule.collapse;
-        let landing = {
-            let landing = pin!(timeout(patience, flight.landing()));
-            while_client_stays(self.session, landing).await
-        };
-        let landing = landing.map_err(|Gone| failed(self.ctx, client_gone(Phase::Response)))?;
-        let Ok(landing) = landing else {
-            // It takes too long for others to wait for it.
-            let own = Flight::new(None);
-            return self.lead(own, place, stale, why).await.map(Some);
+        let (mut flight, until) = (flight, Instant::now() + patience);
+        let landing = loop {
+            let landing = {
+                let landing = pin!(timeout_at(until, flight.landing()));
+                while_client_stays(self.session, landing).await
+            };
+            let landing = landing.map_err(|Gone| failed(self.ctx, client_gone(Phase::Response)))?;
+            let Ok(landing) = landing else {
+                // It takes too long for others to wait for it.
+                let own = Flight::alone();
+                return self.lead(own, place, stale, why).await.map(Some);
+            };
+            if !landing.is_failure() {
+                break landing;
+            }
+            // An endpoint that fails is tried by one after the other, and not by all who waited at once.
+            let flights = Arc::clone(&self.ctx.snapshot.flights);
+            match flights.join(place.hash, self.cache.purges.now()) {
+                Part::Leads(own) => return self.lead(own, place, stale, why).await.map(Some),
+                Part::Follows(next) => flight = next,
+            }
         };
         match landing {
             Landing::Good(object, _) => {
@@ -379,7 +391,7 @@ impl Asking<'_> {
             }
             Landing::Answer(answer) => {
                 let Ok(kept) = &answer.kept else {
-                    let own = Flight::new(None);
+                    let own = Flight::alone();
                     return self.lead(own, place, stale, why).await.map(Some);
                 };
                 let mut own = place.clone();
@@ -404,10 +416,6 @@ impl Asking<'_> {
                 self.hand_on(&answer, reader, why, true).await.map(Some)
             }
             Landing::Failed(error, told) => {
-                if !shared(error.reason) {
-                    let own = Flight::new(None);
-                    return self.lead(own, place, stale, why).await.map(Some);
-                }
                 self.ctx.retry_after = told.retry_after;
                 self.without(error, stale).await.map(Some)
             }
@@ -502,18 +510,4 @@ impl Asking<'_> {
         }
         Err(failed(self.ctx, error))
     }
-}
-
-/// Whether a failure is that of all who waited: the pool could not be reached, whoever asks.
-fn shared(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::NoEndpoint
-            | Reason::BreakerOpen
-            | Reason::QueueFull
-            | Reason::QueueTimeout
-            | Reason::ConnectTimeout
-            | Reason::UpstreamFirstByteTimeout
-            | Reason::TotalTimeout
-    )
 }
