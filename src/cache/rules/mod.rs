@@ -44,7 +44,7 @@ pub use revalidate::{
     same_representation,
 };
 pub use settings::{Origin, Settings};
-pub use stored_fields::stored_fields;
+pub use stored_fields::{stored_fields, unshared_fields};
 pub use storing::{Answered, Asked, freshened, keep};
 pub use terms::Terms;
 pub use validators::{EntityTag, Validators};

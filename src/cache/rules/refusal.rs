@@ -49,11 +49,16 @@ impl Refusal {
     }
 
     /// Whether the next answer for the same object will most likely be refused too, as this is about the object and not
-    /// about one request or a failure.
+    /// about one request or a failure. What one request brings about by itself, such as by credentials that it makes up,
+    /// must not keep what is for everyone out of the store.
     pub const fn lasting(self) -> bool {
         !matches!(
             self,
-            Self::Method | Self::RequestNoStore | Self::Status | Self::Failure
+            Self::Method
+                | Self::RequestNoStore
+                | Self::Authorization
+                | Self::Status
+                | Self::Failure
         )
     }
 }

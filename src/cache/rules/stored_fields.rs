@@ -1,6 +1,6 @@
 //! Which fields of a response are stored?
 
-use http::header::{AGE, CACHE_CONTROL, TRAILER};
+use http::header::{AGE, CACHE_CONTROL, Entry, TRAILER};
 use http::{HeaderMap, HeaderName};
 
 use super::directives::{Directive, directives};
@@ -20,6 +20,27 @@ pub fn stored_fields(fields: &HeaderMap) -> HeaderMap {
     stored.remove(AGE);
     stored.remove(TRAILER);
     stored
+}
+
+/// The fields of a response that only the request has that brought it: those that `no-cache` or `private` names, unless
+/// they concern one connection.
+pub fn unshared_fields(fields: &HeaderMap) -> HeaderMap {
+    let mut unshared = HeaderMap::new();
+    let names = named(fields);
+    if names.is_empty() {
+        return unshared;
+    }
+    let mut sent = fields.clone();
+    strip_response(&mut sent, Keep::default());
+    for name in names {
+        if let Entry::Occupied(lines) = sent.entry(&name) {
+            let (name, lines) = lines.remove_entry_mult();
+            lines.for_each(|line| {
+                unshared.append(&name, line);
+            });
+        }
+    }
+    unshared
 }
 
 /// The fields that are only for the client that asked, or are to be asked about: what any field says counts, whether or

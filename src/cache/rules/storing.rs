@@ -86,16 +86,16 @@ fn refusal(asked: &Asked, status: StatusCode, fields: &HeaderMap, said: &Said) -
         ),
         (Wishes::read(asked.fields).no_store, Refusal::RequestNoStore),
         (
+            identified && !said.is_for_everyone(),
+            Refusal::Authorization,
+        ),
+        (
             !is_storable(status) || said.must_understand && !understood,
             Refusal::Status,
         ),
         // Who understands the status need not heed it: it is for who does not (§5.2.2.3).
         (said.no_store && !understood, Refusal::NoStore),
         (said.private, Refusal::Private),
-        (
-            identified && !said.is_for_everyone(),
-            Refusal::Authorization,
-        ),
         (Vary::of(fields) == Vary::Any, Refusal::VaryAny),
     ]
     .into_iter()

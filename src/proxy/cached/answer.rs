@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
@@ -61,7 +62,7 @@ pub async fn object(
     give(session, ctx, given, Source::from(&object.body)).await
 }
 
-/// Answers with what a flight brings.
+/// Answers with what a flight brings, which another request led to, or this one.
 ///
 /// # Errors
 ///
@@ -71,24 +72,27 @@ pub async fn flight(
     ctx: &mut RequestCtx,
     answer: &Answer,
     reader: Reader,
-    follows: bool,
+    anothers: bool,
 ) -> Result<(), Broken> {
-    let fields = match follows {
-        true => &answer.stored,
-        false => &answer.fields,
+    let validators = Validators::of(&answer.fields);
+    let own = match anothers || answer.unshared.is_empty() {
+        true => None,
+        false => {
+            let mut own = answer.fields.clone();
+            own.extend(answer.unshared.clone());
+            Some(own)
+        }
     };
-    let validators = Validators::of(fields);
-    let terms = answer.kept.as_ref().ok().map(|kept| &kept.terms);
+    // What was fresh elsewhere before goes on being as old as it is (RFC 9111 §5.1).
+    let kept = answer.kept.as_ref().ok().filter(|_| answer.aged);
     let given = Given {
         status: answer.status,
-        fields,
+        fields: own.as_ref().unwrap_or(&answer.fields),
         version: answer.version,
         validators: &validators,
         length: answer.length,
         object: None,
-        age: terms
-            .filter(|_| follows)
-            .map(|terms| terms.age(ctx.time).as_secs()),
+        age: kept.map(|kept| kept.terms.age(SystemTime::now()).as_secs()),
     };
     give(session, ctx, given, Source::Flight(reader)).await
 }

@@ -103,8 +103,10 @@ pub struct Answer {
     pub status: StatusCode,
     /// Its fields, without those of the connection.
     pub fields: HeaderMap,
-    /// Those of them that may be stored, if it is: others who get it get these.
-    pub stored: HeaderMap,
+    /// Those that only the request has that led to it.
+    pub unshared: HeaderMap,
+    /// Whether it said how old it is.
+    pub aged: bool,
     /// The version of HTTP it came in.
     pub version: Version,
     /// How long its body is, if that is said.

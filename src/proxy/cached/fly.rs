@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_LENGTH};
+use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, AGE, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
@@ -15,8 +15,8 @@ use crate::cache::key::hash;
 use crate::cache::purge::{Begun, Marks, tags};
 use crate::cache::report::Tier;
 use crate::cache::rules::{
-    Answered, Asked, Refusal, Terms, Validators, Vary, ask_for_the_whole, ask_whether_modified,
-    freshen, keep, same_representation, stored_fields,
+    Answered, Asked, Refusal, Validators, Vary, ask_for_the_whole, ask_whether_modified, freshen,
+    freshened, keep, same_representation, stored_fields, unshared_fields,
 };
 use crate::cache::{Body, Cache, Chunks, Head, Object, Rule, Stored};
 use crate::error::{Phase, ProxyError, Reason};
@@ -132,24 +132,19 @@ impl Plan {
         });
     }
 
-    fn keep(
-        &self,
-        status: StatusCode,
-        fields: &HeaderMap,
-        requested: SystemTime,
-    ) -> Result<Terms, Refusal> {
-        let asked = Asked {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
             method: &Method::GET,
             fields: &self.asked,
             identified: self.identified,
-        };
-        let answered = Answered {
-            status,
-            fields,
-            requested,
-            received: SystemTime::now(),
-        };
-        keep(&asked, &answered, &self.rule.settings)
+        }
+    }
+
+    /// Whether what is stored could be used if no client wished for something newer.
+    fn has_fresh(&self) -> bool {
+        let now = SystemTime::now();
+        let stored = self.stored.as_ref();
+        stored.is_some_and(|stored| !stored.head.terms.validate && stored.head.terms.ttl(now) > 0)
     }
 
     fn marks(&self, fields: &HeaderMap) -> Marks {
@@ -171,7 +166,9 @@ impl Plan {
         let mut fields = stored.head.fields.clone();
         freshen(&mut fields, &newer.headers);
         let status = stored.head.status;
-        let terms = self.keep(status, &fields, requested);
+        let answered = answered(newer, requested);
+        let settings = &self.rule.settings;
+        let terms = freshened(&self.asked(), status, &fields, &answered, settings);
         let fields = stored_fields(&fields);
         let head = Head {
             status,
@@ -220,6 +217,7 @@ impl Plan {
         let kept = self.judge(answer.header(), length, requested);
         if let Err(NotKept::Refused(refusal)) = &kept
             && refusal.lasting()
+            && !self.has_fresh()
         {
             self.cache
                 .put_passing(self.place.hash, Instant::now() + PASSES);
@@ -232,18 +230,20 @@ impl Plan {
             Some(_) => kept,
             None => kept.and(Err(NotKept::TooLarge)),
         };
-        let mut fields = answer.header().headers.clone();
-        strip_response(&mut fields, Keep::default());
-        let stored = match &kept {
-            Ok(_) => stored_fields(&fields),
-            Err(_) => HeaderMap::new(),
+        let sent = &answer.header().headers;
+        let (fields, unshared) = match &kept {
+            Ok(_) => (stored_fields(sent), unshared_fields(sent)),
+            // Who passes an answer on leaves it as it is.
+            Err(_) => (passed_on(sent), HeaderMap::new()),
         };
+        let aged = sent.contains_key(AGE);
         let passes = kept.is_err();
         let version = answer.header().version;
         let answered = Arc::new(Answer {
             status,
             fields,
-            stored,
+            unshared,
+            aged,
             version,
             length,
             kept,
@@ -291,9 +291,9 @@ impl Plan {
         requested: SystemTime,
     ) -> Result<Kept, NotKept> {
         let fields = &header.headers;
-        let terms = self
-            .keep(header.status, fields, requested)
-            .map_err(NotKept::Refused)?;
+        let answered = answered(header, requested);
+        let terms = keep(&self.asked(), &answered, &self.rule.settings);
+        let terms = terms.map_err(NotKept::Refused)?;
         if length.is_some_and(|length| length > self.rule.max_object) {
             return Err(NotKept::TooLarge);
         }
@@ -323,6 +323,23 @@ impl Plan {
             varies,
         })
     }
+}
+
+/// What an endpoint answered just now.
+fn answered(header: &ResponseHeader, requested: SystemTime) -> Answered<'_> {
+    Answered {
+        status: header.status,
+        fields: &header.headers,
+        requested,
+        received: SystemTime::now(),
+    }
+}
+
+/// The fields of an answer that is not stored, without those of the connection it came on.
+fn passed_on(fields: &HeaderMap) -> HeaderMap {
+    let mut fields = fields.clone();
+    strip_response(&mut fields, Keep::default());
+    fields
 }
 
 /// Keeps a body while it comes.
@@ -432,7 +449,7 @@ impl Keeper {
 
 impl Plan {
     fn head(&self, answer: &Answer, kept: &Kept, length: Option<u64>) -> Head {
-        let mut fields = compact(&answer.stored);
+        let mut fields = compact(&answer.fields);
         if let Some(length) = length {
             fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }

@@ -256,7 +256,8 @@ impl Asking<'_> {
         stale: Option<Stale>,
         why: Forward,
     ) -> Result<Option<Served>, Broken> {
-        if self.rule.collapse.is_zero() {
+        // What somebody is answered is most often for nobody else, so nobody waits for it.
+        if self.rule.collapse.is_zero() || self.is_identified() {
             let flight = Flight::alone();
             return self.lead(flight, place, stale, why).await.map(Some);
         }
@@ -292,14 +293,19 @@ impl Asking<'_> {
             place: place.clone(),
             url: self.rule.key.url(&parts),
             asked: header.headers.clone(),
-            identified: header.headers.contains_key(AUTHORIZATION)
-                || ctx.granted.user.is_some()
-                || !ctx.granted.to_endpoint.is_empty(),
+            identified: self.is_identified(),
             stored,
             begun: self.cache.purges.begin(),
             metrics: Arc::clone(&ctx.snapshot.metrics.cache),
             identity: ctx.route.as_ref()?.compress.is_some(),
         })
+    }
+
+    /// Whether the request is somebody's (RFC 9111 §3.5), as it says itself or our own policies know.
+    fn is_identified(&self) -> bool {
+        let (granted, fields) = (&self.ctx.granted, &self.session.req_header().headers);
+        let says_so = fields.contains_key(AUTHORIZATION);
+        says_so || granted.user.is_some() || !granted.to_endpoint.is_empty()
     }
 
     fn take_off(&self, flight: Arc<Flight>, plan: Plan, why: Why) {

@@ -241,6 +241,7 @@ async fn rfc9111_3_5_one_user_s_answer_is_not_given_to_another() {
         let answer = ask(&mut raw, "GET /mine", &[&format!("Authorization: {who}")]).await;
         assert_eq!(answer.text(), who);
     }
+    // What they were answered does not keep others from having it stored.
     let nobody = stored(&mut raw, "/mine", &[]).await;
     assert_eq!(nobody.text(), "", "what is for everyone is stored");
     assert_eq!(origin.count("/mine"), 4);
@@ -318,7 +319,7 @@ async fn rfc9111_3_1_a_hit_has_the_fields_that_may_be_stored_and_no_others() {
         (hit.header("etag"), hit.text().as_str()),
         (Some("\"a\""), "made once")
     );
-    for line in ["x-user", "x-hop"] {
+    for line in ["\r\nx-user:", "\r\nx-hop:"] {
         let mut raw = Raw::sent(
             portcullis.listener("http"),
             "GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n",
@@ -341,4 +342,77 @@ async fn what_a_client_does_not_want_stored_may_come_from_the_store() {
     let answer = ask(&mut raw, "GET /a", &["Cache-Control: no-store"]).await;
     assert!(cache_status(&answer).contains("; hit"), "{answer:?}");
     assert_eq!(origin.count("/a"), 1);
+}
+
+#[tokio::test]
+async fn who_asks_first_has_what_is_for_nobody_else() {
+    let origin = origin().await;
+    let answer = with(&[
+        ("Cache-Control", "max-age=3600, private=\"Set-Cookie\""),
+        COOKIE,
+    ]);
+    let answer = answer.field("Connection", "X-Hop").field("X-Hop", "1");
+    origin.script("/a", [answer.held("a")]);
+    let (portcullis, mut raw) = caching(&origin, "").await;
+    let mut other = Raw::connect(portcullis.listener("http")).await;
+    raw.send("GET /a HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    arrived(&origin, 1).await;
+    other.send("GET /a HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    origin.release_one("a");
+    let (first, second) = (raw.response().await, other.response().await);
+    assert_eq!(first.header("set-cookie"), Some("a=b"), "{first:?}");
+    assert_eq!(first.header("x-hop"), None);
+    assert_eq!(second.header("set-cookie"), None, "{second:?}");
+    let hit = stored(&mut raw, "/a", &[]).await;
+    assert_eq!(hit.header("set-cookie"), None);
+    assert_eq!(origin.count("/a"), 1);
+}
+
+#[tokio::test]
+async fn rfc9110_7_6_1_what_is_not_stored_is_passed_on_without_what_belongs_to_a_connection() {
+    let origin = origin().await;
+    let answer = with(&[
+        ("Cache-Control", "no-store"),
+        ("Connection", "X-Hop"),
+        ("X-Hop", "1"),
+    ]);
+    let answer = answer.field("Keep-Alive", "timeout=5").field("Age", "7");
+    origin.script("/a", [answer]);
+    let (_portcullis, mut raw) = caching(&origin, "").await;
+    for _ in 0..2 {
+        let answer = ask(&mut raw, "GET /a", &[]).await;
+        for name in ["connection", "x-hop", "keep-alive"] {
+            assert_eq!(answer.header(name), None, "{answer:?}");
+        }
+        assert_eq!(answer.header("age"), Some("7"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}
+
+#[tokio::test]
+async fn who_insists_on_asking_does_not_take_what_is_fresh_from_others() {
+    let origin = origin().await;
+    origin.script_by("/a", |asked, _| {
+        let cache_control = match asked.field("cookie") {
+            "" => "max-age=3600",
+            _ => "private",
+        };
+        Scripted::new(200)
+            .field("Cache-Control", cache_control)
+            .body("made once")
+    });
+    let (_portcullis, mut raw) = caching(&origin, "").await;
+    stored(&mut raw, "/a", &[]).await;
+    for lines in [
+        &["Cache-Control: no-cache", "Cookie: a=b"][..],
+        &["Cache-Control: no-cache", "Authorization: a"],
+        &["Cache-Control: no-store, no-cache"],
+    ] {
+        let answer = ask(&mut raw, "GET /a", lines).await;
+        assert!(!cache_status(&answer).contains("; hit"), "{answer:?}");
+        let asked = origin.count("/a");
+        let hit = ask(&mut raw, "GET /a", &[]).await;
+        assert!(cache_status(&hit).contains("; hit"), "{lines:?}: {hit:?}");
+        assert_eq!(origin.count("/a"), asked);
+    }
 }

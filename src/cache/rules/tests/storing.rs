@@ -102,6 +102,8 @@ fn rfc9111_5_2_2_7_private_with_names_leaves_out_those_fields() {
     let mut names: Vec<_> = stored.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["cache-control", "x-other"]);
+    let unshared = unshared_fields(&exchange.answered);
+    assert_eq!(unshared, fields(&[("x-user", "1"), ("set-cookie", "a=b")]));
 }
 
 #[test]
@@ -265,6 +267,13 @@ fn rfc9111_3_1_what_belongs_to_a_connection_is_not_stored() {
         ("test-header", b"2"),
     ];
     assert_eq!(lines, expected);
+    let private = saying("private=\"te, a, b\"")
+        .and("connection", "a")
+        .and("a", "1");
+    let private = private.and("te", "trailers").and("b", "1").and("b", "2");
+    let unshared = unshared_fields(&private.answered);
+    assert_eq!(unshared, fields(&[("b", "1"), ("b", "2")]));
+    assert!(unshared_fields(&stored).is_empty());
 }
 
 /// Every 200 is fresh for a minute if it does not say.
@@ -335,6 +344,13 @@ fn a_refusal_lasts_unless_it_is_of_one_request_or_a_failure() {
         (answer(&[]).status(503), false),
         (saying(HOUR).status(206), false),
         (saying(HOUR).asked(&[("cache-control", "no-store")]), false),
+        (saying(HOUR).asked(&[("authorization", "x")]), false),
+        (
+            saying("no-store")
+                .status(401)
+                .asked(&[("authorization", "x")]),
+            false,
+        ),
     ] {
         let refusal = exchange.refusal().expect("a refusal");
         assert_eq!(refusal.lasting(), lasts, "{refusal:?}");
