@@ -12,9 +12,12 @@ use crate::cache::purge::Seq;
 /// Into how many parts the table is split, so that workers seldom wait for each other.
 const PARTS: usize = 16;
 
-/// The flights that may be followed.
+/// The flights that are under way.
 pub struct Flights {
+    /// Those that may be followed, by what they are found by.
     parts: [Mutex<FxHashMap<u128, Arc<Flight>>>; PARTS],
+    /// All of them, by the hash of what they fetch, whatever variant of it.
+    under_way: [Mutex<FxHashMap<u128, Vec<Arc<Flight>>>>; PARTS],
     /// Bytes of bodies that are held to be stored.
     held: AtomicU64,
 }
@@ -31,6 +34,7 @@ impl Default for Flights {
     fn default() -> Self {
         Self {
             parts: std::array::from_fn(|_| Mutex::default()),
+            under_way: std::array::from_fn(|_| Mutex::default()),
             held: AtomicU64::new(0),
         }
     }
@@ -40,6 +44,35 @@ impl Flights {
     fn part(&self, key: u128) -> MutexGuard<'_, FxHashMap<u128, Arc<Flight>>> {
         let part = &self.parts[(key >> 64) as usize % PARTS];
         part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn under_way(&self, primary: u128) -> MutexGuard<'_, FxHashMap<u128, Vec<Arc<Flight>>>> {
+        let part = &self.under_way[(primary >> 64) as usize % PARTS];
+        part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of one that asks for what is stored under `primary` or a variant of that.
+    pub fn depart(&self, primary: u128, flight: &Arc<Flight>) {
+        let mut under_way = self.under_way(primary);
+        under_way
+            .entry(primary)
+            .or_default()
+            .push(Arc::clone(flight));
+    }
+
+    /// Forgets one that [`depart`](Self::depart)ed, and whatever it may be found by.
+    pub fn arrive(&self, primary: u128, flight: &Arc<Flight>) {
+        self.leave(flight);
+        let mut under_way = self.under_way(primary);
+        let Some(all) = under_way.get_mut(&primary) else {
+            return;
+        };
+        if let Some(place) = all.iter().position(|other| Arc::ptr_eq(other, flight)) {
+            all.swap_remove(place);
+        }
+        if all.is_empty() {
+            under_way.remove(&primary);
+        }
     }
 
     /// Takes part in the flight for `key`, which begins if there is none. One from before the latest purge, whose place in
@@ -75,10 +108,12 @@ impl Flights {
         }
     }
 
-    /// What is fetched for `key` is not to be stored, and nobody is to join it: it was invalidated.
-    pub fn doom(&self, key: u128) {
-        if let Some(flight) = self.part(key).remove(&key) {
+    /// What is being fetched of `primary`, every variant, is not to be stored, and nobody is to join it: it was invalidated.
+    pub fn doom(&self, primary: u128) {
+        let all = self.under_way(primary).get(&primary).cloned();
+        for flight in all.into_iter().flatten() {
             flight.doom();
+            self.leave(&flight);
         }
     }
 

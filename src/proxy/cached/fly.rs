@@ -64,6 +64,7 @@ pub async fn fly(flight: Arc<Flight>, mut fetch: Fetch, plan: Plan) {
     let ends = Ends {
         flight: &flight,
         flights: &plan.flights,
+        primary: plan.place.primary,
     };
     plan.prepare(&mut fetch);
     let requested = SystemTime::now();
@@ -106,12 +107,13 @@ pub async fn fly(flight: Arc<Flight>, mut fetch: Fetch, plan: Plan) {
 struct Ends<'f> {
     flight: &'f Arc<Flight>,
     flights: &'f Flights,
+    primary: u128,
 }
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
         let internal = ProxyError::new(Reason::Internal, Phase::Response);
-        self.flights.leave(self.flight);
+        self.flights.arrive(self.primary, self.flight);
         self.flight.land(Landing::Failed(internal, Box::default()));
         self.flight.end(Err(internal));
     }

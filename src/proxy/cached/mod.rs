@@ -241,7 +241,9 @@ impl Asking<'_> {
         if self.wishes.no_store {
             return Ok(Some(carry(self.ctx, Forward::Request)));
         }
-        let fresh = object.head.terms.ttl(self.ctx.time) >= 0 && softly.is_none();
+        let terms = &object.head.terms;
+        // What is never used without asking is no fresher than what is stale: the client has not asked for more.
+        let fresh = terms.ttl(self.ctx.time) >= 0 && softly.is_none() && !terms.validate;
         let why = match fresh {
             true => Forward::Request,
             false => Forward::Stale,
@@ -311,6 +313,7 @@ impl Asking<'_> {
     fn take_off(&self, flight: Arc<Flight>, plan: Plan, why: Why) {
         plan.metrics.fetched(why);
         let fetch = Fetch::new(self.session.req_header(), self.ctx, Arc::clone(self.idle));
+        plan.flights.depart(plan.place.primary, &flight);
         tokio::spawn(fly(flight, fetch, plan));
     }
 

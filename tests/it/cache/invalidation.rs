@@ -161,3 +161,30 @@ async fn an_answer_that_was_under_way_before_the_change_is_not_kept_after_it() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_variant_that_was_under_way_before_the_change_is_neither_kept_nor_joined_after_it() {
+    let origin = origin().await;
+    origin.script_by("/a", |asked, number| {
+        let answer = fresh().field("Vary", "X-Kind");
+        match (asked.method.as_str(), asked.field("x-kind"), number) {
+            ("GET", "two", 1) => answer.held("slow").body("before the change"),
+            ("GET", kind, _) => answer.body(format!("{kind} {number}")),
+            _ => Scripted::new(204),
+        }
+    });
+    let (portcullis, mut raw) = caching(&origin, "collapse: 1m").await;
+    stored(&mut raw, "/a", &["X-Kind: one"]).await;
+    let two = "GET /a HTTP/1.1\r\nHost: a.test\r\nX-Kind: two\r\n\r\n";
+    let mut slow = Raw::sent(portcullis.listener("http"), two).await;
+    eventually("the variant is asked for", async || origin.count("/a") == 2).await;
+    assert_eq!(ask(&mut raw, "DELETE /a", &[]).await.status, 204);
+    // Not held: it does not wait for what was asked for before.
+    let after = ask(&mut raw, "GET /a", &["X-Kind: two"]).await;
+    assert_eq!(after.text(), "two 3");
+    origin.release_one("slow");
+    assert_eq!(slow.response().await.text(), "before the change");
+    let after = stored(&mut raw, "/a", &["X-Kind: two"]).await;
+    assert_eq!(after.text(), "two 3");
+    assert_eq!(origin.count("/a"), 4);
+}

@@ -186,13 +186,19 @@ async fn rfc9111_4_1_by_what_an_address_varies_may_change() {
         answer.body(format!("{:?} {:?}", asked.field("x-a"), asked.field("x-b")))
     });
     let (_portcullis, mut raw) = caching(&origin, "").await;
-    stored(&mut raw, "/a", &["X-A: 1", "X-B: 1"]).await;
-    // Fetched anew, it varies by something else now: nobody gets by the former field what is not for the latter.
-    ask(&mut raw, "GET /a", &["X-A: 2", "X-B: 2"]).await;
-    let answer = stored(&mut raw, "/a", &["X-A: 1", "X-B: 2"]).await;
-    assert_eq!(answer.text(), "\"2\" \"2\"");
-    let answer = ask(&mut raw, "GET /a", &["X-A: 2", "X-B: 3"]).await;
-    assert_eq!(answer.text(), "\"2\" \"3\"");
+    let pairs = [("1", "1"), ("2", "2"), ("1", "2"), ("2", "1"), ("2", "3")];
+    for _ in 0..2 {
+        for (one, other) in pairs {
+            let lines = [&format!("X-A: {one}")[..], &format!("X-B: {other}")];
+            // Only the first answer may be one for another value of the field that is named since then.
+            let answer = stored(&mut raw, "/a", &lines).await.text();
+            assert!(
+                answer.ends_with(&format!(" \"{other}\"")),
+                "{lines:?}: {answer}"
+            );
+        }
+    }
+    assert!(origin.count("/a") <= pairs.len() + 1);
 }
 
 #[tokio::test]
