@@ -18,6 +18,9 @@ use crate::telemetry::metrics::DiskMetrics;
 /// How many fields of the request the variants under one key may differ by. A response that names more of them begins anew.
 const MOST_NAMES: usize = 16;
 
+/// Makes the hash of a key into that of what is noted about it for requests that are somebody's.
+const SOMEBODYS: u128 = 0x5b4f_9d2c_a7e1_3086_c4d8_17f2_6e0b_935a;
+
 /// The cache of the process: what is in memory, and on disk.
 pub struct Cache {
     /// What is in memory.
@@ -91,6 +94,17 @@ impl Cache {
         if let Some(disk) = self.disk() {
             disk.remove(hash);
         }
+    }
+
+    /// Whether what somebody was answered last under a key was not for everyone.
+    pub fn is_somebodys(&self, hash: u128) -> bool {
+        let stored = self.memory.get(hash ^ SOMEBODYS);
+        matches!(stored, Some(Stored::Passes(until)) if Instant::now() < until)
+    }
+
+    /// Takes note that what somebody is answered under a key is not for everyone. It says nothing of what others are.
+    pub fn put_somebodys(&self, hash: u128, until: Instant) {
+        self.memory.put(hash ^ SOMEBODYS, Stored::Passes(until));
     }
 
     /// Takes note that the answers under a key can't be stored.

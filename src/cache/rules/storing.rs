@@ -123,8 +123,13 @@ fn terms(
         None if settings.origin == Origin::Override => None,
         None => freshness::heuristic(said, answered.status, fields, received),
     });
-    let longest = settings.max_ttl.unwrap_or(Duration::MAX);
-    let longest = longest.saturating_add(initial_age);
+    let longest = match said.no_cache {
+        true => Duration::ZERO,
+        false => settings
+            .max_ttl
+            .unwrap_or(Duration::MAX)
+            .saturating_add(initial_age),
+    };
     let terms = Terms {
         received,
         initial_age,

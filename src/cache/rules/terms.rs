@@ -9,7 +9,7 @@ pub struct Terms {
     pub received: SystemTime,
     /// How old it was then (`corrected_initial_age`).
     pub initial_age: Duration,
-    /// How long it is fresh, counted from the endpoint (§4.2.1).
+    /// How long it is fresh, counted from the endpoint (§4.2.1). Zero if it is to be asked about first.
     pub lifetime: Duration,
     /// How long after that it may be used while another is fetched (RFC 5861 §3).
     pub while_revalidate: Duration,
@@ -43,6 +43,11 @@ impl Terms {
                 seconds(over).saturating_add(begun).saturating_neg()
             }
         }
+    }
+
+    /// Whether it is fresh at that time, if it was softly purged at `purged`. What is to be asked about first never is.
+    pub fn is_fresh(&self, purged: Option<SystemTime>, now: SystemTime) -> bool {
+        !self.validate && self.stale_for(purged, now).is_none()
     }
 
     /// How long it has been stale, by itself or because it was purged softly at `purged`; `None` while it is fresh

@@ -146,7 +146,7 @@ impl Plan {
     fn has_fresh(&self) -> bool {
         let now = SystemTime::now();
         let stored = self.stored.as_ref();
-        stored.is_some_and(|stored| !stored.head.terms.validate && stored.head.terms.ttl(now) > 0)
+        stored.is_some_and(|stored| stored.head.terms.is_fresh(None, now))
     }
 
     fn marks(&self, fields: &HeaderMap) -> Marks {
@@ -217,12 +217,15 @@ impl Plan {
     ) {
         let (status, length) = (answer.header().status, answer.length());
         let kept = self.judge(answer.header(), length, requested);
-        if let Err(NotKept::Refused(refusal)) = &kept
-            && refusal.lasting()
-            && !self.has_fresh()
-        {
-            self.cache
-                .put_passing(self.place.hash, Instant::now() + PASSES);
+        let until = Instant::now() + PASSES;
+        match &kept {
+            Err(NotKept::Refused(Refusal::Authorization)) => {
+                self.cache.put_somebodys(self.place.hash, until);
+            }
+            Err(NotKept::Refused(refusal)) if refusal.lasting() && !self.has_fresh() => {
+                self.cache.put_passing(self.place.hash, until);
+            }
+            _ => {}
         }
         let mut keeper = match &kept {
             Ok(_) => Keeper::new(self, length),

@@ -258,8 +258,9 @@ impl Asking<'_> {
         stale: Option<Stale>,
         why: Forward,
     ) -> Result<Option<Served>, Broken> {
-        // What somebody is answered is most often for nobody else, so nobody waits for it.
-        if self.rule.collapse.is_zero() || self.is_identified() {
+        // Nobody waits for what is somebody's.
+        let somebodys = self.is_identified() && self.cache.is_somebodys(place.hash);
+        if self.rule.collapse.is_zero() || somebodys {
             let flight = Flight::alone();
             return self.lead(flight, place, stale, why).await.map(Some);
         }

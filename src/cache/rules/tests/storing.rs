@@ -216,6 +216,13 @@ fn what_is_to_be_asked_about_is_stored_if_there_is_something_to_ask_by() {
         let modified = saying(said).and("last-modified", &date_at(-60));
         assert_eq!(modified.used("", 0), Use::Validate, "{said}");
     }
+    let terms = saying("max-age=3600, no-cache")
+        .and("etag", "\"a\"")
+        .terms();
+    assert!(!terms.is_fresh(None, at(0)) && terms.ttl(at(0)) == 0);
+    let hour = saying(HOUR).terms();
+    assert!(hour.is_fresh(None, at(3599)) && !hour.is_fresh(None, at(3600)));
+    assert!(!hour.is_fresh(Some(at(0)), at(0)), "purged softly");
     assert_eq!(saying("no-cache").refusal(), Some(Refusal::NoCache));
     assert_eq!(saying("max-age=0").refusal(), Some(Refusal::Stale));
     let bad = saying("no-cache").and("last-modified", "yesterday");
