@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aws_lc_rs::rand;
 use bytes::Bytes;
 use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -19,11 +20,11 @@ use crate::cache::rules::{
     Multipart, Piece, Portion, Precondition, Validators, content_range, not_modified, portion,
     precondition, unsatisfied_range,
 };
-use crate::error::Phase;
+use crate::error::{Phase, ProxyError, Reason};
 use crate::policy::compress::{Choice, dress_not_modified};
 use crate::proxy::answer::{decorate, header_only, keep_date, note_end, note_last};
 use crate::proxy::ctx::RequestCtx;
-use crate::proxy::direct::{Broken, frame, in_answer, lost, write_in_time};
+use crate::proxy::direct::{Broken, failed, frame, in_answer, lost, write_in_time};
 use crate::proxy::forward::{Fields, add_response_fields};
 use crate::proxy::presence::{Gone, client_gone, while_client_stays};
 
@@ -235,7 +236,11 @@ async fn parts(
     source: &mut Source,
 ) -> Result<(), Broken> {
     let kind = given.fields.get(CONTENT_TYPE);
-    let multipart = Multipart::new(kind, ranges, length, fastrand::u128(..));
+    let mut boundary = [0; 16];
+    // One that could be told from those before it would let who writes into the body write parts.
+    rand::fill(&mut boundary)
+        .map_err(|_| failed(ctx, ProxyError::new(Reason::Internal, Phase::Response)))?;
+    let multipart = Multipart::new(kind, ranges, length, u128::from_ne_bytes(boundary));
     let mut header = header(
         StatusCode::PARTIAL_CONTENT,
         given.fields.clone(),

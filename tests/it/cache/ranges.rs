@@ -309,3 +309,42 @@ async fn ranges_are_the_same_over_http2() {
     let answer = client.ask(asked("bytes=300000-")).await;
     assert_eq!(answer.status, 416);
 }
+
+#[tokio::test]
+async fn ranges_of_what_is_on_disk_are_the_same() {
+    let origin = origin().await;
+    origin.script("/a", [in_pieces(fresh().field("ETag", "\"1\""))]);
+    let endpoint = origin.address().expect("an origin on TCP");
+    // There is less memory than the body takes.
+    let portcullis = Portcullis::start(&format!(
+        "listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n\
+         cache: {{memory: 64KiB, disk: {{path: \"@dir@/objects\", size: 16MiB}}}}\n\
+         routes: [{{name: all, pool: origin, cache: {{}}}}]\n\
+         pools: [{{name: origin, endpoints: [\"{endpoint}\"]}}]\n"
+    ))
+    .await;
+    let mut raw = Raw::connect(portcullis.listener("http")).await;
+    assert!(stored(&mut raw, "/a", &[]).await.body == body());
+    let before = origin.count("/a");
+    for bytes in [0..1, 65_535..65_537, 69_999..210_001, LENGTH - 1..LENGTH] {
+        let range = format!("Range: bytes={}-{}", bytes.start, bytes.end - 1);
+        let answer = ask(&mut raw, "GET /a", &[&range]).await;
+        assert_eq!(answer.status, 206, "{range}");
+        assert!(answer.body == body()[bytes], "{range}");
+    }
+    let range = "Range: bytes=200000-200099,0-99,131000-131199";
+    let answer = ask(&mut raw, "GET /a", &[range]).await;
+    let (_, parts) = parts(&answer);
+    let parts: Vec<_> = parts.into_iter().map(|(_, bytes)| bytes).collect();
+    assert!(
+        parts
+            == [
+                &body()[200_000..200_100],
+                &body()[..100],
+                &body()[131_000..131_200]
+            ]
+    );
+    let answer = ask(&mut raw, "GET /a", &["Range: bytes=300000-"]).await;
+    assert_eq!(answer.status, 416);
+    assert_eq!(origin.count("/a"), before);
+}
