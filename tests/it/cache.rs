@@ -4,6 +4,7 @@ mod asking;
 mod collapse;
 mod freshness;
 mod invalidation;
+mod keys;
 mod memory;
 mod purging;
 mod ranges;
