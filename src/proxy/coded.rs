@@ -48,7 +48,7 @@ pub fn begin(
         }
     }
     compress.dress(header, choice);
-    if encoding.is_some() && ctx.version == Version::HTTP_11 {
+    if choice.coding().is_some() && ctx.version == Version::HTTP_11 {
         header.set(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     encoding

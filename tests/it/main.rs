@@ -8,6 +8,7 @@ mod balancers;
 mod basic_auth;
 mod browsers;
 mod cache;
+mod compression;
 mod config;
 mod connections;
 mod discovery;
