@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::disk::DiskBody;
 use super::purge::Marks;
-use super::rules::{Terms, Validators};
+use super::rules::{Partial, Terms, Validators};
 
 /// One stored response. It does not change: one that is freshened is another object with the same body.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub enum Body {
     Memory(Chunks),
     /// On disk, in a file that is open.
     Disk(DiskBody),
+    /// In memory, and only parts of it are there.
+    Parts(Arc<Partial>),
 }
 
 impl Body {
@@ -51,6 +53,7 @@ impl Body {
         match self {
             Self::Memory(chunks) => chunks.len(),
             Self::Disk(body) => body.len(),
+            Self::Parts(parts) => parts.complete(),
         }
     }
 

@@ -149,7 +149,7 @@ impl Disk {
             Stored::Object(object) => match &object.body {
                 Body::Memory(chunks) => (Kind::Object, &object.head.marks, chunks.len()),
                 // It is where it should be.
-                Body::Disk(_) => return,
+                Body::Disk(_) | Body::Parts(_) => return,
             },
             Stored::Varies(varies) => (Kind::Varies, &varies.marks, 0),
             Stored::Passes(_) => return,
@@ -180,7 +180,7 @@ impl Disk {
                 let body = match &stored {
                     Stored::Object(object) => match &object.body {
                         Body::Memory(chunks) => chunks.pieces(),
-                        Body::Disk(_) => &[],
+                        Body::Disk(_) | Body::Parts(_) => &[],
                     },
                     Stored::Varies(_) | Stored::Passes(_) => &[],
                 };
@@ -220,6 +220,8 @@ impl Disk {
     pub fn freshened(&self, key: u128, object: &Arc<Object>) {
         match &object.body {
             Body::Memory(_) => self.put(key, Stored::Object(object.clone())),
+            // Kept in memory only.
+            Body::Parts(_) => {}
             Body::Disk(body) => {
                 if !self.tier.takes() {
                     self.remove(key);

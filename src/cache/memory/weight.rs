@@ -60,6 +60,9 @@ fn marks(marks: &Marks) -> usize {
     2 * ALLOCATION + marks.url.len() + size_of_val(&*marks.tags)
 }
 
+/// What parts of a body take beside their bytes: their fields once more, and where each begins.
+const PARTS: usize = 4096;
+
 /// What an open file takes, in the kernel and here.
 const FILE: usize = 1024;
 
@@ -74,5 +77,6 @@ fn body(body: &Body) -> usize {
         }
         // An open file, and what tells where it is.
         Body::Disk(_) => 2 * ALLOCATION + FILE,
+        Body::Parts(parts) => PARTS + usize::try_from(parts.held()).unwrap_or(usize::MAX - PARTS),
     }
 }

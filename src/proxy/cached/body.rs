@@ -1,12 +1,14 @@
 //! How is a body read, wherever it is: in memory, on disk, or still on its way?
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::flight::Reader;
 use crate::cache::Chunks;
 use crate::cache::disk::DiskBody;
+use crate::cache::rules::Partial;
 use crate::error::{Phase, ProxyError, Reason};
 
 /// How much is read from a file at once.
@@ -18,6 +20,8 @@ pub enum Source {
     Memory(Chunks),
     /// On disk.
     Disk(DiskBody),
+    /// In memory, and only parts of it are there.
+    Parts(Arc<Partial>),
     /// On its way.
     Flight(Reader),
 }
@@ -27,6 +31,7 @@ impl From<&crate::cache::Body> for Source {
         match body {
             crate::cache::Body::Memory(chunks) => Self::Memory(chunks.clone()),
             crate::cache::Body::Disk(body) => Self::Disk(body.clone()),
+            crate::cache::Body::Parts(parts) => Self::Parts(Arc::clone(parts)),
         }
     }
 }
@@ -58,6 +63,11 @@ impl<'s> BodyReader<'s> {
 
     /// These bytes of it. A body on its way can only be read once.
     pub fn part(source: &'s mut Source, range: &Range<u64>) -> Self {
+        if let Source::Parts(parts) = &*source {
+            let pieces = parts.read(range).unwrap_or_default();
+            *source = Source::Memory(Chunks::new(pieces));
+            return Self::whole(source);
+        }
         let mut reader = Self::whole(source);
         reader.left = Some(range.end.saturating_sub(range.start));
         reader.skip = range.start;
@@ -76,7 +86,7 @@ impl<'s> BodyReader<'s> {
                 reader.at = range.start;
                 reader.skip = 0;
             }
-            Source::Flight(_) => {}
+            Source::Flight(_) | Source::Parts(_) => {}
         }
         reader
     }
@@ -115,7 +125,7 @@ impl<'s> BodyReader<'s> {
             || match &*self.source {
                 Source::Memory(chunks) => self.next >= chunks.pieces().len(),
                 Source::Disk(body) => self.at >= body.len(),
-                Source::Flight(_) => false,
+                Source::Flight(_) | Source::Parts(_) => false,
             }
     }
 
@@ -123,7 +133,7 @@ impl<'s> BodyReader<'s> {
     pub fn must_wait(&self) -> bool {
         match &*self.source {
             Source::Flight(reader) => reader.must_wait(),
-            Source::Memory(_) | Source::Disk(_) => false,
+            Source::Memory(_) | Source::Disk(_) | Source::Parts(_) => false,
         }
     }
 
@@ -151,6 +161,8 @@ impl<'s> BodyReader<'s> {
                 self.at += piece.len() as u64;
                 Ok(Some(piece))
             }
+            // They are read by range.
+            Source::Parts(_) => Err(ProxyError::new(Reason::Internal, Phase::Body)),
             Source::Flight(reader) => reader.piece().await,
         }
     }

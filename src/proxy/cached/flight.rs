@@ -136,6 +136,8 @@ pub enum NotKept {
     Refused(Refusal),
     /// It is larger than the route allows, or than there is room for.
     TooLarge,
+    /// It is a part, kept with others of its kind if it may be.
+    Part,
 }
 
 impl NotKept {
@@ -144,6 +146,7 @@ impl NotKept {
         match self {
             Self::Refused(refusal) => refusal.as_str(),
             Self::TooLarge => "too-large",
+            Self::Part => "partial",
         }
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, AGE, CONTENT_LENGTH};
+use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, AGE, CONTENT_LENGTH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
 use super::find::{Place, write_variant};
 use super::flight::{Answer, Flight, Kept, Landing, NotKept};
 use super::flights::{Flights, Held};
+use super::parts;
 use crate::cache::key::hash;
 use crate::cache::purge::{Begun, Marks, tags};
 use crate::cache::report::Tier;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub identified: bool,
     /// What is stored, if it is to be asked whether that is still good.
     pub stored: Option<Arc<Object>>,
+    /// Whether only the range that the request asks for is fetched.
+    pub part: bool,
     /// When the fetch began, in the order of purges; it lasts until what it brings is stored.
     pub begun: Begun,
     /// What is counted.
@@ -124,9 +127,13 @@ impl Plan {
     fn prepare(&self, fetch: &mut Fetch) {
         fetch.header_mut().set_method(Method::GET);
         fetch.edit(|fields| {
+            let range = fields.get(RANGE).filter(|_| self.part).cloned();
             match &self.stored {
                 Some(stored) => ask_whether_modified(fields, &stored.head.validators),
                 None => ask_for_the_whole(fields),
+            }
+            if let Some(range) = range {
+                fields.insert(RANGE, range);
             }
             if self.identity {
                 fields.remove(ACCEPT_ENCODING);
@@ -216,7 +223,10 @@ impl Plan {
         requested: SystemTime,
     ) {
         let (status, length) = (answer.header().status, answer.length());
-        let kept = self.judge(answer.header(), length, requested);
+        if self.part && status == StatusCode::PARTIAL_CONTENT {
+            return self.bring_part(flight, fetch, answer, requested).await;
+        }
+        let kept = self.judge(status, answer.header(), length, requested);
         let until = Instant::now() + PASSES;
         match &kept {
             Err(NotKept::Refused(Refusal::Authorization)) => {
@@ -288,15 +298,96 @@ impl Plan {
         answer.end().await;
     }
 
+    /// Hands a part on, and adds it to those that are kept.
+    async fn bring_part(
+        &self,
+        flight: &Arc<Flight>,
+        fetch: &Fetch,
+        mut answer: fetch::Answer,
+        requested: SystemTime,
+    ) {
+        let length = answer.length();
+        // What would be said of the whole answer holds for its parts.
+        let kept = self.judge(StatusCode::OK, answer.header(), length, requested);
+        let largest = self.cache.memory.largest();
+        let room = length.filter(|length| *length <= largest);
+        let room = room.filter(|_| kept.is_ok());
+        let held = room.and_then(|length| self.flights.hold(length, self.cache.most_held()));
+        let sent = answer.header().headers.clone();
+        flight.pass();
+        flight.land(Landing::Answer(Arc::new(Answer {
+            status: answer.header().status,
+            fields: passed_on(&sent),
+            unshared: HeaderMap::new(),
+            aged: false,
+            version: answer.header().version,
+            length,
+            kept: Err(NotKept::Part),
+            told: fetch.told(),
+        })));
+        let mut pieces = Vec::new();
+        loop {
+            match answer.piece().await {
+                Ok(Some(piece)) => {
+                    if held.is_some() {
+                        pieces.push(piece.clone());
+                    }
+                    if !flight.push(piece).await {
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    flight.end(Err(error));
+                    return;
+                }
+            }
+        }
+        if let (Ok(kept), true, false) = (kept, held.is_some(), flight.is_doomed()) {
+            self.add_part(&kept, &sent, &pieces);
+        }
+        flight.end(Ok(()));
+        answer.end().await;
+    }
+
+    fn add_part(&self, kept: &Kept, sent: &HeaderMap, pieces: &[Bytes]) {
+        let sent = compact(&stored_fields(sent));
+        let part = Object {
+            key: kept.key.clone(),
+            head: Head {
+                status: StatusCode::OK,
+                validators: Validators::of(&sent),
+                terms: kept.terms,
+                marks: self.marks(&sent),
+                fields: HeaderMap::new(),
+            },
+            body: Body::Memory(Chunks::new(Vec::new())),
+        };
+        let Some(whole) = parts::add(&self.cache, part, &sent, pieces) else {
+            return;
+        };
+        let stored = Stored::Object(Arc::new(whole));
+        self.cache.memory.put(kept.hash, stored.clone());
+        self.metrics.stored(Tier::Memory);
+        if let Some(disk) = self.cache.disk() {
+            disk.put(kept.hash, stored);
+            self.metrics.stored(Tier::Disk);
+        }
+    }
+
     /// Whether, and as what, an answer is stored.
     fn judge(
         &self,
+        status: StatusCode,
         header: &ResponseHeader,
         length: Option<u64>,
         requested: SystemTime,
     ) -> Result<Kept, NotKept> {
         let fields = &header.headers;
-        let answered = answered(header, requested);
+        let answered = Answered {
+            status,
+            ..answered(header, requested)
+        };
         let terms = keep(&self.asked(), &answered, &self.rule.settings);
         let terms = terms.map_err(NotKept::Refused)?;
         if length.is_some_and(|length| length > self.rule.max_object) {

@@ -11,6 +11,7 @@ mod flight;
 mod flights;
 mod fly;
 mod invalidate;
+mod parts;
 pub mod purge;
 
 use std::pin::pin;
@@ -40,6 +41,7 @@ pub use flights::Flights;
 use flights::Part;
 use fly::{Plan, fly};
 pub use invalidate::{Changing, invalidate};
+use parts::Wants;
 
 /// How often a request looks again after another's fetch brought what is of no use to it.
 const ROUNDS: usize = 3;
@@ -71,6 +73,8 @@ struct Asking<'a> {
     cache: Arc<Cache>,
     rule: Arc<Rule>,
     wishes: Wishes,
+    /// Whether only the range that is asked for is fetched.
+    part: bool,
 }
 
 /// Takes note of what a request asks the cache for, or why it does not ask it.
@@ -139,6 +143,7 @@ pub async fn serve(
         ctx,
         idle,
         rule,
+        part: false,
     };
     asking.ctx.body_done = true;
     for _ in 0..ROUNDS {
@@ -213,10 +218,31 @@ impl Asking<'_> {
         if self.wishes.no_store {
             return Ok(Some(carry(self.ctx, Forward::Request)));
         }
-        if header.method == Method::HEAD || header.headers.contains_key(RANGE) {
+        if header.method == Method::HEAD {
             return Ok(Some(carry(self.ctx, why)));
         }
+        if header.headers.contains_key(RANGE) {
+            return self.ranged(place, why).await;
+        }
         self.fetch(place, None, why).await
+    }
+
+    /// Answers a request for a range of what is not stored as a whole.
+    async fn ranged(&mut self, place: &Place, why: Forward) -> Result<Option<Served>, Broken> {
+        let header = self.session.req_header();
+        match Wants::of(&header.headers) {
+            Wants::All => return self.fetch(place, None, why).await,
+            Wants::Other => return Ok(Some(carry(self.ctx, why))),
+            Wants::Part => {}
+        }
+        let kept = parts::covering(&self.cache, place, &header.method, &header.headers);
+        if let Some(kept) = kept
+            && usable(&kept.head.terms, &self.wishes, None, self.ctx.time) == Use::Fresh
+        {
+            return self.give(&kept, Outcome::Hit).await.map(Some);
+        }
+        self.part = true;
+        self.lead(Flight::alone(), place, None, why).await.map(Some)
     }
 
     fn not_cached(&mut self) -> Broken {
@@ -298,6 +324,7 @@ impl Asking<'_> {
             asked: header.headers.clone(),
             identified: self.is_identified(),
             stored,
+            part: self.part,
             begun: self.cache.purges.begin(),
             metrics: Arc::clone(&ctx.snapshot.metrics.cache),
             identity: ctx.route.as_ref()?.compress.is_some(),
