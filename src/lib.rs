@@ -21,7 +21,8 @@
 //!
 //! `admission`, `config`, `route`, `policy` and the parts of `pool` that decide name no session and no server of Pingora: they are pure,
 //! and tested in microseconds. In `admission` three parts are not: [`admission::shared`] asks a Redis, [`admission::memory`] reads what
-//! the kernel says in `/proc`, and [`admission::passwords`] has threads of its own, on which passwords are tried.
+//! the kernel says in `/proc`, and [`admission::passwords`] has threads of its own, on which passwords are tried; so has
+//! [`cache::disk`], for its files.
 //!
 //! # Words
 //!

@@ -185,13 +185,24 @@ impl Cache {
                     move |trace| one.purges.at_a_glance(trace.since, trace.url, trace.tags()),
                     move |marks| matches!(other.purges.of(marks), Purged::Gone),
                 );
-                swept.await.ok()
+                let found = swept.found.await.ok();
+                if mode == Mode::Hard && found.is_some() {
+                    let cache = Arc::clone(self);
+                    tokio::spawn(async move {
+                        if swept.removed.await.is_ok() {
+                            cache.purges.forget(last);
+                        }
+                    });
+                }
+                found
             }
-            None => Some(0),
+            None => {
+                if mode == Mode::Hard {
+                    self.purges.forget(last);
+                }
+                Some(0)
+            }
         };
-        if mode == Mode::Hard && on_disk.is_some() {
-            self.purges.forget(last);
-        }
         PurgeReport {
             memory: memory.unwrap_or(0),
             disk: on_disk

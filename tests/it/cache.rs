@@ -2,6 +2,7 @@
 
 mod asking;
 mod collapse;
+mod disk;
 mod freshness;
 mod invalidation;
 mod keys;

@@ -4,6 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::index::{Age, Index};
 use super::trace::Trace;
+use crate::cache::purge::Marks;
 
 /// The index, and how far it can be relied on.
 #[derive(Default)]
@@ -16,10 +17,19 @@ pub(super) struct Books {
     /// Bytes of files that were found in the directory and are not in the index yet.
     pub(super) found: u64,
     /// Bytes of files that are being written.
-    pub(super) coming: u64,
-    /// The writes under way, by key: the newest, and how many there are.
-    writes: FxHashMap<u128, (u64, u32)>,
+    pub(super) reserved: u64,
+    /// The writes under way, by key.
+    writes: FxHashMap<u128, Writes>,
     last: u64,
+}
+
+/// The writes under way of one key.
+struct Writes {
+    /// The number of the only one that counts; 0 if none does.
+    counts: u64,
+    /// What a purge finds its object by.
+    marks: Marks,
+    how_many: u32,
 }
 
 /// The right to put an object under its key, as long as no newer one is given and the key is not removed.
@@ -45,7 +55,7 @@ impl Books {
 
     /// Bytes that are taken, or are going to be.
     pub(super) fn bytes(&self) -> u64 {
-        self.index.bytes() + self.found + self.coming
+        self.index.bytes() + self.found + self.reserved
     }
 
     /// The directory begins to be read, by the one that writes to it: nothing is known.
@@ -84,10 +94,15 @@ impl Books {
     }
 
     /// An object is to be written.
-    pub(super) fn ticket(&mut self, key: u128) -> Ticket {
+    pub(super) fn ticket(&mut self, key: u128, marks: &Marks) -> Ticket {
         self.last += 1;
-        let (newest, count) = self.writes.entry(key).or_default();
-        (*newest, *count) = (self.last, *count + 1);
+        let before = self.writes.get(&key).map_or(0, |writes| writes.how_many);
+        let writes = Writes {
+            counts: self.last,
+            marks: marks.clone(),
+            how_many: before + 1,
+        };
+        self.writes.insert(key, writes);
         Ticket {
             key,
             number: self.last,
@@ -98,16 +113,33 @@ impl Books {
     pub(super) fn counts(&self, ticket: &Ticket) -> bool {
         self.writes
             .get(&ticket.key)
-            .is_some_and(|(newest, _)| *newest == ticket.number)
+            .is_some_and(|writes| writes.counts == ticket.number)
     }
 
     /// It was written, or is not going to be.
     pub(super) fn give_back(&mut self, ticket: &Ticket) {
-        if let Some((_, count)) = self.writes.get_mut(&ticket.key) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(writes) = self.writes.get_mut(&ticket.key) {
+            writes.how_many -= 1;
+            if writes.how_many == 0 {
                 self.writes.remove(&ticket.key);
             }
+        }
+    }
+
+    /// The writes under way that count: their keys and numbers, and what a purge finds their objects by.
+    pub(super) fn coming(&self) -> Vec<(u128, u64, Marks)> {
+        let writes = self.writes.iter();
+        writes
+            .map(|(key, writes)| (*key, writes.counts, writes.marks.clone()))
+            .collect()
+    }
+
+    /// A write does not count any more; a later one of its key does.
+    pub(super) fn cancel(&mut self, key: u128, number: u64) {
+        if let Some(writes) = self.writes.get_mut(&key)
+            && writes.counts == number
+        {
+            writes.counts = 0;
         }
     }
 
@@ -120,8 +152,8 @@ impl Books {
     /// What is under this key does not count any more, nor do writes that are under way. Whether there may be a file.
     pub(super) fn remove(&mut self, key: u128) -> bool {
         let might_have = self.might_have(key);
-        if let Some((newest, _)) = self.writes.get_mut(&key) {
-            *newest = 0;
+        if let Some(writes) = self.writes.get_mut(&key) {
+            writes.counts = 0;
         }
         self.forget(key);
         might_have
@@ -144,5 +176,10 @@ impl Books {
         if let Some(met) = &mut self.met {
             met.insert(key);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_no_writes(&self) -> bool {
+        self.writes.is_empty()
     }
 }

@@ -13,6 +13,7 @@ use super::books::Ticket;
 use super::format::{DATA, Kind, PREAMBLE, Preamble, SMALL};
 use super::tier::{Tier, taken};
 use super::trace::Trace;
+use crate::cache::purge::Marks;
 use crate::telemetry::metrics::{DiskOperation, DiskWrite};
 
 /// What is to be written: everything but the body.
@@ -69,11 +70,11 @@ impl Plan {
         kind: Kind,
         head: &[u8],
         length: Option<u64>,
-        trace: Trace,
+        marks: &Marks,
     ) -> Option<Self> {
         let preamble = Preamble::new(kind, key, head.len(), length)?;
         let top = preamble.top(head)?;
-        let ticket = tier.books().ticket(key);
+        let ticket = tier.books().ticket(key, marks);
         let claim = Claim {
             tier: tier.clone(),
             ticket,
@@ -82,7 +83,7 @@ impl Plan {
             claim,
             preamble,
             top,
-            trace,
+            trace: Trace::of(marks),
         })
     }
 
@@ -163,9 +164,7 @@ impl Draft {
             }
         }
         let more = self.next.len() as u64;
-        if !tier.reserve(more) {
-            return Err(Lost::As(DiskWrite::NoRoom));
-        }
+        tier.reserve(more).map_err(Lost::As)?;
         self.reserved += more;
         self.file
             .write_all_at(&self.next, self.end)

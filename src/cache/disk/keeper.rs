@@ -33,8 +33,10 @@ pub(super) struct Sweep {
     /// What can be told without reading the file; `None` if it can't.
     pub(super) at_a_glance: Box<dyn Fn(&Trace) -> Option<bool> + Send>,
     pub(super) is_gone: Box<dyn Fn(&Marks) -> bool + Send>,
-    /// Is told how many went.
-    pub(super) done: oneshot::Sender<u64>,
+    /// Is told how many are gone.
+    pub(super) found: oneshot::Sender<u64>,
+    /// Is told when their files are.
+    pub(super) removed: oneshot::Sender<()>,
 }
 
 /// What the thread is to do.
@@ -50,9 +52,21 @@ impl Orders {
         sweeps.push(sweep);
     }
 
+    /// Whoever waits for one is told that it does not come.
+    fn drop_sweeps(&self) {
+        let mut sweeps = self.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
+        sweeps.clear();
+    }
+
     fn next_sweep(&self) -> Option<Sweep> {
         let mut sweeps = self.sweeps.lock().unwrap_or_else(PoisonError::into_inner);
         (!sweeps.is_empty()).then(|| sweeps.remove(0))
+    }
+
+    #[cfg(test)]
+    pub(super) fn end_rest(&self) {
+        let until = self.rests_until.lock();
+        *until.unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn rests(&self, now: Instant) -> bool {
@@ -102,6 +116,7 @@ impl Tier {
         let mut holding = self.holding();
         self.books().rely_on_nothing();
         *holding = None;
+        self.orders.drop_sweeps();
     }
 
     /// Whatever there is to do now.
@@ -217,7 +232,14 @@ impl Tier {
     }
 
     fn sweep(&self, sweep: Sweep) {
-        let mut removed = 0;
+        // Those that are being written first: they may be in the index when that was looked at.
+        let coming = self.books().coming();
+        for (key, number, marks) in coming {
+            if (sweep.is_gone)(&marks) {
+                self.books().cancel(key, number);
+            }
+        }
+        let mut all = Vec::new();
         let mut place = Some(0);
         while let Some(from) = place {
             let (mut gone, mut unsure) = (Vec::new(), Vec::new());
@@ -240,14 +262,19 @@ impl Tier {
                     }
                 }
             }
-            for key in gone {
-                self.books().remove(key);
-                self.remove_file(key);
-                removed += 1;
+            let mut books = self.books();
+            for key in &gone {
+                books.forget(*key);
             }
+            drop(books);
+            all.extend(gone);
         }
         // Nobody may wait any more.
-        let _ = sweep.done.send(removed);
+        let _ = sweep.found.send(all.len() as u64);
+        for key in all {
+            self.remove_file(key);
+        }
+        let _ = sweep.removed.send(());
     }
 }
 

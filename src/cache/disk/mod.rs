@@ -33,8 +33,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::{Body, Head, Object, Stored};
 use crate::cache::purge::Marks;
@@ -58,6 +60,9 @@ const WRITERS: usize = 2;
 /// How many may wait to read. More would wait longer than an endpoint takes to answer.
 const MOST_READS: usize = 512;
 
+/// How long a look-up may take. A disk that answers later does not answer at all.
+const LONGEST_READ: Duration = Duration::from_secs(2);
+
 /// How many small objects may wait to be written, and how much memory they may take.
 const MOST_WRITES: usize = 4096;
 const MOST_WRITE_BYTES: usize = 32 * 1024 * 1024;
@@ -69,6 +74,15 @@ const LARGEST: u64 = 2;
 pub struct Disk {
     tier: Arc<Tier>,
     keeper: Thread,
+}
+
+/// A sweep under way. Both tell nothing if it does not come to its end, because another process has the directory.
+#[derive(Debug)]
+pub struct Sweeping {
+    /// How many objects are gone: they are not found any more.
+    pub found: oneshot::Receiver<u64>,
+    /// Told when their files are removed, so that the next process does not find them either.
+    pub removed: oneshot::Receiver<()>,
 }
 
 impl Disk {
@@ -126,15 +140,23 @@ impl Disk {
         let job = {
             let tier = tier.clone();
             move || {
-                // Nobody may wait any more.
-                let _ = told.send(tier.find(key));
+                if !told.is_closed() {
+                    // Nobody may wait any more.
+                    let _ = told.send(tier.find(key));
+                }
             }
         };
         if !tier.readers.push(0, job) {
             tier.metrics.read(DiskRead::Full);
             return None;
         }
-        found.await.ok().flatten()
+        match timeout(LONGEST_READ, found).await {
+            Ok(found) => found.ok().flatten(),
+            Err(_) => {
+                tier.metrics.read(DiskRead::Full);
+                None
+            }
+        }
     }
 
     /// Writes what is in memory, some time soon.
@@ -165,8 +187,7 @@ impl Disk {
             Stored::Varies(varies) => codec::write_varies(varies, &mut head),
             Stored::Passes(_) => {}
         }
-        let trace = Trace::of(marks);
-        let Some(plan) = Plan::new(tier, key, kind, &head, Some(length), trace) else {
+        let Some(plan) = Plan::new(tier, key, kind, &head, Some(length), marks) else {
             tier.metrics.written(DiskWrite::NoRoom);
             self.remove(key);
             return;
@@ -211,8 +232,7 @@ impl Disk {
         }
         let mut encoded = Vec::with_capacity(1024);
         codec::write_head(key_bytes, head, &mut encoded);
-        let trace = Trace::of(&head.marks);
-        let plan = Plan::new(tier, key, Kind::Object, &encoded, length, trace)?;
+        let plan = Plan::new(tier, key, Kind::Object, &encoded, length, &head.marks)?;
         Writing::new(tier, key, plan)
     }
 
@@ -248,23 +268,25 @@ impl Disk {
         }
     }
 
-    /// Removes all objects that are gone. `at_a_glance` says of most whether they are, by what is in memory; of the others,
-    /// also of those that were not looked at since the start, the marks are read. In the background; what comes back is
-    /// told how many there were when it is done, or nothing when it is not going to be, because another process has the
-    /// directory: it begins when the directory is known.
+    /// Removes all objects that are gone, also those that are being written. `at_a_glance` says of most whether they are,
+    /// by what is in memory; of the others, also of those that were not looked at since the start, the marks are read. In
+    /// the background, as soon as it is known what there is.
     pub fn sweep(
         &self,
         at_a_glance: impl Fn(&Trace) -> Option<bool> + Send + 'static,
         is_gone: impl Fn(&Marks) -> bool + Send + 'static,
-    ) -> oneshot::Receiver<u64> {
-        let (done, removed) = oneshot::channel();
-        self.tier.orders.sweep(Sweep {
-            at_a_glance: Box::new(at_a_glance),
-            is_gone: Box::new(is_gone),
-            done,
-        });
-        self.keeper.unpark();
-        removed
+    ) -> Sweeping {
+        let ((told, found), (done, removed)) = (oneshot::channel(), oneshot::channel());
+        if self.is_holding() {
+            self.tier.orders.sweep(Sweep {
+                at_a_glance: Box::new(at_a_glance),
+                is_gone: Box::new(is_gone),
+                found: told,
+                removed: done,
+            });
+            self.keeper.unpark();
+        }
+        Sweeping { found, removed }
     }
 
     /// Lets another process have the directory: this one only reads from now on. If none has taken it after ten seconds,

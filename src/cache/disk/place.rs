@@ -28,8 +28,8 @@ impl Place {
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let place = Self {
             path: path.into(),
-            // Another process may write there until it has noticed that it should not.
-            next: AtomicU64::new(u64::from(std::process::id()) << 32),
+            // What other processes have left there is in nobody's way: not even in a container, where all have one number.
+            next: AtomicU64::new(fastrand::u64(..)),
         };
         place.make(&place.path.join("new"))?;
         place.probe()?;

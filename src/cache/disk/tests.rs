@@ -1,14 +1,19 @@
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::pin::pin;
+use std::sync::Barrier;
+use std::task::Poll;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cache::purge::Seq;
+use crate::cache::purge::{Seq, url_hash};
 use crate::cache::rules::{Terms, Validators};
 use crate::cache::{Chunks, Varies};
 use crate::telemetry::Metrics;
@@ -88,6 +93,83 @@ fn object(url: &str, body: &Bytes) -> Arc<Object> {
 fn put(disk: &Disk, key: u128, body: &Bytes) {
     disk.put(key, Stored::Object(object(&format!("/{key}"), body)));
     eventually("it is written", || disk.tier.books().index.contains(key));
+}
+
+/// Puts it into a file that this process may not have written.
+fn plant(disk: &Disk, key: u128, bytes: &[u8]) {
+    let path = disk.tier.place.file(key);
+    fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    fs::write(path, bytes).expect("a file");
+    let mut books = disk.tier.books();
+    books.index.insert(key, 4096, None, index::Age::Newest);
+}
+
+fn file(disk: &Disk, key: u128) -> PathBuf {
+    disk.tier.place.file(key)
+}
+
+/// Writes a large object.
+async fn stream(disk: &Disk, key: u128, url: &str, body: &Bytes) -> Option<DiskBody> {
+    let mut writing = disk.begin(key, &head(url), url.as_bytes(), None)?;
+    for piece in body.chunks(50_000) {
+        writing.write(Bytes::copy_from_slice(piece)).await;
+    }
+    writing.finish().await
+}
+
+/// Every object file, by its key, with what it takes.
+fn files(dir: &Path) -> BTreeMap<u128, u64> {
+    let mut files = BTreeMap::new();
+    for directory in fs::read_dir(dir).expect("readable") {
+        let directory = directory.expect("an entry").path();
+        if !directory.is_dir() || directory.ends_with("new") {
+            continue;
+        }
+        for file in fs::read_dir(directory).expect("readable") {
+            let file = file.expect("an entry");
+            let name = file.file_name().into_string().expect("a name");
+            let key = u128::from_str_radix(&name, 16).expect("a key");
+            let about = file.metadata().expect("there");
+            files.insert(
+                key,
+                (about.blocks() * 512).max(about.len().next_multiple_of(512)),
+            );
+        }
+    }
+    files
+}
+
+/// Waits until nothing is being read, written or removed.
+fn settle(disk: &Disk) {
+    for (line, threads) in [(&disk.tier.writers, WRITERS), (&disk.tier.readers, READERS)] {
+        // When all threads have met, they have done whatever they had before.
+        let barrier = Arc::new(Barrier::new(threads + 1));
+        for _ in 0..threads {
+            let barrier = barrier.clone();
+            line.push_always(move || {
+                barrier.wait();
+            });
+        }
+        barrier.wait();
+    }
+}
+
+/// The books say what there is.
+fn assert_books_are_right(disk: &Disk) {
+    let files = files(disk.path());
+    let mut books = BTreeMap::new();
+    let (mut place, tier) = (Some(0), &disk.tier);
+    while let Some(from) = place {
+        place = tier.books().index.walk(from, 100, |key, _| {
+            books.insert(key, ());
+        });
+    }
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        books.keys().collect::<Vec<_>>()
+    );
+    assert_eq!(files.values().sum::<u64>(), disk.used());
+    assert_eq!(tier.books().reserved, 0);
 }
 
 fn whole(chunks: &Chunks) -> Bytes {
@@ -176,4 +258,635 @@ async fn a_large_object_is_written_and_read_piece_by_piece() {
         );
         assert!(read_all(&found.body).await.expect("reads") == body);
     }
+}
+
+#[tokio::test]
+async fn what_responses_vary_by_comes_back_as_it_was() {
+    let (_dir, disk) = fresh();
+    let varies = Varies {
+        key: b"/a"[..].into(),
+        names: Box::new([HeaderName::from_static("accept")]),
+        generation: 77,
+        marks: head("/a").marks,
+    };
+    disk.put(1, Stored::Varies(Arc::new(varies)));
+    eventually("it is written", || disk.len() == 1);
+    let Some(Found::Varies(varies)) = disk.get(1).await else {
+        panic!("not what was put");
+    };
+    assert_eq!((&varies.key[..], varies.generation), (&b"/a"[..], 77));
+    assert_eq!(varies.names[..], ["accept"]);
+    assert_eq!(varies.marks, head("/a").marks);
+}
+
+#[tokio::test]
+async fn a_file_torn_at_any_length_is_never_served_and_goes() {
+    let (_dir, disk) = fresh();
+    put(&disk, 1, &body(200, 1));
+    let bytes = fs::read(file(&disk, 1)).expect("a file");
+    for length in 0..bytes.len() {
+        plant(&disk, 1, &bytes[..length]);
+        assert!(disk.get(1).await.is_none(), "{length}");
+        assert!(!disk.might_have(1) && !file(&disk, 1).exists(), "{length}");
+    }
+    let damaged = disk.tier.metrics.reads(DiskRead::Damaged);
+    assert_eq!(damaged, bytes.len() as u64);
+    plant(&disk, 1, &bytes);
+    assert!(disk.get(1).await.is_some());
+    assert!(disk.is_on(), "that says nothing of the disk");
+}
+
+#[tokio::test]
+async fn a_large_file_torn_at_any_block_is_never_served() {
+    let (_dir, disk) = fresh();
+    let body = body(1_000_000, 1);
+    stream(&disk, 1, "/1", &body).await.expect("written");
+    let bytes = fs::read(file(&disk, 1)).expect("a file");
+    for length in (0..bytes.len()).step_by(4096).chain([bytes.len() - 1]) {
+        plant(&disk, 1, &bytes[..length]);
+        assert!(disk.get(1).await.is_none(), "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_large_object_is_never_served_and_the_object_goes() {
+    let (_dir, disk) = fresh();
+    let body = body(1_000_000, 1);
+    stream(&disk, 1, "/1", &body).await.expect("written");
+    let found = got(&disk, 1).await.expect("there");
+    let Body::Disk(on_disk) = &found.body else {
+        panic!("it is large");
+    };
+    let path = fs::OpenOptions::new()
+        .write(true)
+        .read(true)
+        .open(file(&disk, 1));
+    let on_file = path.expect("a file");
+    let at = on_disk.preamble().body() as u64 + 500_000;
+    let mut byte = [0];
+    on_file.read_exact_at(&mut byte, at).expect("reads");
+    on_file.write_all_at(&[byte[0] ^ 16], at).expect("writes");
+    let first = on_disk.read(0, 65_532).await.expect("these are whole");
+    assert!(first == body[..65_532]);
+    let error = on_disk.read(500_000, 10).await.expect_err("they are not");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    assert!(!disk.might_have(1) && !file(&disk, 1).exists());
+    assert!(got(&disk, 1).await.is_none() && disk.is_on());
+    assert_eq!(disk.tier.metrics.reads(DiskRead::Damaged), 1);
+}
+
+#[tokio::test]
+async fn any_part_of_a_large_object_can_be_read() {
+    let (_dir, disk) = fresh();
+    let body = body(700_000, 1);
+    let written = stream(&disk, 1, "/1", &body).await.expect("written");
+    for (offset, at_most) in [
+        (0, 1),
+        (65_531, 2),
+        (65_532, 65_532),
+        (1, 65_532 * 4),
+        (699_999, 100),
+        (300_000, usize::MAX),
+    ] {
+        let part = written.read(offset, at_most).await.expect("reads");
+        let begin = usize::try_from(offset).expect("small");
+        assert!(!part.is_empty() && part.len() <= at_most);
+        assert!(
+            part == body[begin..begin + part.len()],
+            "{offset} {at_most}"
+        );
+    }
+    for offset in [700_000, 700_001, u64::MAX] {
+        assert!(written.read(offset, 10).await.expect("reads").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_was_removed_can_be_read_to_its_end() {
+    let (_dir, disk) = fresh();
+    let body = body(700_000, 1);
+    let written = stream(&disk, 1, "/1", &body).await.expect("written");
+    disk.remove(1);
+    settle(&disk);
+    assert!(!file(&disk, 1).exists() && disk.get(1).await.is_none());
+    assert!(read_all(&Body::Disk(written)).await.expect("reads") == body);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_what_there_was_and_asks_for_nothing_else() {
+    let (dir, disk) = fresh();
+    for key in 1..=20 {
+        put(&disk, key << 100 | key, &body(1000, 1));
+    }
+    stream(&disk, 5, "/5", &body(500_000, 5))
+        .await
+        .expect("written");
+    drop(disk);
+    let left = dir.path().join("new").join("left");
+    fs::write(&left, "half").expect("writes");
+    let disk = open(dir.path(), SIZE);
+    assert!(disk.might_have(1 << 100 | 1), "at once");
+    assert!(got(&disk, 1 << 100 | 1).await.is_some(), "at once");
+    eventually("the one before has let go", || disk.is_holding());
+    assert!(!left.exists(), "what was not ready is gone");
+    eventually("it was read", || disk.is_complete());
+    assert_eq!(disk.len(), 21);
+    assert!(!disk.might_have(99));
+    assert_books_are_right(&disk);
+    for key in 1..=20 {
+        assert!(got(&disk, key << 100 | key).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn of_two_processes_one_writes_and_the_other_reads_until_it_is_handed_over() {
+    let (dir, one) = fresh();
+    eventually("it was read", || one.is_complete());
+    put(&one, 1, &body(1000, 1));
+    let other = open(dir.path(), SIZE);
+    assert!(one.is_holding() && !other.is_holding());
+    assert!(other.might_have(1) && got(&other, 1).await.is_some());
+    other.put(2, Stored::Object(object("/2", &body(10, 2))));
+    settle(&other);
+    assert!(!file(&other, 2).exists(), "it may not write");
+    put(&one, 3, &body(10, 3));
+    assert!(got(&other, 3).await.is_some(), "what came since as well");
+    let mut writing = one
+        .begin(4, &head("/4"), b"/4", None)
+        .expect("may be written");
+    let mut following = writing.follow();
+    assert!(writing.write(body(300_000, 4)).await);
+
+    one.hand_over();
+    eventually("the other has it", || {
+        other.is_holding() && other.is_complete()
+    });
+    assert_eq!(other.len(), 2);
+    assert!(!one.is_holding());
+    put(&other, 5, &body(10, 5));
+    assert!(got(&one, 5).await.is_some(), "it reads");
+    one.put(6, Stored::Object(object("/6", &body(10, 6))));
+    settle(&one);
+    assert!(!file(&one, 6).exists(), "and does not write");
+
+    // What it was writing then goes on for those who follow.
+    let (mut read, more) = (0, body(300_000, 5));
+    assert!(writing.write(more.clone()).await);
+    assert!(writing.finish().await.is_none());
+    while let Some(bytes) = following.next(read).await.expect("reads") {
+        read += bytes.len() as u64;
+    }
+    assert_eq!(read, 600_000);
+    assert!(!file(&one, 4).exists());
+
+    // And whoever ends lets go of it.
+    drop((one, other));
+    let third = open(dir.path(), SIZE);
+    eventually("it has it", || third.is_holding() && third.is_complete());
+    assert_books_are_right(&third);
+}
+
+#[tokio::test]
+async fn a_successor_that_does_not_come_leaves_the_directory_to_the_one_before() {
+    let (_dir, disk) = fresh();
+    eventually("it was read", || disk.is_complete());
+    put(&disk, 1, &body(1000, 1));
+    disk.tier.hand_over();
+    assert!(!disk.is_holding() && disk.might_have(2), "nothing is known");
+    disk.tier.orders.end_rest();
+    eventually("it has it again", || {
+        disk.is_holding() && disk.is_complete()
+    });
+    assert!(got(&disk, 1).await.is_some() && !disk.might_have(2));
+}
+
+/// Keeps the threads of a line busy until what comes back is dropped.
+fn busy(line: &Line, threads: usize) -> Vec<std::sync::mpsc::Sender<()>> {
+    (0..threads)
+        .map(|_| {
+            let (let_go, wait) = std::sync::mpsc::channel();
+            let (told, begun) = std::sync::mpsc::channel();
+            line.push_always(move || {
+                let _ = told.send(());
+                let _ = wait.recv();
+            });
+            begun.recv_timeout(Duration::from_secs(20)).expect("begins");
+            let_go
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_full_line_is_a_miss_and_nothing_is_written() {
+    let (_dir, disk) = fresh();
+    eventually("it was read", || disk.is_complete());
+    put(&disk, 1, &body(10, 1));
+    put(&disk, 2, &body(10, 1));
+    let (readers, writers) = (&disk.tier.readers, &disk.tier.writers);
+    let busy = (busy(readers, READERS), busy(writers, WRITERS));
+    let mut waiting = Vec::new();
+    for _ in 0..MOST_READS {
+        let mut get = Box::pin(disk.get(1));
+        assert!(futures_util::poll!(&mut get).is_pending());
+        waiting.push(get);
+    }
+    assert!(disk.get(1).await.is_none(), "at once");
+    assert_eq!(disk.tier.metrics.reads(DiskRead::Full), 1);
+
+    let large = object("/large", &body(1 << 20, 1));
+    let fit = (MOST_WRITE_BYTES >> 20) - 1;
+    for key in 0..fit as u128 + 5 {
+        disk.put(10 + key, Stored::Object(large.clone()));
+    }
+    disk.put(2, Stored::Object(large.clone()));
+    assert!(!disk.might_have(2), "what was there is older");
+    let full = disk.tier.metrics.writes(DiskWrite::Full);
+    assert!((4..=6).contains(&full), "{full}");
+    drop(busy);
+    for get in waiting {
+        assert!(get.await.is_some());
+    }
+    eventually("they are written", || {
+        disk.len() as u64 == 1 + fit as u64 + 6 - full
+    });
+    settle(&disk);
+    assert_books_are_right(&disk);
+}
+
+#[tokio::test]
+async fn what_was_removed_while_it_was_written_is_not_there_afterwards() {
+    let (_dir, disk) = fresh();
+    let busy = busy(&disk.tier.writers, WRITERS);
+    disk.put(1, Stored::Object(object("/1", &body(10, 1))));
+    disk.remove(1);
+    disk.put(2, Stored::Object(object("/old", &body(10, 1))));
+    disk.put(2, Stored::Object(object("/new", &body(10, 1))));
+    let mut writing = disk
+        .begin(3, &head("/3"), b"/3", None)
+        .expect("may be written");
+    disk.remove(3);
+    drop(busy);
+    writing.write(body(10, 3)).await;
+    assert!(writing.finish().await.is_none());
+    settle(&disk);
+    assert!(disk.get(1).await.is_none() && disk.get(3).await.is_none());
+    let found = got(&disk, 2).await.expect("there");
+    assert_eq!(&found.key[..], b"/new");
+    assert_eq!(disk.tier.metrics.writes(DiskWrite::Left), 3);
+    assert_eq!(files(disk.path()).len(), 1);
+    assert!(disk.tier.books().has_no_writes());
+}
+
+#[tokio::test]
+async fn a_directory_is_read_while_objects_come_and_go() {
+    let (dir, disk) = fresh();
+    for key in 0..600 {
+        put(&disk, key << 110 | key, &body(100, 1));
+    }
+    for _ in 0..3 {
+        // As another process would find it: the index is forgotten, and the directory is read again meanwhile.
+        disk.tier.hand_over();
+        disk.tier.orders.end_rest();
+        eventually("it has it again", || disk.is_holding());
+        for key in 0..600 {
+            match key % 4 {
+                0 => disk.put(
+                    key << 110 | key,
+                    Stored::Object(object("/new", &body(9000, 1))),
+                ),
+                1 => disk.remove(key << 110 | key),
+                2 => disk.put(
+                    10_000 + key,
+                    Stored::Object(object("/other", &body(100, 1))),
+                ),
+                _ => {
+                    disk.get(key << 110 | key).await;
+                }
+            }
+        }
+        eventually("it was read", || disk.is_complete());
+        settle(&disk);
+        eventually("all is written", || disk.tier.books().has_no_writes());
+        assert_books_are_right(&disk);
+    }
+    assert!(files(dir.path()).len() >= 450);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn never_more_is_taken_than_may_be(
+        sizes in prop::collection::vec(prop_oneof![3 => 0..20_000_usize, 1 => 0..300_000_usize], 1..60),
+        limit in 200_000..1_000_000_u64,
+        less in 100_000..200_000_u64,
+    ) {
+        let dir = TempDir::new().expect("a directory");
+        let disk = open(dir.path(), limit);
+        eventually("it was read", || disk.is_complete());
+        let taken = || files(dir.path()).values().sum::<u64>();
+        for (key, size) in (0..).zip(&sizes) {
+            disk.put(key, Stored::Object(object("/", &body(*size, 1))));
+            if key % 8 == 0 {
+                settle(&disk);
+                prop_assert!(disk.used() <= limit && taken() <= limit);
+            }
+        }
+        settle(&disk);
+        eventually("all is written", || disk.tier.books().has_no_writes());
+        prop_assert!(disk.used() <= limit && taken() <= limit);
+        assert_books_are_right(&disk);
+        disk.resize(less);
+        settle(&disk);
+        prop_assert!(taken() <= less);
+        assert_books_are_right(&disk);
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_can_be_followed_from_memory_and_from_the_file() {
+    let (_dir, disk) = fresh();
+    let all = body(3_000_000, 1);
+    let mut writing = disk
+        .begin(1, &head("/1"), b"/1", None)
+        .expect("may be written");
+    let (mut near, mut far) = (writing.follow(), writing.follow());
+    let (mut read, mut pieces) = (0, all.chunks(1_234));
+    while let Some(piece) = pieces.next() {
+        assert!(writing.write(Bytes::copy_from_slice(piece)).await);
+        let bytes = near.next(read).await.expect("reads").expect("more");
+        let begin = usize::try_from(read).expect("small");
+        assert!(
+            all[begin..].starts_with(&bytes),
+            "at once, and what was written"
+        );
+        read += bytes.len() as u64;
+    }
+    assert_eq!(read, 3_000_000);
+    {
+        let mut next = pin!(near.next(read));
+        assert!(matches!(futures_util::poll!(&mut next), Poll::Pending));
+    }
+    // From the file, which is far behind what is in memory.
+    let first = far.next(0).await.expect("reads").expect("more");
+    assert_eq!(first.len(), 4 * 65_532);
+    let mut late = far.clone();
+    assert!(writing.finish().await.is_some());
+    assert!(near.next(read).await.expect("the end").is_none());
+    for following in [&mut far, &mut late] {
+        let mut out = Vec::new();
+        while let Some(bytes) = following.next(out.len() as u64).await.expect("reads") {
+            out.extend_from_slice(&bytes);
+        }
+        assert!(out == all);
+    }
+}
+
+#[tokio::test]
+async fn what_is_abandoned_ends_with_an_error_and_leaves_nothing() {
+    let (dir, disk) = fresh();
+    let mut writing = disk
+        .begin(1, &head("/1"), b"/1", None)
+        .expect("may be written");
+    let mut following = writing.follow();
+    assert!(writing.write(body(1_000_000, 1)).await);
+    drop(writing);
+    let mut read = 0;
+    let error = loop {
+        match following.next(read).await {
+            Ok(Some(bytes)) => read += bytes.len() as u64,
+            Ok(None) => panic!("that was not all"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    assert_eq!(read, 1_000_000, "what there was");
+    eventually("nothing is left", || {
+        let left = fs::read_dir(dir.path().join("new")).expect("readable");
+        left.count() == 0 && disk.used() == 0
+    });
+    assert!(disk.get(1).await.is_none());
+    assert_eq!(disk.tier.streams.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn those_who_follow_get_all_of_an_object_that_finds_no_room() {
+    let dir = TempDir::new().expect("a directory");
+    let disk = open(dir.path(), 1 << 20);
+    let all = body(6_000_000, 1);
+    let mut writing = disk
+        .begin(1, &head("/1"), b"/1", None)
+        .expect("may be written");
+    let mut following = writing.follow();
+    let read = tokio::spawn(async move {
+        let mut out = Vec::new();
+        while let Some(bytes) = following.next(out.len() as u64).await.expect("reads") {
+            out.extend_from_slice(&bytes);
+        }
+        out
+    });
+    for piece in all.chunks(100_000) {
+        assert!(writing.write(Bytes::copy_from_slice(piece)).await);
+        tokio::task::yield_now().await;
+    }
+    assert!(!writing.is_written());
+    assert!(writing.finish().await.is_none());
+    assert!(read.await.expect("ends") == all);
+    assert!(disk.get(1).await.is_none() && disk.is_on());
+    assert_eq!(disk.tier.metrics.writes(DiskWrite::NoRoom), 1);
+
+    // With nobody who follows there is no use in going on.
+    let mut writing = disk
+        .begin(1, &head("/1"), b"/1", None)
+        .expect("may be written");
+    let mut went_on = true;
+    for piece in all.chunks(100_000) {
+        went_on = writing.write(Bytes::copy_from_slice(piece)).await;
+    }
+    assert!(!went_on);
+}
+
+#[tokio::test]
+async fn a_large_object_is_freshened_without_its_body() {
+    let (_dir, disk) = fresh();
+    let all = body(1_000_000, 1);
+    stream(&disk, 1, "/1", &all).await.expect("written");
+    let freshened = |object: Object, value: &str| {
+        let Object {
+            key,
+            mut head,
+            body,
+        } = object;
+        let value = HeaderValue::from_str(value).expect("a value");
+        head.fields.insert("x-new", value);
+        head.marks.tags = Box::new([9]);
+        Arc::new(Object { key, head, body })
+    };
+    for value in ["one", "another", "a third"] {
+        let found = got(&disk, 1).await.expect("there");
+        disk.freshened(1, &freshened(found, value));
+        settle(&disk);
+        let found = got(&disk, 1).await.expect("there");
+        assert_eq!(found.head.fields["x-new"], value);
+        assert_eq!(found.head.marks.tags[..], [9]);
+        assert!(read_all(&found.body).await.expect("reads") == all);
+    }
+    // Of another object under the same key, nothing is touched.
+    let before = got(&disk, 1).await.expect("there");
+    stream(&disk, 1, "/other", &body(400_000, 2))
+        .await
+        .expect("written");
+    disk.freshened(1, &freshened(before, "late"));
+    settle(&disk);
+    let found = got(&disk, 1).await.expect("there");
+    assert_eq!(
+        (&found.key[..], found.body.len()),
+        (&b"/other"[..], 400_000)
+    );
+    assert!(!found.head.fields.contains_key("x-new"));
+    // A head that has outgrown its place is the end of the object.
+    disk.freshened(1, &freshened(found, &"x".repeat(9_000)));
+    settle(&disk);
+    assert!(got(&disk, 1).await.is_none() && !file(&disk, 1).exists());
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_is_gone_at_a_glance_or_by_what_stands_in_its_file() {
+    let (dir, disk) = fresh();
+    for key in 1..=300 {
+        put(&disk, key, &body(10, 1));
+    }
+    stream(&disk, 301, "/30000", &body(400_000, 2))
+        .await
+        .expect("written");
+    eventually("it was read", || disk.is_complete());
+    let glances = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = glances.clone();
+    let removed = disk.sweep(
+        move |trace| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Some(trace.url == url_hash("/7") || trace.tags().contains(&99))
+        },
+        |_| panic!("it is known"),
+    );
+    assert_eq!(swept(removed).await, Some(1));
+    assert_eq!(glances.load(Ordering::Relaxed), 301);
+    assert!(!disk.might_have(7) && !file(&disk, 7).exists());
+    let removed = disk.sweep(|_| None, |marks| marks.url.starts_with("/30"));
+    assert_eq!(swept(removed).await, Some(3), "30, 300 and 30000");
+    // After a restart nothing is known: each file is asked, once.
+    disk.tier.hand_over();
+    assert!(
+        swept(disk.sweep(|_| None, |_| true)).await.is_none(),
+        "another one may"
+    );
+    disk.tier.orders.end_rest();
+    eventually("it has it again", || disk.is_holding());
+    let removed = disk.sweep(
+        |trace| Some(trace.url == url_hash("/8")),
+        |marks| &*marks.url == "/8",
+    );
+    assert_eq!(swept(removed).await, Some(1));
+    let removed = disk.sweep(
+        |trace| Some(trace.url == url_hash("/9")),
+        |_| panic!("it is known"),
+    );
+    assert_eq!(swept(removed).await, Some(1));
+    settle(&disk);
+    assert_books_are_right(&disk);
+    assert_eq!(files(dir.path()).len(), 295);
+}
+
+/// Waits until all that is gone is removed; how many objects that were.
+async fn swept(sweeping: Sweeping) -> Option<u64> {
+    let found = sweeping.found.await.ok()?;
+    sweeping.removed.await.ok()?;
+    Some(found)
+}
+
+#[tokio::test]
+async fn what_is_gone_before_it_was_written_is_not_written() {
+    let (_dir, disk) = fresh();
+    eventually("it was read", || disk.is_complete());
+    let busy = busy(&disk.tier.writers, WRITERS);
+    disk.put(1, Stored::Object(object("/gone", &body(10, 1))));
+    disk.put(2, Stored::Object(object("/stays", &body(10, 1))));
+    let mut writing = disk
+        .begin(3, &head("/gone"), b"/3", None)
+        .expect("may be written");
+    let sweeping = disk.sweep(|_| None, |marks| &*marks.url == "/gone");
+    assert_eq!(swept(sweeping).await, Some(0), "nothing was there");
+    disk.put(1, Stored::Object(object("/later", &body(10, 1))));
+    drop(busy);
+    writing.write(body(10, 3)).await;
+    assert!(writing.finish().await.is_none());
+    settle(&disk);
+    assert_eq!(&got(&disk, 1).await.expect("there").key[..], b"/later");
+    assert!(got(&disk, 2).await.is_some() && disk.get(3).await.is_none());
+    assert_books_are_right(&disk);
+}
+
+#[tokio::test]
+async fn what_was_purged_is_saved_whole_or_not_at_all() {
+    let (dir, disk) = fresh();
+    assert_eq!(disk.purges(), None);
+    for bytes in [b"one".to_vec(), vec![7; 100_000], Vec::new()] {
+        assert!(disk.save_purges(bytes.clone()).await);
+        assert_eq!(disk.purges(), Some(bytes));
+    }
+    assert!(disk.save_purges(b"all of this".to_vec()).await);
+    let path = dir.path().join("purges");
+    let whole = fs::read(&path).expect("a file");
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).expect("writes");
+        assert_eq!(disk.purges(), Some(Vec::new()), "{length}");
+    }
+    disk.tier.hand_over();
+    assert!(!disk.save_purges(b"two".to_vec()).await, "another one does");
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_off_until_it_can_be_used_again() {
+    let (dir, disk) = fresh();
+    eventually("it was read", || disk.is_complete());
+    put(&disk, 1, &body(10, 1));
+    // Whoever is root may write everywhere, but not into a file as if it were a directory.
+    let new = dir.path().join("new");
+    fs::remove_dir_all(&new).expect("removes");
+    fs::write(&new, "").expect("writes");
+    disk.put(2, Stored::Object(object("/2", &body(10, 2))));
+    eventually("it is off", || !disk.is_on());
+    assert!(disk.error().is_some_and(|error| error.contains("write")));
+    assert!(
+        !disk.might_have(1) && disk.get(1).await.is_none(),
+        "nothing is asked of it"
+    );
+    assert!(disk.begin(3, &head("/3"), b"/3", None).is_none());
+    let try_now = || {
+        let before = Instant::now()
+            .checked_sub(Duration::from_secs(31))
+            .expect("a time");
+        disk.tier.health.turn_off(before, "write".into());
+        disk.keeper.unpark();
+    };
+    try_now();
+    eventually("it was tried", || {
+        !disk.tier.health.wants_probe(Instant::now())
+    });
+    assert!(!disk.is_on(), "it still fails");
+    fs::remove_file(&new).expect("removes");
+    try_now();
+    eventually("it is on again", || disk.is_on());
+    assert!(got(&disk, 1).await.is_some() && disk.error().is_none());
+    put(&disk, 2, &body(10, 2));
+}
+
+#[test]
+fn a_directory_that_can_not_be_used_is_told_at_once() {
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("file");
+    fs::write(&file, "").expect("writes");
+    assert!(Disk::check(&file.join("below")).is_err());
+    assert!(Disk::check(&dir.path().join("a/b/c")).is_ok());
+    let metrics = Metrics::new().expect("metrics").disk;
+    assert!(Disk::open(&file, SIZE, metrics).is_err());
 }

@@ -108,19 +108,22 @@ impl Tier {
         Ok(DiskWrite::Stored)
     }
 
-    /// Makes room for so many bytes more; whether there is.
-    pub(super) fn reserve(&self, bytes: u64) -> bool {
+    /// Makes room for so many bytes more; if there can't be, why.
+    pub(super) fn reserve(&self, bytes: u64) -> Result<(), DiskWrite> {
         let holding = self.holding();
-        if holding.is_none() || !self.make_room(&holding, bytes) {
-            return false;
+        if holding.is_none() {
+            return Err(DiskWrite::Left);
         }
-        self.books().coming += bytes;
-        true
+        if !self.make_room(&holding, bytes) {
+            return Err(DiskWrite::NoRoom);
+        }
+        self.books().reserved += bytes;
+        Ok(())
     }
 
     /// What was reserved is not needed any more.
     pub(super) fn release(&self, bytes: u64) {
-        self.books().coming -= bytes;
+        self.books().reserved -= bytes;
     }
 
     /// Removes what goes first until so many bytes more may come; whether they may.

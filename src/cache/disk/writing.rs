@@ -21,7 +21,8 @@ const BATCH: u64 = 4 * DATA as u64;
 /// How many objects may be written at the same time. Each holds a file open, and up to a mebibyte of memory.
 const MOST: usize = 256;
 
-/// How long a follower may hold the others up, when nothing can be written and memory is all there is.
+/// How long a write may take, and how long a follower may hold the others up when nothing can be written any more and
+/// memory is all there is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An object that is being written piece by piece. Whatever happens to the disk, those who follow get all that is put in
@@ -66,7 +67,12 @@ impl Writing {
     pub async fn write(&mut self, piece: Bytes) -> bool {
         self.flow.add(piece);
         while !self.is_lost && self.flow.end() - self.sent >= BATCH {
-            self.settle().await;
+            // Whoever follows does not wait for a disk that does not answer.
+            if timeout(PATIENCE, self.settle()).await.is_err() {
+                self.tier.metrics.written(DiskWrite::Full);
+                self.lose();
+                break;
+            }
             self.send(self.sent + BATCH, false);
         }
         if !self.is_lost {
@@ -119,11 +125,13 @@ impl Writing {
                 self.draft = Step::Ready(draft);
             }
             // The thread that found out has settled it.
-            Ok(Err(_)) | Err(_) => {
-                self.draft = Step::Lost;
-                self.is_lost = true;
-            }
+            Ok(Err(_)) | Err(_) => self.lose(),
         }
+    }
+
+    fn lose(&mut self) {
+        self.draft = Step::Lost;
+        self.is_lost = true;
     }
 
     /// Gives the bytes up to this place to the threads that write; the draft is ready, or not begun.

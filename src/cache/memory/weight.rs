@@ -63,9 +63,6 @@ fn marks(marks: &Marks) -> usize {
 /// What parts of a body take beside their bytes: their fields once more, and where each begins.
 const PARTS: usize = 4096;
 
-/// What an open file takes, in the kernel and here.
-const FILE: usize = 1024;
-
 fn body(body: &Body) -> usize {
     match body {
         Body::Memory(chunks) => {
@@ -75,8 +72,9 @@ fn body(body: &Body) -> usize {
                 .map(|piece| size_of::<Bytes>() + ALLOCATION + piece.len());
             ALLOCATION + sizes.sum::<usize>()
         }
-        // An open file, and what tells where it is.
-        Body::Disk(_) => 2 * ALLOCATION + FILE,
-        Body::Parts(parts) => PARTS + usize::try_from(parts.held()).unwrap_or(usize::MAX - PARTS),
+        // Is not kept: its file would stay open, of which there may be only so many, and if it is found to be damaged
+        // nobody would look for another.
+        Body::Disk(_) => usize::MAX / 2,
+        Body::Parts(parts) => PARTS + usize::try_from(parts.held()).unwrap_or(usize::MAX / 2),
     }
 }

@@ -20,7 +20,7 @@ pub enum DiskRead {
     Hit,
     /// There was nothing.
     Miss,
-    /// Too many wait for the disk, or too many files are open.
+    /// Too many wait for the disk, or too long, or too many files are open.
     Full,
     /// What was found is not what was written; it was removed.
     Damaged,

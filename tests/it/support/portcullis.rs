@@ -30,7 +30,8 @@ pub struct Builder {
     yaml: String,
     directory: TempDir,
     environment: Vec<(OsString, OsString)>,
-    descriptors: Option<u64>,
+    /// What a shell is told before it becomes the process.
+    limits: String,
 }
 
 impl Builder {
@@ -66,7 +67,17 @@ impl Builder {
     /// Lets the process have so many descriptors and no more.
     #[must_use]
     pub fn descriptors(mut self, most: u64) -> Self {
-        self.descriptors = Some(most);
+        self.limits.push_str(&format!("ulimit -n {most}; "));
+        self
+    }
+
+    /// Lets no file that the process writes get larger than so many KiB: it is told then that a file is too large.
+    #[must_use]
+    pub fn file_size(mut self, kibibytes: u64) -> Self {
+        // In blocks of 512 bytes (POSIX). The signal would end it.
+        let blocks = 2 * kibibytes;
+        self.limits
+            .push_str(&format!("trap '' XFSZ; ulimit -f {blocks}; "));
         self
     }
 
@@ -115,9 +126,9 @@ impl Builder {
         let directory = self.directory.path();
         call::configure(&self.yaml, directory);
         let command = call::command(words, directory, &self.environment);
-        match self.descriptors {
-            Some(most) => call::with_descriptors(&command, most),
-            None => command,
+        match self.limits.as_str() {
+            "" => command,
+            limits => call::with_limits(&command, limits),
         }
     }
 }
@@ -159,7 +170,7 @@ impl Portcullis {
             yaml: yaml.to_owned(),
             directory,
             environment: Vec::new(),
-            descriptors: None,
+            limits: String::new(),
         }
     }
 

@@ -61,12 +61,12 @@ pub fn command(words: &[&str], directory: &Path, environment: &[(OsString, OsStr
     command
 }
 
-/// The same command in a process that may have so many descriptors.
-pub fn with_descriptors(command: &Command, most: u64) -> Command {
+/// The same command in a process with limits that a shell has set.
+pub fn with_limits(command: &Command, limits: &str) -> Command {
     let mut limited = Command::new("sh");
     limited
         .arg("-c")
-        .arg(format!("ulimit -n {most}; exec \"$0\" \"$@\""))
+        .arg(format!("{limits}exec \"$0\" \"$@\""))
         .arg(command.get_program())
         .args(command.get_args())
         .stdin(Stdio::null())
