@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http::header::COOKIE;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
@@ -216,6 +217,19 @@ pub enum Edit {
 }
 
 impl Edit {
+    /// The field it changes.
+    pub fn name(&self) -> &HeaderName {
+        match self {
+            Self::RemoveCookie(_) => &COOKIE,
+            Self::Remove(name)
+            | Self::Set(name, _)
+            | Self::Disown(name)
+            | Self::Vouch(name, _)
+            | Self::Append(name, _)
+            | Self::Include(name, _) => name,
+        }
+    }
+
     /// Makes the change.
     pub fn apply(&self, fields: &mut impl Fields) {
         match self {

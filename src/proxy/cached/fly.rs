@@ -226,7 +226,7 @@ impl Plan {
         if self.part && status == StatusCode::PARTIAL_CONTENT {
             return self.bring_part(flight, fetch, answer, requested).await;
         }
-        let kept = self.judge(status, answer.header(), length, requested);
+        let kept = self.judge(status, fetch, answer.header(), length, requested);
         let until = Instant::now() + PASSES;
         match &kept {
             Err(NotKept::Refused(Refusal::Authorization)) => {
@@ -308,7 +308,7 @@ impl Plan {
     ) {
         let length = answer.length();
         // What would be said of the whole answer holds for its parts.
-        let kept = self.judge(StatusCode::OK, answer.header(), length, requested);
+        let kept = self.judge(StatusCode::OK, fetch, answer.header(), length, requested);
         let largest = self.cache.memory.largest();
         let room = length.filter(|length| *length <= largest);
         let room = room.filter(|_| kept.is_ok());
@@ -379,6 +379,7 @@ impl Plan {
     fn judge(
         &self,
         status: StatusCode,
+        fetch: &Fetch,
         header: &ResponseHeader,
         length: Option<u64>,
         requested: SystemTime,
@@ -396,6 +397,9 @@ impl Plan {
         let mut varies: Box<[_]> = match Vary::of(fields) {
             Vary::None => Box::default(),
             Vary::Any => return Err(NotKept::Refused(Refusal::VaryAny)),
+            Vary::On(names) if names.iter().any(|name| fetch.tells_apart(name)) => {
+                return Err(NotKept::Refused(Refusal::VaryAny));
+            }
             Vary::On(names) => names,
         };
         if self.identity {

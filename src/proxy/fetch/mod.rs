@@ -118,6 +118,17 @@ impl Fetch {
         self.header = Box::new(RequestHeader::from(parts));
     }
 
+    /// Whether endpoints are told in this field what Portcullis knows of the client. Of two requests that had the same in it
+    /// when they came, an answer that varies by it may then be for one alone.
+    pub fn tells_apart(&self, name: &HeaderName) -> bool {
+        let ctx = &*self.ctx;
+        let rule = ctx.route.as_ref().and_then(|route| route.cache.as_ref());
+        let edits = &ctx.granted.to_endpoint;
+        name == ctx.id_field()
+            || edits.iter().any(|edit| edit.name() == name)
+            || rule.is_some_and(|rule| shared::is_told_apart(name.as_str(), &rule.key))
+    }
+
     /// Asks; again, where an attempt failed and its rules allow that. Its time begins here. It may be done more than once,
     /// one after the other. Dropped in the middle, it gives back what it has.
     ///

@@ -10,7 +10,8 @@ use http::header::{
     FORWARDED, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
 };
 
-use crate::proxy::forward::{Fields, Keep, strip_request};
+use crate::cache::KeyRule;
+use crate::proxy::forward::{Fields, Keep, is_claim, strip_request};
 
 /// All of these but the one that lists addresses: `X-Forwarded-Host`, `-Proto`, `-Port`, `-Scheme`, `-Ssl`, `-Prefix`,
 /// `-Server`, `-Uri`, `-Path`, `-Method` and whatever comes next.
@@ -81,6 +82,18 @@ pub(super) fn clean(fields: &mut impl Fields, keyed: &[HeaderName]) {
     if fields.map().contains_key(FORWARDED) && !keyed.contains(&FORWARDED) {
         leave_addresses(fields);
     }
+}
+
+/// Whether what an endpoint reads in a field of this name is the proxy's word, and not the key's: two requests that came with
+/// the same fields would not be told apart by it, though the endpoint does. `key` is that of the object.
+pub(super) fn is_told_apart(name: &str, key: &KeyRule) -> bool {
+    let by_key = match name {
+        "x-forwarded-proto" => key.scheme,
+        "x-forwarded-host" | "x-forwarded-port" => key.host,
+        // A field of these in the key is there as the client wrote it.
+        _ => false,
+    };
+    (is_claim(name) || name == "via") && !by_key
 }
 
 /// Whether a field may choose an answer, however it is spelled: CGI-like endpoints take `_` for `-`.
@@ -200,6 +213,35 @@ mod tests {
         let fields = [("connection", "x-country"), ("x-country", "de")];
         let keyed = [HeaderName::from_static("x-country")];
         assert!(cleaned(&fields, &keyed).is_empty());
+    }
+
+    #[test]
+    fn rfc9111_4_1_what_the_proxy_tells_of_a_client_tells_no_variants_apart() {
+        let key = KeyRule::default();
+        for name in [
+            "x-forwarded-for",
+            "x-real-ip",
+            "forwarded",
+            "via",
+            "x-forwarded-prefix",
+        ] {
+            assert!(is_told_apart(name, &key), "{name}");
+        }
+        for name in [
+            "accept-language",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "cookie",
+        ] {
+            assert!(!is_told_apart(name, &key), "{name}");
+        }
+        let less = KeyRule {
+            scheme: false,
+            headers: Box::new([HeaderName::from_static("x-real-ip")]),
+            ..key
+        };
+        assert!(is_told_apart("x-forwarded-proto", &less));
+        assert!(is_told_apart("x-real-ip", &less));
     }
 
     #[test]

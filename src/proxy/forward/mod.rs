@@ -24,6 +24,7 @@ pub use hop_by_hop::{Keep, strip_request, strip_response};
 pub use request::{AddedFields, Received, Scheme, add_request_fields};
 pub use request_id::{X_REQUEST_ID, request_id};
 pub use response::{add_response_fields, proxy_status};
+pub use spoofed::is_claim;
 
 /// The header fields of a message, whoever stores them.
 ///

@@ -48,7 +48,8 @@ fn is_spoofed(name: &str, trusted: bool) -> bool {
     name == "proxy" || (is_claim(name) && (!trusted || name.contains('_')))
 }
 
-fn is_claim(name: &str) -> bool {
+/// Whether a field of this name, in any spelling, is what proxies tell of a request.
+pub fn is_claim(name: &str) -> bool {
     begins_with(name, CLAIM_PREFIX)
         || CLAIMS
             .iter()
