@@ -101,6 +101,7 @@ fn decided(listener: &str, peer: &str, target: &str, fields: &[(&'static str, &s
         Next::Redirect { status, location } => format!("{} {location}", status.as_u16()),
         Next::Respond(route) => format!("respond {}", route.name),
         Next::Answer(reply) => format!("answer {}", reply.status.as_u16()),
+        Next::Purge(..) => "purge".to_owned(),
     }
 }
 

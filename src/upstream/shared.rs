@@ -108,3 +108,96 @@ impl SharedPool {
 fn is_open(connection: &ConnectionRef) -> bool {
     !connection.is_closed() && !connection.is_shutting_down()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::connection::socket::Socket;
+    use crate::upstream::connection::EndpointWire;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    const KEEPALIVE: Keepalive = Keepalive {
+        idle: Some(Duration::from_secs(60)),
+        connections: 1,
+    };
+
+    fn peer() -> PeerId {
+        PeerId::for_test(1)
+    }
+
+    /// A connection, and the endpoint that serves it.
+    async fn connection() -> (ConnectionRef, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let theirs = theirs.expect("it accepts").0;
+        let endpoint = tokio::spawn(async move {
+            let mut http2 = h2::server::handshake(theirs).await.expect("HTTP/2");
+            while http2.accept().await.is_some() {}
+        });
+        let ours = EndpointWire::Plain(Socket::from(ours.expect("it connects")));
+        (begin(ours.into()).await.expect("HTTP/2"), endpoint)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_found_for_as_long_as_it_may_be_idle_and_one_in_use_stays() {
+        let pool = SharedPool::default();
+        let now = Instant::now();
+        let (one, _endpoint) = connection().await;
+        pool.put(peer(), &one, &KEEPALIVE, now);
+        assert!(pool.take(PeerId::for_test(2), now).is_none());
+        let stream = one
+            .spawn_stream()
+            .await
+            .expect("a stream")
+            .expect("a stream");
+        let later = now + Duration::from_secs(61);
+        pool.sweep(later);
+        assert!(pool.take(peer(), later).is_some());
+        drop(stream);
+        pool.sweep(later + Duration::from_secs(59));
+        assert!(pool.take(peer(), later).is_some());
+        pool.sweep(later + Duration::from_secs(60));
+        assert!(pool.take(peer(), later).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_or_is_to_end_is_not_found() {
+        let pool = SharedPool::default();
+        let now = Instant::now();
+        let (one, endpoint) = connection().await;
+        pool.put(peer(), &one, &KEEPALIVE, now);
+        endpoint.abort();
+        while !one.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        assert!(pool.take(peer(), now).is_none());
+        let (one, _endpoint) = connection().await;
+        pool.put(peer(), &one, &KEEPALIVE, now);
+        one.mark_shutdown();
+        assert!(pool.take(peer(), now).is_none());
+    }
+
+    #[tokio::test]
+    async fn no_more_are_kept_than_the_pool_says_and_none_for_endpoints_that_are_gone() {
+        let pool = SharedPool::default();
+        let now = Instant::now();
+        let (one, _endpoint) = connection().await;
+        let (other, _endpoint) = connection().await;
+        let none = Keepalive {
+            idle: None,
+            ..KEEPALIVE
+        };
+        pool.put(peer(), &one, &none, now);
+        assert!(pool.take(peer(), now).is_none());
+        pool.put(peer(), &one, &KEEPALIVE, now);
+        pool.put(peer(), &other, &KEEPALIVE, now);
+        let found = pool.take(peer(), now).expect("one");
+        assert_eq!(found.id(), one.id());
+        pool.keep_only(&FxHashSet::from_iter([peer()]));
+        assert!(pool.take(peer(), now).is_some());
+        pool.keep_only(&FxHashSet::default());
+        assert!(pool.take(peer(), now).is_none());
+    }
+}

@@ -3,6 +3,7 @@
 mod asking;
 mod collapse;
 mod disk;
+mod fetching;
 mod freshness;
 mod invalidation;
 mod keys;

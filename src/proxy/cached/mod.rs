@@ -170,6 +170,14 @@ fn pass_by(ctx: &mut RequestCtx, why: Forward) {
     tell(ctx, outcome, CacheStatus::forwarded(why));
 }
 
+/// What a request counts as for which something had to be fetched.
+fn fetched(why: Forward) -> Outcome {
+    match why {
+        Forward::Stale => Outcome::Expired,
+        _ => Outcome::Miss,
+    }
+}
+
 /// Takes note of the cache's part in a request: for log and metric, and for the client.
 fn tell(ctx: &mut RequestCtx, outcome: Outcome, status: CacheStatus) {
     ctx.cache = Some(outcome);
@@ -383,7 +391,7 @@ impl Asking<'_> {
             }
             Landing::Failed(error, told) => {
                 self.note(&told);
-                self.without(error, stale).await
+                self.without(error, stale, why).await
             }
         }
     }
@@ -454,7 +462,7 @@ impl Asking<'_> {
             }
             Landing::Failed(error, told) => {
                 self.ctx.retry_after = told.retry_after;
-                self.without(error, stale).await.map(Some)
+                self.without(error, stale, why).await.map(Some)
             }
         }
     }
@@ -511,11 +519,7 @@ impl Asking<'_> {
         if collapsed {
             self.ctx.snapshot.metrics.cache.followers.inc();
         }
-        let outcome = match why {
-            Forward::Stale => Outcome::Expired,
-            _ => Outcome::Miss,
-        };
-        tell(self.ctx, outcome, status);
+        tell(self.ctx, fetched(why), status);
         answer::flight(self.session, self.ctx, answer, reader, collapsed).await?;
         Ok(Served::Answered)
     }
@@ -539,12 +543,18 @@ impl Asking<'_> {
     }
 
     /// What is stored instead of no answer at all, if it may be used.
-    async fn without(&mut self, error: ProxyError, stale: Option<Stale>) -> Result<Served, Broken> {
+    async fn without(
+        &mut self,
+        error: ProxyError,
+        stale: Option<Stale>,
+        why: Forward,
+    ) -> Result<Served, Broken> {
         if let Some((object, softly)) = stale
             && usable_on_error(&object.head.terms, &self.wishes, softly, self.ctx.time)
         {
             return self.give(&object, Outcome::Stale).await;
         }
+        tell(self.ctx, fetched(why), CacheStatus::forwarded(why));
         Err(failed(self.ctx, error))
     }
 }
