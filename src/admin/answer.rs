@@ -25,7 +25,7 @@ use super::cache::CacheReport;
 use super::compare;
 use super::drain::{self, Which};
 use super::pools::PoolsReport;
-use super::purge::{PurgeRequest, purge};
+use super::purge::{PurgeRequest, Refused as NotPurged, purge};
 use super::report::{ReloadResult, UpgradeReport};
 use crate::cache::report::Report;
 use crate::route::parameter as parameter_of;
@@ -252,18 +252,14 @@ impl View {
             Ok(wanted) => wanted,
             Err(error) => return text(StatusCode::BAD_REQUEST, error + "\n"),
         };
-        // Not between what an upgrade hands over and its end: it would be forgotten.
-        let _turn = self.process.turn.lock().await;
-        if self.process.is_leaving() {
-            return leaving();
-        }
         let process = Arc::clone(&self.process);
         let who = who.to_owned();
         // To its end, whether who has asked waits for that or not.
         let purging = tokio::spawn(async move { purge(&process, &wanted, &who).await });
         match purging.await {
             Ok(Ok(answer)) => json(StatusCode::OK, &answer),
-            Ok(Err(error)) => text(StatusCode::BAD_REQUEST, error + "\n"),
+            Ok(Err(NotPurged::Leaving)) => leaving(),
+            Ok(Err(error)) => text(StatusCode::BAD_REQUEST, format!("{error}\n")),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }

@@ -12,22 +12,41 @@ use crate::cache::report::PurgeReport;
 use crate::server::process::Process;
 pub use request::PurgeRequest;
 
+/// Why nothing is purged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// Something that is named means nothing.
+    #[error("{0}")]
+    Unclear(String),
+    /// Another process has taken over.
+    #[error("the process is leaving")]
+    Leaving,
+}
+
 /// Carries it out, and says so in the log.
 ///
 /// # Errors
 ///
-/// Something that it names means nothing.
+/// [`Refused`].
 pub(super) async fn purge(
     process: &Process,
     wanted: &PurgeRequest,
     who: &str,
-) -> Result<PurgeAnswer, String> {
+) -> Result<PurgeAnswer, Refused> {
     let rules = process.snapshot.load().key_rules();
-    let objects = wanted.objects(&rules)?;
+    let objects = wanted.objects(&rules).map_err(Refused::Unclear)?;
     let (start, mode) = (Instant::now(), wanted.mode());
     let state = &process.state;
-    let purging = state.cache.purge(objects.clone(), mode, SystemTime::now());
-    let report = purging.await;
+    let now = SystemTime::now();
+    {
+        // Not between what an upgrade hands over and its end: it would be forgotten.
+        let _turn = process.turn.lock().await;
+        if process.is_leaving() {
+            return Err(Refused::Leaving);
+        }
+        state.cache.purge(&objects, mode, now).await;
+    }
+    let report = state.cache.remove_purged(mode, now).await;
     wanted.count(report, &state.metrics.cache);
     let PurgeReport { memory, disk } = report;
     let how = if wanted.soft { "made stale" } else { "purged" };

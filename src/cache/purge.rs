@@ -163,6 +163,14 @@ impl Purges {
         self.now.store(seq.0, Ordering::Release);
     }
 
+    /// The latest purge that concerns nothing that is [under way](Self::begin): up to here all can be
+    /// [forgotten](Self::forget) that was looked for from now on.
+    pub fn settled(&self) -> Seq {
+        let now = self.now();
+        let oldest = self.under_way.oldest();
+        oldest.map_or(now, |oldest| oldest.min(now))
+    }
+
     /// Forgets the hard purges up to this one: nothing that they concern is stored any more. Those that concern what is
     /// [under way](Self::begin) stay.
     pub fn forget(&self, up_to: Seq) {

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderName;
+use tokio::sync::Mutex;
 use tokio::task;
 
 use super::disk::Disk;
@@ -28,6 +29,8 @@ pub struct Cache {
     /// What was purged.
     pub purges: Purges,
     disk: ArcSwapOption<Disk>,
+    /// Held by who looks at all that is in memory: that is work for one thread at a time.
+    sweeping: Mutex<()>,
 }
 
 impl Cache {
@@ -37,6 +40,7 @@ impl Cache {
             memory: Memory::new(memory),
             purges: Purges::new(now),
             disk: ArcSwapOption::empty(),
+            sweeping: Mutex::default(),
         }
     }
 
@@ -157,28 +161,32 @@ impl Cache {
         varies
     }
 
-    /// Purges, and removes what is gone. It takes effect with the first step; the rest takes as long as looking at
-    /// everything does.
-    pub async fn purge(
-        self: &Arc<Self>,
-        what: Vec<What>,
-        mode: Mode,
-        now: SystemTime,
-    ) -> PurgeReport {
-        let mut last = None;
-        for what in &what {
-            last = Some(self.purges.add(what, mode, now));
+    /// Purges. It has taken effect when this returns, also for a process that comes after this one; what is gone is still to
+    /// be [removed](Self::remove_purged).
+    pub async fn purge(&self, what: &[What], mode: Mode, now: SystemTime) {
+        for what in what {
+            self.purges.add(what, mode, now);
         }
-        let Some(last) = last else {
-            return PurgeReport::default();
-        };
-        let disk = self.disk();
-        if let Some(disk) = &disk {
+        if let Some(disk) = self.disk() {
             disk.save_purges(self.purges.save()).await;
         }
+    }
+
+    /// Removes what is gone by a hard purge, or counts what is in memory and stale by a soft one that was at `now`. Takes as
+    /// long as looking at everything does.
+    pub async fn remove_purged(self: &Arc<Self>, mode: Mode, now: SystemTime) -> PurgeReport {
+        // What is under way now may be stored where was looked before it was, and be over before all was looked at.
+        let purged = self.purges.settled();
         let cache = Arc::clone(self);
-        let memory = task::spawn_blocking(move || cache.sweep(mode, now)).await;
-        let on_disk = match &disk {
+        let memory = {
+            let _turn = self.sweeping.lock().await;
+            let swept = task::spawn_blocking(move || cache.sweep(mode, now)).await;
+            swept.unwrap_or(0)
+        };
+        if mode == Mode::Soft {
+            return PurgeReport { memory, disk: 0 };
+        }
+        let on_disk = match self.disk() {
             Some(disk) => {
                 let (one, other) = (Arc::clone(self), Arc::clone(self));
                 let swept = disk.sweep(
@@ -186,25 +194,23 @@ impl Cache {
                     move |marks| matches!(other.purges.of(marks), Purged::Gone),
                 );
                 let found = swept.found.await.ok();
-                if mode == Mode::Hard && found.is_some() {
+                if found.is_some() {
                     let cache = Arc::clone(self);
                     tokio::spawn(async move {
                         if swept.removed.await.is_ok() {
-                            cache.purges.forget(last);
+                            cache.purges.forget(purged);
                         }
                     });
                 }
                 found
             }
             None => {
-                if mode == Mode::Hard {
-                    self.purges.forget(last);
-                }
+                self.purges.forget(purged);
                 Some(0)
             }
         };
         PurgeReport {
-            memory: memory.unwrap_or(0),
+            memory,
             disk: on_disk
                 .and_then(|swept| usize::try_from(swept).ok())
                 .unwrap_or(0),
@@ -223,10 +229,15 @@ impl Cache {
                 .memory
                 .sweep(|stored| !matches!(of(stored), Purged::Gone)),
             Mode::Soft => {
+                // What is remembered of a time is its microseconds.
+                let is_now = |since: SystemTime| {
+                    let before = now.duration_since(since);
+                    before.is_ok_and(|before| before < Duration::from_micros(1))
+                };
                 let mut stale = 0;
                 self.memory.for_each(|_, stored| {
                     stale +=
-                        usize::from(matches!(of(stored), Purged::Softly(since) if since == now));
+                        usize::from(matches!(of(stored), Purged::Softly(since) if is_now(since)));
                 });
                 stale
             }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::ArgGroup;
 use http::StatusCode;
 
 use super::{Running, say};
@@ -10,7 +11,10 @@ use crate::admin::{PurgeAnswer, PurgeRequest};
 
 /// What is to be purged.
 #[derive(clap::Args)]
-#[group(id = "what", required = true, multiple = true, args = ["urls", "prefixes", "tags", "all"])]
+#[group(skip)]
+#[command(group(
+    ArgGroup::new("what").required(true).multiple(true).args(["urls", "prefixes", "tags", "all"])
+))]
 pub struct Purge {
     /// The objects of an address, as `https://example.com/a?x=1`; what was fetched over `http` and over `https`, and every
     /// variant. May be given again.

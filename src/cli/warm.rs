@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use clap::ArgGroup;
 use futures_util::future::join_all;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
@@ -41,7 +42,8 @@ const LOGGED: Duration = Duration::from_secs(1);
 ///
 /// Exit codes: 0 all was fetched, 1 something was not or had a status of 400 or more, 64 a command line that can't be read.
 #[derive(clap::Args)]
-#[group(id = "pages", required = true, multiple = true, args = ["urls", "from"])]
+#[group(skip)]
+#[command(group(ArgGroup::new("pages").required(true).multiple(true).args(["urls", "from"])))]
 pub struct Warm {
     /// The pages, as `https://example.com/a`.
     #[arg(value_name = "URL", value_parser = page)]

@@ -55,8 +55,9 @@ pub fn ordered(
 pub async fn carry_out(snapshot: &Arc<Snapshot>, what: What, mode: Mode) -> Reply {
     let snapshot = Arc::clone(snapshot);
     let purging = tokio::spawn(async move {
-        let report = snapshot.store.purge(vec![what], mode, SystemTime::now());
-        let report = report.await;
+        let (store, now) = (&snapshot.store, SystemTime::now());
+        store.purge(&[what], mode, now).await;
+        let report = store.remove_purged(mode, now).await;
         let metrics = &snapshot.metrics.cache;
         metrics.purged(PurgeKind::Url, 1);
         metrics.removed(report.memory + report.disk);

@@ -167,6 +167,7 @@ async fn what_can_not_be_fetched_is_told_and_the_rest_is_fetched_all_the_same() 
     for wrong in [
         &["shop.example/"][..],
         &[],
+        &["--concurrency", "2"],
         &["--concurrency", "0", "http://a/"],
         &["--header", "Host: b", "http://a/"],
     ] {
