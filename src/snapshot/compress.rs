@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::End;
 use super::files::Sources;
 use super::reporter::Reporter;
-use crate::config::Config;
 use crate::config::route::Route as Written;
 use crate::config::route::compress::{Coding, Compress as Settings};
+use crate::config::{Config, Spanned};
 use crate::policy::Compress;
 
 /// Types whose formats are compressed already.
@@ -36,7 +36,7 @@ pub(super) fn compile(
     reporter: &mut Reporter<'_>,
 ) -> Option<Compress> {
     let compress = written.compress.as_ref()?;
-    codings(&compress.value, reporter);
+    codings(compress, reporter);
     levels(&compress.value, reporter);
     let types = &compress.value.types;
     if types.is_empty() {
@@ -93,11 +93,12 @@ pub(super) fn compile(
     Some(compiled)
 }
 
-fn codings(settings: &Settings, reporter: &mut Reporter<'_>) {
-    let codings = &settings.codings;
+fn codings(compress: &Spanned<Settings>, reporter: &mut Reporter<'_>) {
+    let codings = &compress.value.codings;
     if codings.is_empty() {
         let hint = "name some, as `[zstd, br, gzip]`, or leave `compress` out";
-        reporter.error_at("compress.codings", None, "no coding is offered", Some(hint));
+        let message = "no coding is offered";
+        reporter.error("compress.codings", compress, message, Some(hint));
     }
     for (index, coding) in codings.iter().enumerate() {
         if codings[..index]

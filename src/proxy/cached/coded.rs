@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use super::answer::{Given, begin, next, send};
 use super::body::{BodyReader, Source};
-use super::flights::Part;
+use super::flight::Flight;
+use super::flights::{Flights, Part};
 use crate::cache::key::hash;
 use crate::cache::{Body, Chunks, Object, Stored};
 use crate::error::{Phase, ProxyError, Reason};
@@ -152,6 +153,7 @@ async fn coded(
             return kept();
         }
     };
+    let _ends = Ends { flights, flight };
     let done = encode(compress, coding, body).await;
     let coded = done.map(|chunks| {
         Arc::new(Object {
@@ -166,9 +168,21 @@ async fn coded(
             .memory
             .put(hash, Stored::Object(Arc::clone(coded)));
     }
-    flights.leave(&flight);
-    flight.end(Err(ProxyError::new(Reason::Internal, Phase::Body)));
     coded
+}
+
+/// Lets those who wait go on, also when who does the work is dropped in the middle of it: nobody else would.
+struct Ends<'f> {
+    flights: &'f Flights,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.flights.leave(&self.flight);
+        let internal = ProxyError::new(Reason::Internal, Phase::Body);
+        self.flight.end(Err(internal));
+    }
 }
 
 async fn encode(compress: &Compress, coding: Coding, body: &Chunks) -> Option<Chunks> {

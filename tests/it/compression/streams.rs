@@ -123,7 +123,7 @@ async fn a_body_that_breaks_off_does_not_look_whole() {
                 }
             }
         }
-        let broken = |line: &serde_json::Value| line["reason"] == "upstream_reset";
+        let broken = |line: &serde_json::Value| line["reason"] == "upstream_incomplete";
         portcullis.logged(broken).await;
     })
     .await;
