@@ -2,12 +2,9 @@
 
 mod asking;
 mod collapse;
-<<<<<<< HEAD
+mod compression;
 mod disk;
 mod fetching;
-=======
-mod compression;
->>>>>>> 5137df6 (Test that an object is compressed once, tell how compression was measured, and let nobody wait for who is gone)
 mod freshness;
 mod invalidation;
 mod keys;
