@@ -10,6 +10,8 @@ from processes import Process, free_ports
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BODY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-." * 2
+# What can be switched on for a scenario.
+EXTRAS = ("policies", "cache")
 BUFFERED = " buffer=64k flush=1s"
 
 
@@ -26,19 +28,21 @@ class Peer:
     environment: dict = field(default_factory=dict)
     # Whether its standard output is its access log.
     logs_to_stdout: bool = False
+    # Whether it has a cache as it is installed.
+    caches: bool = False
 
 
 def known(portcullis):
     """Every proxy this knows, by name; `portcullis` is the path of the binary."""
-    nginx = dict(program="nginx", template="nginx.conf", version=["-v"])
+    nginx = dict(program="nginx", template="nginx.conf", version=["-v"], caches=True)
     # nginx passes no upgrade on unless it is told to.
     no_upgrade = {"connection": '""', "upgrade": '""'}
     nginx_arguments = ["-p", "{dir}", "-c", "{config}", "-e", "{dir}/{name}.start.log"]
     peers = [
-        Peer("portcullis", portcullis, "portcullis.yaml", ["run", "-c", "{config}"], ["--version"]),
+        Peer("portcullis", portcullis, "portcullis.yaml", ["run", "-c", "{config}"], ["--version"], caches=True),
         Peer("nginx", arguments=nginx_arguments, settings={"log_buffer": BUFFERED, **no_upgrade}, **nginx),
         Peer("nginx-unbuffered", arguments=nginx_arguments, settings={"log_buffer": "", **no_upgrade}, **nginx),
-        Peer("haproxy", "haproxy", "haproxy.cfg", ["-db", "-f", "{config}"], ["-v"], logs_to_stdout=True),
+        Peer("haproxy", "haproxy", "haproxy.cfg", ["-db", "-f", "{config}"], ["-v"], logs_to_stdout=True, caches=True),
         Peer(
             "envoy",
             "envoy",
@@ -107,9 +111,10 @@ class Place:
 
     def write(self, template, path, values):
         """Writes a configuration: every @name@ of the template becomes its value, and its lines that end with `# policies`
-        are left out where `policies` is not among the values."""
+        or `# cache` are left out where that is not what is switched on."""
         with open(os.path.join(HERE, "conf", template)) as source:
-            lines = [line for line in source if "policies" in values or not line.rstrip().endswith("# policies")]
+            off = tuple(f"# {extra}" for extra in EXTRAS if extra != values.get("extra"))
+            lines = [line for line in source if not line.rstrip().endswith(off)]
         text = re.sub(r"@([a-z_]+)@", lambda found: str(values[found[1]]), "".join(lines))
         with open(path, "w") as config:
             config.write(text)
@@ -121,6 +126,8 @@ class Place:
         if shutil.which("nginx"):
             with open(f"{self.directory}/1m", "wb") as large:
                 large.write(BODY.encode() * ((1 << 20) // len(BODY)))
+            with open(f"{self.directory}/16k", "wb") as medium:
+                medium.write(BODY.encode() * ((16 << 10) // len(BODY)))
             config = f"{self.directory}/origin.conf"
             self.write("origin.conf", config, self.values)
             command = ["nginx", "-p", self.directory, "-c", config, "-e", f"{self.directory}/origin.start.log"]
@@ -129,14 +136,13 @@ class Place:
         origin = Process("origin", command, self.load_cores, f"{self.directory}/origin.out")
         return _ready(origin, [port])
 
-    def start(self, peer, policies=False):
-        """Starts a proxy on ports of its own; with `policies`, those of an edge are on."""
+    def start(self, peer, extra=""):
+        """Starts a proxy on ports of its own, with what is switched on for a scenario."""
         plain, tls, admin = free_ports(3)
         name = f"{peer.name}-{plain}"
         config, log = (f"{self.directory}/{name}.{kind}" for kind in ("conf", "access.log"))
         values = {**self.values, **peer.settings, "name": name, "plain": plain, "tls": tls, "admin": admin, "log": log}
-        if policies:
-            values["policies"] = True
+        values["extra"] = extra
         self.write(peer.template, config, values)
 
         def filled(text):
@@ -176,9 +182,9 @@ class Running:
         return self.peer.name
 
     @property
-    def policies(self):
-        """Whether the policies of an edge are on."""
-        return "policies" in self.values
+    def extra(self):
+        """What is switched on for a scenario."""
+        return self.values["extra"]
 
     def take_log_lines(self):
         """How many lines the access log has got since the last call; it is emptied, so that no run fills the disk."""

@@ -58,9 +58,9 @@ def wanted_scenarios(chosen):
 
 
 def steady(started, chosen, place, run):
-    """Every scenario, its rounds with all proxies in turn; `started` has them without and with the policies."""
+    """Every scenario, its rounds with all proxies in turn; `started` has them by what is switched on."""
     for scenario in wanted_scenarios(chosen):
-        proxies = started[scenario.policies]
+        proxies = started[scenario.extra]
         samples = {running.name: [] for running in proxies}
         for running in proxies:
             load.measure(running, scenario, 1, place.load_cores, place.directory)
@@ -123,11 +123,13 @@ def main():
         os.sched_setaffinity(0, load_cores)
         try:
             started.append(place.start_origin(chosen.origin))
-            proxies = {False: [], True: []}
-            for policies in sorted({False, *(scenario.policies for scenario in wanted_scenarios(chosen))}):
+            proxies = {extra: [] for extra in sorted({"", *(scenario.extra for scenario in wanted_scenarios(chosen))})}
+            for extra in proxies:
                 for peer in installed:
-                    proxy = place.start(peer, policies)
-                    proxies[policies].append(proxy)
+                    if extra == "cache" and not peer.caches:
+                        continue
+                    proxy = place.start(peer, extra)
+                    proxies[extra].append(proxy)
                     started.append(proxy.process)
                     run["proxies"][peer.name] = {"version": peers.version(peer), "tls": load.check(proxy)}
             steady(proxies, chosen, place, run)
