@@ -128,19 +128,22 @@ impl Flow {
     }
 
     /// Nothing more gets to the file, so memory is all there is: makes room in it, as soon as those who follow have taken
-    /// what is there. Whether anybody follows.
-    pub(super) async fn make_room(&self) -> bool {
+    /// what is there. Whether anybody follows, or may begin to.
+    pub(super) async fn make_room(self: &Arc<Self>) -> bool {
         loop {
             let taken = self.taken.notified();
             tokio::pin!(taken);
             taken.as_mut().enable();
             {
                 let mut state = self.lock();
-                let Some(slowest) = state.followers.values().min().copied() else {
+                // The other one is whoever writes.
+                if Arc::strong_count(self) == 1 {
                     return false;
-                };
-                let wanted = state.end.saturating_sub(KEPT);
-                state.trim(wanted.min(slowest));
+                }
+                if let Some(slowest) = state.followers.values().min().copied() {
+                    let wanted = state.end.saturating_sub(KEPT);
+                    state.trim(wanted.min(slowest));
+                }
                 if state.start.saturating_add(2 * KEPT) >= state.end {
                     return true;
                 }
@@ -149,11 +152,13 @@ impl Flow {
         }
     }
 
-    /// Who did not take anything for too long gets no more.
-    pub(super) fn leave_behind(&self) {
+    /// Who did not take anything for too long gets no more; whether anybody is left.
+    pub(super) fn leave_behind(&self) -> bool {
         let mut state = self.lock();
         let wanted = state.end.saturating_sub(KEPT);
         state.trim(wanted);
+        let start = state.start;
+        state.followers.values().any(|at| *at >= start)
     }
 
     /// Nothing more comes.
@@ -168,16 +173,11 @@ impl Flow {
         self.more.notify_waiters();
     }
 
-    /// One more who follows from this place on.
-    pub(super) fn follow(self: &Arc<Self>, at: u64) -> Following {
-        let mut state = self.lock();
-        let number = state.next_follower;
-        state.next_follower += 1;
-        state.followers.insert(number, at);
-        drop(state);
+    /// One more who may follow.
+    pub(super) fn follow(self: &Arc<Self>) -> Following {
         Following {
             flow: self.clone(),
-            number,
+            number: None,
         }
     }
 }
@@ -235,7 +235,9 @@ impl State {
 /// Reads an object while it is written. A clone reads on its own.
 pub struct Following {
     flow: Arc<Flow>,
-    number: u64,
+    /// Its number among those who follow. It has none before it reads, so that one that is only there to be cloned holds
+    /// up nobody.
+    number: Option<u64>,
 }
 
 impl Following {
@@ -251,7 +253,9 @@ impl Following {
             more.as_mut().enable();
             let at = {
                 let mut state = self.flow.lock();
-                state.followers.insert(self.number, offset);
+                let number = *self.number.get_or_insert(state.next_follower);
+                state.next_follower = state.next_follower.max(number + 1);
+                state.followers.insert(number, offset);
                 state.at(offset)
             };
             self.flow.taken.notify_one();
@@ -290,14 +294,15 @@ impl Following {
 
 impl Clone for Following {
     fn clone(&self) -> Self {
-        let at = self.flow.lock().followers.get(&self.number).copied();
-        self.flow.follow(at.unwrap_or(0))
+        self.flow.follow()
     }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.flow.lock().followers.remove(&self.number);
+        if let Some(number) = self.number {
+            self.flow.lock().followers.remove(&number);
+        }
         self.flow.taken.notify_one();
     }
 }

@@ -171,7 +171,9 @@ impl Disk {
             Stored::Object(object) => match &object.body {
                 Body::Memory(chunks) => (Kind::Object, &object.head.marks, chunks.len()),
                 // It is where it should be.
-                Body::Disk(_) | Body::Parts(_) => return,
+                Body::Disk(_) => return,
+                // Kept in memory only; what was there is older.
+                Body::Parts(_) => return self.remove(key),
             },
             Stored::Varies(varies) => (Kind::Varies, &varies.marks, 0),
             Stored::Passes(_) => return,
@@ -241,7 +243,7 @@ impl Disk {
         match &object.body {
             Body::Memory(_) => self.put(key, Stored::Object(object.clone())),
             // Kept in memory only.
-            Body::Parts(_) => {}
+            Body::Parts(_) => self.remove(key),
             Body::Disk(body) => {
                 if !self.tier.takes() {
                     self.remove(key);

@@ -65,6 +65,7 @@ impl Writing {
     /// The next bytes. They can be followed at once. This waits where the disk is slower than they come; `false` if it can't
     /// be written, and nobody follows who would want the rest.
     pub async fn write(&mut self, piece: Bytes) -> bool {
+        let was_lost = self.is_lost;
         self.flow.add(piece);
         while !self.is_lost && self.flow.end() - self.sent >= BATCH {
             // Whoever follows does not wait for a disk that does not answer.
@@ -75,15 +76,13 @@ impl Writing {
             }
             self.send(self.sent + BATCH, false);
         }
-        if !self.is_lost {
+        // Who has only just heard of it may want to do something about it first.
+        if !was_lost {
             return true;
         }
         match timeout(PATIENCE, self.flow.make_room()).await {
             Ok(anybody) => anybody,
-            Err(_) => {
-                self.flow.leave_behind();
-                true
-            }
+            Err(_) => self.flow.leave_behind(),
         }
     }
 
@@ -105,7 +104,7 @@ impl Writing {
 
     /// Somebody who reads it from its beginning on.
     pub fn follow(&self) -> Following {
-        self.flow.follow(0)
+        self.flow.follow()
     }
 
     /// Whether it may still come to be on disk. If not, memory is all there is, and who begins to follow now may have

@@ -294,15 +294,9 @@ impl Flight {
         self.changed.notify_waiters();
     }
 
-    /// It will not be in the file: who reads there reads on, and nobody begins to.
+    /// It will not be in the file: who reads it goes on there, for as long as it comes, and nobody else begins to.
     pub fn lose_file(&self) {
-        let mut inner = self.inner();
-        inner.passing = true;
-        // It would count as a reader that never goes on.
-        let file = inner.file.take();
-        drop(inner);
-        drop(file);
-        self.changed.notify_waiters();
+        self.inner().passing = true;
     }
 
     /// What is held of the body.

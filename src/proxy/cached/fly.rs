@@ -371,7 +371,6 @@ impl Plan {
         self.metrics.stored(Tier::Memory);
         if let Some(disk) = self.cache.disk() {
             disk.put(kept.hash, stored);
-            self.metrics.stored(Tier::Disk);
         }
     }
 
@@ -492,13 +491,11 @@ impl Keeper {
             let Some(mut writing) = disk.begin(kept.hash, &head, &kept.key, answer.length) else {
                 return false;
             };
-            for before in flight.pieces() {
-                if !writing.write(before).await {
+            for before in flight.pieces().into_iter().chain([piece.clone()]) {
+                writing.write(before).await;
+                if !writing.is_written() {
                     return false;
                 }
-            }
-            if !writing.write(piece.clone()).await {
-                return false;
             }
             flight.to_file(writing.follow());
             self.writing = Some(writing);
@@ -535,13 +532,12 @@ impl Keeper {
         let in_memory = matches!(stored.body, Body::Memory(_));
         let stored = Stored::Object(Arc::new(stored));
         plan.cache.memory.put(kept.hash, stored.clone());
-        match in_memory {
-            true => plan.metrics.stored(Tier::Memory),
-            false => plan.metrics.stored(Tier::Disk),
-        }
-        if in_memory && let Some(disk) = plan.cache.disk() {
-            disk.put(kept.hash, stored);
-            plan.metrics.stored(Tier::Disk);
+        // The disk counts its own, when they are there.
+        if in_memory {
+            plan.metrics.stored(Tier::Memory);
+            if let Some(disk) = plan.cache.disk() {
+                disk.put(kept.hash, stored);
+            }
         }
         plan.forget_if_doomed(flight, kept.hash);
     }
