@@ -180,9 +180,10 @@ impl Cache {
         let cache = Arc::clone(self);
         let memory = {
             let _turn = self.sweeping.lock().await;
-            let swept = task::spawn_blocking(move || cache.sweep(mode, now)).await;
-            swept.unwrap_or(0)
+            task::spawn_blocking(move || cache.sweep(mode, now)).await
         };
+        let is_swept = memory.is_ok();
+        let memory = memory.unwrap_or(0);
         if mode == Mode::Soft {
             return PurgeReport { memory, disk: 0 };
         }
@@ -194,7 +195,7 @@ impl Cache {
                     move |marks| matches!(other.purges.of(marks), Purged::Gone),
                 );
                 let found = swept.found.await.ok();
-                if found.is_some() {
+                if is_swept && found.is_some() {
                     let cache = Arc::clone(self);
                     tokio::spawn(async move {
                         if swept.removed.await.is_ok() {
@@ -205,7 +206,9 @@ impl Cache {
                 found
             }
             None => {
-                self.purges.forget(purged);
+                if is_swept {
+                    self.purges.forget(purged);
+                }
                 Some(0)
             }
         };
