@@ -60,7 +60,8 @@ pub(super) async fn purge(
 pub struct PurgeAnswer {
     /// Objects in memory that were found.
     pub memory: usize,
-    /// The same on disk; those that are in memory as well are counted in both.
+    /// The same on disk; those that are in memory as well are counted in both. Of those that became stale only what is in
+    /// memory is counted.
     pub disk: usize,
     /// Whether they became stale instead of being removed.
     pub soft: bool,

@@ -70,7 +70,8 @@ pub struct Report {
 pub struct PurgeReport {
     /// Objects in memory that were removed, or are stale from now on.
     pub memory: usize,
-    /// The same on disk; those that are in memory as well are counted in both.
+    /// Objects on disk that were removed; those that are in memory as well are counted in both. What a soft purge made stale
+    /// is not counted there.
     pub disk: usize,
 }
 
