@@ -224,6 +224,7 @@ async fn variants_are_fetched_once_each() {
         crowd.push(raw);
     }
     in_flight(&portcullis, 30).await;
+    arrived(&origin, 3).await;
     assert_eq!(origin.count("/a"), 4);
     origin.release_one("a");
     for (number, answer) in answers(crowd).await.iter().enumerate() {
