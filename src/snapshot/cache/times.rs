@@ -181,11 +181,11 @@ fn statuses(name: &str) -> Result<Vec<Statuses>, (String, String)> {
 fn codes(range: StatusRange) -> Vec<Statuses> {
     // What one request may be wrong in is not shared unless its code is written.
     let is_class = range.codes().len() > 1;
-    let is_shared = |code: &u16| {
+    let is_of_one = |code: &u16| {
         let listed = NOT_SHARED.iter().any(|(other, _)| other == code);
-        !listed && !(is_class && *code == 400)
+        listed || is_class && *code == 400
     };
-    let codes = range.codes().filter(is_shared);
+    let codes = range.codes().filter(|code| !is_of_one(code));
     let codes = codes.filter_map(|code| StatusCode::from_u16(code).ok());
     codes.map(Statuses::One).collect()
 }
