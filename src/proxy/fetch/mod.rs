@@ -115,7 +115,7 @@ impl Fetch {
     pub fn edit(&mut self, edit: impl FnOnce(&mut HeaderMap)) {
         let mut parts = self.header.as_owned_parts();
         edit(&mut parts.headers);
-        self.header = Box::new(RequestHeader::from(parts));
+        *self.header = RequestHeader::from(parts);
     }
 
     /// Whether endpoints are told in this field what Portcullis knows of the client. Of two requests that had the same in it
