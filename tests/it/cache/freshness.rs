@@ -29,8 +29,11 @@ fn age(hit: &RawResponse) -> i64 {
 /// How much later a hit may be than the answer that was stored, in seconds.
 const SLACK: i64 = 60;
 
+/// The status and the fields of an answer, and for how many seconds it is fresh.
+type Case<'c> = (u16, &'c [(&'c str, &'c str)], i64);
+
 /// Each answer stays fresh for so many seconds, once it is stored.
-async fn stay_fresh(settings: &str, cases: &[(u16, &[(&str, &str)], i64)]) {
+async fn stay_fresh(settings: &str, cases: &[Case<'_>]) {
     let origin = origin().await;
     let (_portcullis, mut raw) = caching(&origin, settings).await;
     for (index, (status, fields, seconds)) in cases.iter().enumerate() {
@@ -52,7 +55,7 @@ const AN_HOUR_LATER: &str = "Thu, 18 Aug 2050 03:00:00 GMT";
 
 #[tokio::test]
 async fn rfc9111_4_2_1_how_long_an_answer_is_fresh() {
-    let cases: &[(u16, &[(&str, &str)], i64)] = &[
+    let cases: &[Case] = &[
         (200, &[("Cache-Control", "max-age=3600")], 3600),
         (200, &[("Cache-Control", "max-age=\"3600\"")], 3600),
         (200, &[("Cache-Control", "max-age=99999999999")], 1 << 31),
@@ -132,7 +135,7 @@ async fn rfc9111_4_2_1_how_long_an_answer_is_fresh() {
 #[tokio::test]
 async fn the_operator_s_times_count_where_the_endpoint_says_nothing_and_bound_what_it_says() {
     let settings = "default_ttl: {200: 20m, 404: 10m, 4xx: 5m, 503: 2m}, max_ttl: 1h";
-    let cases: &[(u16, &[(&str, &str)], i64)] = &[
+    let cases: &[Case] = &[
         (200, &[], 1200),
         (404, &[], 600),
         (403, &[], 300),

@@ -26,8 +26,11 @@ async fn is_never_stored(origin: &Origin, raw: &mut Raw, path: &str, lines: &[&s
     }
 }
 
+/// The lines of a request, the fields of its answer, and whether that is stored.
+type Case<'c> = (&'c [&'c str], &'c [(&'c str, &'c str)], bool);
+
 /// An answer with these fields to requests with these lines is stored, or not.
-async fn stores(settings: &str, cases: &[(&[&str], &[(&str, &str)], bool)]) {
+async fn stores(settings: &str, cases: &[Case<'_>]) {
     let origin = origin().await;
     let (_portcullis, mut raw) = caching(&origin, settings).await;
     for (index, (lines, fields, may_be)) in cases.iter().enumerate() {
@@ -51,7 +54,7 @@ const ONCE: (&str, &str) = ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT");
 
 #[tokio::test]
 async fn rfc9111_3_what_the_endpoint_says_decides() {
-    let cases: &[(&[&str], &[(&str, &str)], bool)] = &[
+    let cases: &[Case] = &[
         (&[], &[HOUR], true),
         (&[], &[IN_2050], true),
         (&[], &[ONCE], true),
@@ -96,7 +99,7 @@ async fn rfc9111_3_what_the_endpoint_says_decides() {
 
 #[tokio::test]
 async fn rfc9111_3_what_the_client_says_decides_too() {
-    let cases: &[(&[&str], &[(&str, &str)], bool)] = &[
+    let cases: &[Case] = &[
         (&["Cache-Control: no-store"], &[HOUR], false),
         (&["Cookie: a=b"], &[HOUR], true),
         (&["Authorization: Basic YTpi"], &[HOUR], false),
@@ -122,7 +125,7 @@ async fn rfc9111_3_what_the_client_says_decides_too() {
 #[tokio::test]
 async fn rfc9213_2_2_what_is_said_to_this_cache_counts_alone() {
     let no_store = ("Cache-Control", "no-store");
-    let cases: &[(&[&str], &[(&str, &str)], bool)] = &[
+    let cases: &[Case] = &[
         (&[], &[("CDN-Cache-Control", "max-age=60"), no_store], true),
         (
             &[],
@@ -158,7 +161,7 @@ async fn rfc9213_2_2_what_is_said_to_this_cache_counts_alone() {
 
 #[tokio::test]
 async fn with_the_strict_switch_no_answer_that_sets_cookies_is_stored() {
-    let cases: &[(&[&str], &[(&str, &str)], bool)] = &[
+    let cases: &[Case] = &[
         (&[], &[HOUR, COOKIE], false),
         (
             &[],
@@ -172,7 +175,7 @@ async fn with_the_strict_switch_no_answer_that_sets_cookies_is_stored() {
 
 #[tokio::test]
 async fn an_operator_that_overrides_decides_alone_and_shares_nothing_that_is_somebody_s() {
-    let cases: &[(&[&str], &[(&str, &str)], bool)] = &[
+    let cases: &[Case] = &[
         (
             &[],
             &[("Cache-Control", "no-store, private"), ("Expires", "0")],
