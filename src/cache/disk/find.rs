@@ -19,7 +19,7 @@ use crate::telemetry::metrics::{DiskOperation, DiskRead};
 #[derive(Debug)]
 pub enum Found {
     /// A response: a small one with its body in memory.
-    Object(Object),
+    Object(Box<Object>),
     /// The responses under this key vary.
     Varies(Varies),
 }
@@ -96,7 +96,7 @@ impl Tier {
             let pieces = preamble.whole_body(&bytes).ok_or(Missing::Damaged)?;
             Body::Memory(Chunks::new(pieces))
         };
-        Ok(Found::Object(Object { key, head, body }))
+        Ok(Found::Object(Box::new(Object { key, head, body })))
     }
 
     /// What a purge goes by, as it stands in the file; `None` if it can't be told.

@@ -178,7 +178,7 @@ fn whole(chunks: &Chunks) -> Bytes {
 
 async fn got(disk: &Disk, key: u128) -> Option<Object> {
     match disk.get(key).await? {
-        Found::Object(object) => Some(object),
+        Found::Object(object) => Some(*object),
         Found::Varies(_) => panic!("not an object"),
     }
 }
@@ -611,8 +611,8 @@ async fn what_is_written_can_be_followed_from_memory_and_from_the_file() {
         .begin(1, &head("/1"), b"/1", None)
         .expect("may be written");
     let (mut near, mut far) = (writing.follow(), writing.follow());
-    let (mut read, mut pieces) = (0, all.chunks(1_234));
-    while let Some(piece) = pieces.next() {
+    let mut read = 0;
+    for piece in all.chunks(1_234) {
         assert!(writing.write(Bytes::copy_from_slice(piece)).await);
         let bytes = near.next(read).await.expect("reads").expect("more");
         let begin = usize::try_from(read).expect("small");

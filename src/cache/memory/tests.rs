@@ -182,7 +182,7 @@ fn a_sweep_takes_what_it_is_told_and_shows_everything() {
         shown += 1;
     });
     assert_eq!(shown, 1000);
-    assert_eq!(memory.sweep(|stored| name(stored) % 4 != 0), 250);
+    assert_eq!(memory.sweep(|stored| !name(stored).is_multiple_of(4)), 250);
     assert_eq!(memory.len(), 750);
     assert!(memory.get(4).is_none() && memory.get(5).is_some());
     assert_eq!(memory.sweep(|_| false), 750);
@@ -228,7 +228,7 @@ fn many_threads_leave_it_whole() {
                         }
                     }
                     if number % 1000 == 0 {
-                        memory.sweep(|stored| name(stored) % 3 != 0);
+                        memory.sweep(|stored| !name(stored).is_multiple_of(3));
                     }
                     assert!(memory.used() <= MIB);
                 }
@@ -293,7 +293,7 @@ proptest! {
                     memory.resize(bytes);
                 }
                 Act::Sweep(divisor) => {
-                    memory.sweep(|stored| name(stored) % divisor != 0);
+                    memory.sweep(|stored| !name(stored).is_multiple_of(divisor));
                     last.retain(|_, version| *version % divisor != 0);
                 }
             }

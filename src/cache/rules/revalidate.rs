@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::date;
 use super::stored_fields;
-use super::validators::{Validators, only};
+use super::validators::Validators;
 
 /// The fields by which a client asks for less than the whole response.
 const CONDITIONS: [HeaderName; 6] = [
@@ -62,28 +62,6 @@ pub fn same_representation(stored: &Validators, newer: &HeaderMap) -> bool {
             .modified
             .is_none_or(|modified| stored.modified == Some(modified)),
     }
-}
-
-/// Whether the answer 200 to HEAD is about the stored response to GET: then it may freshen it, otherwise that is stale
-/// (RFC 9111 §4.3.5). `length` is that of the stored body.
-pub fn head_agrees(stored: &Validators, length: u64, newer: &HeaderMap) -> bool {
-    let validators = Validators::of(newer);
-    let tags = match (&stored.etag, &validators.etag) {
-        (Some(one), Some(another)) => one.weak == another.weak && one.weakly_is(another),
-        (None, Some(_)) => false,
-        (_, None) => !newer.contains_key(ETAG),
-    };
-    let times = match validators.modified {
-        Some(modified) => stored.modified == Some(modified),
-        None => !newer.contains_key(LAST_MODIFIED),
-    };
-    let lengths = !newer.contains_key(CONTENT_LENGTH)
-        || only(newer, &CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|text| {
-                text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse() == Ok(length)
-            });
-    tags && times && lengths
 }
 
 /// Freshens a stored response's fields by those of a newer one (RFC 9111 §3.2): each field that is there replaces all

@@ -112,7 +112,7 @@ async fn from_disk(cache: &Cache, hash: u128) -> Option<Stored> {
     // A purge may have looked through memory before this is there, and through the disk after it was read.
     let _begun = cache.purges.begin();
     let stored = match disk.get(hash).await? {
-        OnDisk::Object(object) => Stored::Object(Arc::new(object)),
+        OnDisk::Object(object) => Stored::Object(Arc::from(object)),
         OnDisk::Varies(varies) => Stored::Varies(Arc::new(varies)),
     };
     cache.memory.put(hash, stored.clone());

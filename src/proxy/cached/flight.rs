@@ -62,7 +62,14 @@ pub enum Landing {
     /// An answer.
     Answer(Arc<Answer>),
     /// The stored object was found to be good again.
-    Good(Arc<Object>, Box<Told>),
+    Good {
+        /// The object, as it is now.
+        object: Arc<Object>,
+        /// How that was found out.
+        told: Box<Told>,
+        /// Whether what was said of it is for others as well.
+        shared: bool,
+    },
     /// No answer.
     Failed(ProxyError, Box<Told>),
 }
@@ -71,7 +78,7 @@ impl Landing {
     /// Whether another who asks may fare better: the endpoint has failed with this one request.
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::Good(..) => false,
+            Self::Good { .. } => false,
             Self::Answer(answer) => match answer.kept {
                 Err(NotKept::Refused(refusal)) => {
                     answer.status.is_server_error() && !refusal.lasting()

@@ -85,8 +85,13 @@ pub async fn fly(flight: Arc<Flight>, mut fetch: Fetch, plan: Plan) {
         .filter(|_| answer.header().status == StatusCode::NOT_MODIFIED)
     {
         if same_representation(&stored.head.validators, &answer.header().headers) {
-            let object = plan.good(stored, answer.header(), requested, &flight);
-            flight.land(Landing::Good(object, Box::new(fetch.told())));
+            let (object, shared) = plan.good(stored, answer.header(), requested, &flight);
+            let told = Box::new(fetch.told());
+            flight.land(Landing::Good {
+                object,
+                told,
+                shared,
+            });
             answer.end().await;
             return;
         }
@@ -164,20 +169,24 @@ impl Plan {
         }
     }
 
-    /// The stored object, which is good again: on the terms of what was said now (RFC 9111 §4.3.4).
+    /// The stored object, which is good again: on the terms of what was said now (RFC 9111 §4.3.4), and whether that was
+    /// said to all. What is for one request alone changes nothing for the others.
     fn good(
         &self,
         stored: &Arc<Object>,
         newer: &ResponseHeader,
         requested: SystemTime,
         flight: &Flight,
-    ) -> Arc<Object> {
+    ) -> (Arc<Object>, bool) {
         let mut fields = stored.head.fields.clone();
         freshen(&mut fields, &newer.headers);
         let status = stored.head.status;
         let answered = answered(newer, requested);
         let settings = &self.rule.settings;
-        let terms = freshened(&self.asked(), status, &fields, &answered, settings);
+        let mut terms = freshened(&self.asked(), status, &fields, &answered, settings);
+        if terms.is_ok() && !self.varies_as_before(&fields) {
+            terms = Err(Refusal::VaryAny);
+        }
         let fields = stored_fields(&fields);
         let head = Head {
             status,
@@ -202,9 +211,30 @@ impl Plan {
                 }
                 self.forget_if_doomed(flight, hash);
             }
-            _ => self.cache.remove(hash),
+            Err(refusal) if refusal.lasting() && !self.identified => self.cache.remove(hash),
+            // Whoever invalidated it has removed it.
+            Ok(_) | Err(_) => {}
         }
-        object
+        (object, terms.is_ok())
+    }
+
+    /// Whether the fields by which a response varies are among those that its key goes by.
+    fn varies_as_before(&self, fields: &HeaderMap) -> bool {
+        let names = match Vary::of(fields) {
+            Vary::None => return true,
+            Vary::Any => return false,
+            Vary::On(names) => names,
+        };
+        let known = match self.cache.memory.get(self.place.primary) {
+            Some(Stored::Varies(varies)) => Some(varies),
+            _ => None,
+        };
+        names.iter().all(|name| {
+            let in_key = known
+                .as_ref()
+                .is_some_and(|known| known.names.contains(name));
+            in_key || self.identity && *name == ACCEPT_ENCODING
+        })
     }
 
     /// An invalidation that came while it was being stored must not be lost.
@@ -226,7 +256,11 @@ impl Plan {
         if self.part && status == StatusCode::PARTIAL_CONTENT {
             return self.bring_part(flight, fetch, answer, requested).await;
         }
-        let kept = self.judge(status, fetch, answer.header(), length, requested);
+        let kept = match self.part && status != StatusCode::OK {
+            // What is said to a range says nothing about the whole: a 416 would be the answer to all.
+            true => Err(NotKept::Part),
+            false => self.judge(status, fetch, answer.header(), length, requested),
+        };
         let until = Instant::now() + PASSES;
         match &kept {
             Err(NotKept::Refused(Refusal::Authorization)) => {

@@ -5,9 +5,9 @@ use pingora::http::ResponseHeader;
 
 use crate::cache::KeyParts;
 use crate::cache::key::hash;
-use crate::cache::purge::{Mode, What};
 use crate::cache::rules::{Changed, Place as Asked, invalidated, is_unsafe};
 
+use super::parts;
 use crate::proxy::ctx::RequestCtx;
 use crate::route::Request;
 
@@ -18,6 +18,9 @@ pub struct Changing {
     port: Option<u16>,
     path: String,
     query: Option<String>,
+    /// Where the key has fields or cookies, it is the request's own object that changes: a purge of the address under all
+    /// of them, which any client could order by a POST, would cost all others more than it is worth.
+    fields: HeaderMap,
 }
 
 impl Changing {
@@ -30,6 +33,7 @@ impl Changing {
                 port: parts.port,
                 path: parts.path.to_owned(),
                 query: parts.query.map(str::to_owned),
+                fields: parts.fields.clone(),
             })
         })
     }
@@ -57,38 +61,31 @@ fn forget(changed: &Changed, changing: &Changing, ctx: &RequestCtx) {
     let Some(listener) = &ctx.listener else {
         return;
     };
-    let fields = HeaderMap::new();
     let request = Request {
         host: &changing.host,
         path: &changed.path,
         query: changed.query.as_deref(),
         method: &Method::GET,
-        headers: &fields,
+        headers: &changing.fields,
     };
     let found = listener.routes.find(&request);
     let Some(rule) = found.and_then(|(route, _)| route.cache.as_ref()) else {
         return;
     };
-    let parts = KeyParts {
+    let address = KeyParts {
         scheme: ctx.scheme.as_str(),
         host: &changing.host,
         port: changing.port,
         path: &changed.path,
         query: changed.query.as_deref(),
-        fields: &fields,
+        fields: &changing.fields,
     };
     let store = &ctx.snapshot.store;
-    if rule.key.is_url_alone() {
-        let mut key = Vec::new();
-        rule.key.write(&rule.space, &parts, &mut key);
-        let hash = hash(&key);
-        // First the fetches, so that none of them stores what was true before after it was removed.
-        ctx.snapshot.flights.doom(hash);
-        store.remove(hash);
-    } else {
-        // There may be any number of objects with this address.
-        store
-            .purges
-            .add(&What::Url(rule.key.url(&parts)), Mode::Hard, ctx.time);
-    }
+    let mut key = Vec::new();
+    rule.key.write(&rule.space, &address, &mut key);
+    let hash = hash(&key);
+    // First the fetches, so that none of them stores what was true before after it was removed.
+    ctx.snapshot.flights.doom(hash);
+    store.remove(hash);
+    parts::forget(store, &key);
 }

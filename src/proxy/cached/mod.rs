@@ -18,10 +18,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, CONNECTION, RANGE};
+use http::header::{
+    AUTHORIZATION, CONNECTION, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
+};
 use http::{HeaderMap, Method, StatusCode};
 use pingora::proxy::Session;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::ctx::RequestCtx;
 use super::decide::told_query;
@@ -75,6 +78,8 @@ struct Asking<'a> {
     wishes: Wishes,
     /// Whether only the range that is asked for is fetched.
     part: bool,
+    /// Until when it waits for others, once it does.
+    patience: Option<Instant>,
 }
 
 /// Takes note of what a request asks the cache for, or why it does not ask it.
@@ -115,6 +120,16 @@ const USUAL: [&[u8]; 6] = [
     b"",
 ];
 
+/// The fields by which a client asks for less than the whole.
+const CONDITIONS: [HeaderName; 6] = [
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
+];
+
 /// How long a key usually is, at most.
 const KEY: usize = 192;
 
@@ -144,6 +159,7 @@ pub async fn serve(
         idle,
         rule,
         part: false,
+        patience: None,
     };
     asking.ctx.body_done = true;
     for _ in 0..ROUNDS {
@@ -191,7 +207,7 @@ impl Asking<'_> {
         let found = find(&self.cache, place, fields).await;
         let (object, softly) = match found {
             Found::Object(object, softly) => (object, softly),
-            Found::Passes => return Ok(Some(carry(self.ctx, Forward::UriMiss))),
+            Found::Passes => return self.passes(place).await.map(Some),
             Found::Nothing => return self.nothing(place).await,
         };
         match usable(&object.head.terms, &self.wishes, softly, self.ctx.time) {
@@ -203,6 +219,24 @@ impl Asking<'_> {
             }
             Use::Validate => self.validate(place, object, softly).await,
         }
+    }
+
+    /// What the last answers were like: it is not worth waiting for another's. This one may be stored all the same, so that
+    /// who gets what is for nobody else can't keep it from all others.
+    async fn passes(&mut self, place: &Place) -> Result<Served, Broken> {
+        if self.wishes.only_if_cached {
+            return Err(self.not_cached());
+        }
+        let header = self.session.req_header();
+        let is_whole = header.method == Method::GET
+            && !CONDITIONS
+                .iter()
+                .any(|name| header.headers.contains_key(name));
+        if self.wishes.no_store || !is_whole {
+            return Ok(carry(self.ctx, Forward::UriMiss));
+        }
+        self.lead(Flight::alone(), place, None, Forward::UriMiss)
+            .await
     }
 
     /// Answers from a stored object.
@@ -378,7 +412,7 @@ impl Asking<'_> {
         self.take_off(Arc::clone(&flight), plan, need);
         let landing = self.awaited(&flight).await?;
         match landing {
-            Landing::Good(object, told) => {
+            Landing::Good { object, told, .. } => {
                 self.note(&told);
                 self.revalidated(&object, why).await
             }
@@ -404,8 +438,10 @@ impl Asking<'_> {
         stale: Option<Stale>,
         why: Forward,
     ) -> Result<Option<Served>, Broken> {
-        let patience = self.rule.collapse;
-        let (mut flight, until) = (flight, Instant::now() + patience);
+        let until = *self
+            .patience
+            .get_or_insert_with(|| Instant::now() + self.rule.collapse);
+        let mut flight = flight;
         let landing = loop {
             let landing = {
                 let landing = pin!(timeout_at(until, flight.landing()));
@@ -428,7 +464,11 @@ impl Asking<'_> {
             }
         };
         match landing {
-            Landing::Good(object, _) => {
+            Landing::Good { shared: false, .. } => {
+                let own = Flight::alone();
+                self.lead(own, place, stale, why).await.map(Some)
+            }
+            Landing::Good { object, .. } => {
                 if *object.key != *place.key {
                     return Ok(None);
                 }
@@ -443,12 +483,12 @@ impl Asking<'_> {
                 if !kept.varies.is_empty() || *kept.key != *place.key {
                     find::find(&self.cache, &mut own, &self.session.req_header().headers).await;
                 }
-                if own.hash != kept.hash {
+                if *own.key != *kept.key {
                     return Ok(None);
                 }
                 if answer.length.is_none() {
                     // Whether it can be stored shows at its end.
-                    let settled = pin!(timeout(patience, flight.settled()));
+                    let settled = pin!(timeout_at(until, flight.settled()));
                     let settled = while_client_stays(self.session, settled).await;
                     settled
                         .map_err(|Gone| failed(self.ctx, client_gone(Phase::Response)))?

@@ -70,6 +70,11 @@ fn kept(cache: &Cache, whole: &[u8]) -> Option<Arc<Object>> {
     }
 }
 
+/// Forgets the parts that are kept of what is stored under this key.
+pub fn forget(cache: &Cache, whole: &[u8]) {
+    cache.memory.remove(hash(&key(whole)));
+}
+
 /// The parts that are kept of an object, if the range that is asked for is among them.
 pub fn covering(
     cache: &Cache,

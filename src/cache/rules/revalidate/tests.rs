@@ -82,32 +82,6 @@ fn rfc9111_4_3_4_a_304_without_validators_is_about_what_was_asked_for() {
 }
 
 #[test]
-fn rfc9111_4_3_5_head_freshens_what_agrees_with_all_that_it_says() {
-    let agrees = |stored: &[_], newer: &[_]| {
-        head_agrees(&Validators::of(&fields(stored)), 42, &fields(newer))
-    };
-    let stored = [("etag", "\"1\""), ("last-modified", SUNDAY)];
-    assert!(agrees(&stored, &stored));
-    assert!(agrees(&stored, &[("content-length", "42")]));
-    assert!(agrees(&stored, &[]));
-    assert!(!agrees(&stored, &[("content-length", "43")]));
-    assert!(!agrees(&stored, &[("content-length", "+42")]));
-    assert!(!agrees(
-        &stored,
-        &[("content-length", "42"), ("content-length", "43")]
-    ));
-    assert!(!agrees(&stored, &[("etag", "\"2\"")]));
-    assert!(!agrees(&stored, &[("etag", "W/\"1\"")]));
-    assert!(!agrees(&stored, &[("etag", "unquoted")]));
-    assert!(!agrees(
-        &stored,
-        &[("etag", "\"1\""), ("last-modified", A_SECOND_LATER)]
-    ));
-    assert!(!agrees(&stored, &[("last-modified", "yesterday")]));
-    assert!(!agrees(&[], &stored));
-}
-
-#[test]
 fn rfc9111_3_2_each_newer_field_replaces_all_stored_ones_of_its_name() {
     let mut stored = fields(&[
         ("cache-control", "max-age=1"),
