@@ -69,6 +69,7 @@ pub struct CacheMetrics {
     pub(super) purges: [IntCounter; PurgeKind::ALL.len()],
     pub(super) purged: IntCounter,
     pub(super) disk_errors: [IntCounter; DiskOperation::ALL.len()],
+    pub(super) disk_on: IntGauge,
 }
 
 impl CacheMetrics {
@@ -100,6 +101,7 @@ impl CacheMetrics {
     /// Takes over what the cache says of itself; called before the metrics are rendered.
     pub fn read(&self, report: &Report) {
         let disk = report.disk.as_ref();
+        self.disk_on.set(disk.is_some_and(|disk| disk.on).into());
         self.kept(Tier::Memory, report.memory);
         self.kept(Tier::Disk, disk.map_or(Kept::default(), |disk| disk.kept));
     }

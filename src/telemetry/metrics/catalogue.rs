@@ -380,6 +380,10 @@ impl Catalogue {
             ))?,
             disk_errors: DiskOperation::ALL
                 .map(|operation| disk_errors.with_label_values(&[operation.as_str()])),
+            disk_on: self.gauge(
+                "portcullis_cache_disk_on",
+                "1 while the cache uses its disk, 0 if it has none or errors have turned it off.",
+            )?,
         })
     }
 

@@ -280,6 +280,7 @@ fn what_the_cache_keeps_is_told_by_tier() {
     cache.disk_failed(DiskOperation::Write);
     for line in [
         "portcullis_cache_objects{tier=\"disk\"} 3",
+        "portcullis_cache_disk_on 1",
         "portcullis_cache_stored_total{tier=\"disk\"} 1",
         "portcullis_cache_stored_total{tier=\"memory\"} 0",
         "portcullis_cache_fetches_total{why=\"background\"} 1",
