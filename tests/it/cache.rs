@@ -9,6 +9,7 @@ mod freshness;
 mod invalidation;
 mod keys;
 mod memory;
+mod parts;
 mod purging;
 mod ranges;
 mod stale;
