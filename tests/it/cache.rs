@@ -8,6 +8,7 @@ mod fetching;
 mod freshness;
 mod invalidation;
 mod keys;
+mod leaks;
 mod memory;
 mod parts;
 mod purging;
