@@ -48,7 +48,8 @@ enum Command {
     /// Serve. SIGHUP reloads, SIGUSR2 upgrades, SIGTERM stops in good order, SIGINT at once.
     ///
     /// Exit codes when it does not start: 1 configuration, 3 an address, 4 certificates, 5 a Unix socket or its directory,
-    /// 6 a log or PID file, 7 an upgrade that failed, 10 what should not happen, 64 a command line that can't be read.
+    /// 6 a log or PID file or the cache's directory, 7 an upgrade that failed, 10 what should not happen, 64 a command line
+    /// that can't be read.
     Run {
         #[command(flatten)]
         config: ConfigFile,
