@@ -1,5 +1,6 @@
 //! What happens to a directory beside reading and writing objects? One thread looks after it.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -25,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long after it was let go this process does not try to have the lock again: another one is to take it.
 const REST: Duration = Duration::from_secs(10);
 
+/// How long the thread lets others go first who wait to give a file its name, or to save what was purged.
+const LET_OTHERS: Duration = Duration::from_millis(1);
+
 /// How many entries are looked at while nobody else can.
 const AT_ONCE: usize = 256;
 
@@ -37,6 +41,12 @@ pub(super) struct Sweep {
     pub(super) found: oneshot::Sender<u64>,
     /// Is told when their files are.
     pub(super) removed: oneshot::Sender<()>,
+}
+
+/// Files that are to be removed, of objects that are not in the books any more.
+struct Removal {
+    keys: std::vec::IntoIter<u128>,
+    removed: oneshot::Sender<()>,
 }
 
 /// What the thread is to do.
@@ -87,12 +97,13 @@ pub(super) fn keep(tier: &Arc<Tier>) -> io::Result<thread::Thread> {
 }
 
 fn rounds(tier: &Weak<Tier>) {
+    let mut removals = VecDeque::new();
     while let Some(tier) = tier.upgrade() {
         if tier.is_over.load(Ordering::Relaxed) {
             tier.let_go();
             return;
         }
-        tier.look_after();
+        tier.look_after(&mut removals);
         let wait = if tier.is_holding.load(Ordering::Relaxed) {
             LOOK_EVERY
         } else {
@@ -120,7 +131,7 @@ impl Tier {
     }
 
     /// Whatever there is to do now.
-    fn look_after(&self) {
+    fn look_after(&self, removals: &mut VecDeque<Removal>) {
         let now = Instant::now();
         if self.health.wants_probe(now) {
             match self.place.probe() {
@@ -139,17 +150,54 @@ impl Tier {
         if !self.health.is_on() {
             return;
         }
-        if !self.is_holding.load(Ordering::Relaxed) && !self.orders.rests(now) {
-            self.try_to_hold();
+        if !self.is_holding.load(Ordering::Relaxed) {
+            removals.clear();
+            if !self.orders.rests(now) {
+                self.try_to_hold();
+            }
         }
         if self.is_holding.load(Ordering::Relaxed) && !self.books().is_complete() {
             self.load();
         }
-        while self.books().is_complete()
-            && let Some(sweep) = self.orders.next_sweep()
-        {
-            self.sweep(sweep);
+        loop {
+            // Somebody waits for a sweep; for files, which nobody finds any more, nobody does.
+            while self.books().is_complete()
+                && let Some(sweep) = self.orders.next_sweep()
+            {
+                removals.extend(self.sweep(sweep));
+            }
+            if self.has_other_orders() {
+                // Who has the directory now knows what was purged, and nobody was told that it was forgotten.
+                removals.clear();
+            }
+            if !self.remove_one(removals) {
+                return;
+            }
         }
+    }
+
+    /// Removes the next file; whether there was one. In the order of the sweeps: when the files of one are removed, those of
+    /// the ones before it are.
+    fn remove_one(&self, removals: &mut VecDeque<Removal>) -> bool {
+        let Some(removal) = removals.front_mut() else {
+            return false;
+        };
+        match removal.keys.next() {
+            Some(key) => {
+                self.remove_file(key);
+                if self.is_awaited() {
+                    // Or they would hardly ever be in time to have it before the next file.
+                    thread::sleep(LET_OTHERS);
+                }
+            }
+            None => {
+                if let Some(removal) = removals.pop_front() {
+                    // Nobody may wait any more.
+                    let _ = removal.removed.send(());
+                }
+            }
+        }
+        true
     }
 
     pub(super) fn try_to_hold(&self) {
@@ -231,7 +279,8 @@ impl Tier {
         Ok(())
     }
 
-    fn sweep(&self, sweep: Sweep) {
+    /// Makes the books forget what is gone; the files are still to be removed.
+    fn sweep(&self, sweep: Sweep) -> Option<Removal> {
         // Those that are being written first: they may be in the index when that was looked at.
         let coming = self.books().coming();
         for (key, number, marks) in coming {
@@ -252,7 +301,7 @@ impl Tier {
             });
             for key in unsure {
                 if self.has_other_orders() {
-                    return;
+                    return None;
                 }
                 if let Some(marks) = self.marks(key) {
                     if (sweep.is_gone)(&marks) {
@@ -271,10 +320,10 @@ impl Tier {
         }
         // Nobody may wait any more.
         let _ = sweep.found.send(all.len() as u64);
-        for key in all {
-            self.remove_file(key);
-        }
-        let _ = sweep.removed.send(());
+        Some(Removal {
+            keys: all.into_iter(),
+            removed: sweep.removed,
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
@@ -795,6 +796,40 @@ async fn a_sweep_removes_what_is_gone_at_a_glance_or_by_what_stands_in_its_file(
     settle(&disk);
     assert_books_are_right(&disk);
     assert_eq!(files(dir.path()).len(), 295);
+}
+
+#[tokio::test]
+async fn a_sweep_does_not_wait_for_the_files_of_the_one_before_it() {
+    let (_dir, disk) = fresh();
+    for key in 1..=199 {
+        put(&disk, key, &body(10, 1));
+    }
+    settle(&disk);
+    eventually("it was read", || disk.is_complete());
+    // Nobody can remove a file meanwhile.
+    let holding = disk.tier.holding();
+    let first = disk.sweep(|trace| Some(trace.url != url_hash("/7")), |_| false);
+    eventually("they are forgotten", || disk.len() == 1);
+    let paths: Vec<_> = (100..=199).map(|key| file(&disk, key)).collect();
+    let left = Arc::new(AtomicUsize::new(0));
+    let counted = left.clone();
+    let second = disk.sweep(
+        move |_| {
+            let there = paths.iter().filter(|path| path.exists()).count();
+            counted.store(there, Ordering::Relaxed);
+            Some(true)
+        },
+        |_| false,
+    );
+    drop(holding);
+    assert_eq!(second.found.await, Ok(1));
+    let left = left.load(Ordering::Relaxed);
+    assert!(left >= 98, "{left} of 100 were there");
+    // The files go in the order of the sweeps.
+    assert_eq!(second.removed.await, Ok(()));
+    assert_eq!(swept(first).await, Some(198));
+    assert_books_are_right(&disk);
+    assert_eq!(disk.len(), 0);
 }
 
 /// Waits until all that is gone is removed; how many objects that were.

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use super::books::{Books, Ticket};
@@ -27,6 +27,8 @@ pub(super) struct Tier {
     /// The lock on the directory, if this process has it. Whoever gives a file its name or takes it away holds this
     /// meanwhile; only on threads that wait for the disk anyway.
     holding: Mutex<Option<File>>,
+    /// How many wait for that.
+    awaiting: AtomicUsize,
     /// Whether it has it: only a hint.
     pub(super) is_holding: AtomicBool,
     pub(super) health: Health,
@@ -53,6 +55,7 @@ impl Tier {
             place,
             books: Mutex::default(),
             holding: Mutex::default(),
+            awaiting: AtomicUsize::new(0),
             is_holding: AtomicBool::new(false),
             health: Health::default(),
             orders: Orders::default(),
@@ -74,7 +77,21 @@ impl Tier {
 
     /// The lock on the directory.
     pub(super) fn holding(&self) -> MutexGuard<'_, Option<File>> {
-        self.holding.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.holding.try_lock() {
+            Ok(holding) => holding,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.awaiting.fetch_add(1, Ordering::Relaxed);
+                let holding = self.holding.lock();
+                self.awaiting.fetch_sub(1, Ordering::Relaxed);
+                holding.unwrap_or_else(PoisonError::into_inner)
+            }
+        }
+    }
+
+    /// Whether somebody waits for the lock on the directory. Who takes it again and again is to let them.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaiting.load(Ordering::Relaxed) > 0
     }
 
     /// Whether something may be written now.
