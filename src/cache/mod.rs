@@ -3,6 +3,7 @@
 //! [`rules`] decides and is pure. An [`object`] is one stored response; it is found by its key, in memory or on disk.
 
 pub mod address;
+pub mod alive;
 pub mod disk;
 pub mod key;
 pub mod memory;

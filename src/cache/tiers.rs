@@ -9,6 +9,7 @@ use http::HeaderName;
 use tokio::sync::Mutex;
 use tokio::task;
 
+use super::alive::{Alive, Room};
 use super::disk::Disk;
 use super::memory::Memory;
 use super::purge::{Marks, Mode, Purged, Purges, What};
@@ -22,12 +23,18 @@ const MOST_NAMES: usize = 16;
 /// Makes the hash of a key into that of what is noted about it for requests that are somebody's.
 const SOMEBODYS: u128 = 0x5b4f_9d2c_a7e1_3086_c4d8_17f2_6e0b_935a;
 
+/// How many times the bytes of the memory tier may be in memory of bodies, those included that are on their way to be
+/// stored, and those that were evicted while somebody reads them.
+const MOST_ALIVE: u64 = 2;
+
 /// The cache of the process: what is in memory, and on disk.
 pub struct Cache {
     /// What is in memory.
     pub memory: Memory,
     /// What was purged.
     pub purges: Purges,
+    /// The bodies that are in memory.
+    pub alive: Alive,
     disk: ArcSwapOption<Disk>,
     /// Held by who looks at all that is in memory: that is work for one thread at a time.
     sweeping: Mutex<()>,
@@ -39,6 +46,7 @@ impl Cache {
         Self {
             memory: Memory::new(memory),
             purges: Purges::new(now),
+            alive: Alive::default(),
             disk: ArcSwapOption::empty(),
             sweeping: Mutex::default(),
         }
@@ -90,6 +98,17 @@ impl Cache {
     /// How many bytes of bodies may be held at once that are on their way to be stored.
     pub fn most_held(&self) -> u64 {
         self.memory.limit()
+    }
+
+    /// Room for so many bytes of a body that is to be stored in memory; `None` while there are too many, because clients do
+    /// not read what was evicted since.
+    pub fn room(&self, bytes: u64) -> Option<Room> {
+        self.alive.room(bytes, self.most_alive())
+    }
+
+    /// How many bytes of bodies may be in memory.
+    pub fn most_alive(&self) -> u64 {
+        self.memory.limit().saturating_mul(MOST_ALIVE)
     }
 
     /// Removes what is stored under a key.
@@ -269,5 +288,26 @@ impl Cache {
             flights,
             purges: self.purges.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn a_body_that_is_not_kept_any_more_takes_room_while_somebody_reads_it() {
+        let cache = Cache::new(1000, SystemTime::UNIX_EPOCH);
+        let mut pieces = Vec::new();
+        for _ in 0..4 {
+            let mut room = cache.room(500).expect("room");
+            pieces.push(room.counted(Bytes::from(vec![7; 500])));
+        }
+        assert!(cache.room(1).is_none(), "twice what memory may take");
+        pieces.pop();
+        assert!(cache.room(501).is_none() && cache.room(500).is_some());
+        drop(pieces);
+        assert_eq!(cache.alive.bytes(), 0);
     }
 }

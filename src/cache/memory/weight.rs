@@ -15,6 +15,9 @@ const ENTRY: usize = 224;
 /// What an allocation takes beside its bytes: rounding, and the counts of an `Arc`.
 const ALLOCATION: usize = 32;
 
+/// A piece of a body, which is a buffer within one that is counted.
+const PIECE: usize = 2 * (size_of::<Bytes>() + ALLOCATION) + size_of::<usize>();
+
 /// A field in a `HeaderMap`: its bucket and its two places in the index, which is up to half empty.
 const FIELD: usize = size_of::<HeaderName>() + size_of::<HeaderValue>() + 48;
 
@@ -60,21 +63,25 @@ fn marks(marks: &Marks) -> usize {
     2 * ALLOCATION + marks.url.len() + size_of_val(&*marks.tags)
 }
 
-/// What parts of a body take beside their bytes: their fields once more, and where each begins.
+/// What parts of a body take beside their bytes: their fields once more.
 const PARTS: usize = 4096;
+
+/// What each of them takes: its place in a list that may be half empty, and a buffer of its own.
+const PART: usize = 2 * size_of::<(u64, Bytes)>() + PIECE;
 
 fn body(body: &Body) -> usize {
     match body {
         Body::Memory(chunks) => {
             let pieces = chunks.pieces();
-            let sizes = pieces
-                .iter()
-                .map(|piece| size_of::<Bytes>() + ALLOCATION + piece.len());
+            let sizes = pieces.iter().map(|piece| PIECE + piece.len());
             ALLOCATION + sizes.sum::<usize>()
         }
         // Is not kept: its file would stay open, of which there may be only so many, and if it is found to be damaged
         // nobody would look for another.
         Body::Disk(_) => usize::MAX / 2,
-        Body::Parts(parts) => PARTS + usize::try_from(parts.held()).unwrap_or(usize::MAX / 2),
+        Body::Parts(parts) => {
+            let bytes = usize::try_from(parts.held()).unwrap_or(usize::MAX / 2);
+            PARTS + parts.pieces() * PART + bytes
+        }
     }
 }

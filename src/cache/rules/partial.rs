@@ -192,6 +192,11 @@ impl Partial {
         self.complete
     }
 
+    /// In how many pieces they are.
+    pub const fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// How many bytes of memory the parts keep.
     pub const fn held(&self) -> u64 {
         self.held

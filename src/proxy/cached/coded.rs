@@ -15,6 +15,7 @@ use super::answer::{Given, begin, next, send};
 use super::body::{BodyReader, Source};
 use super::flight::Flight;
 use super::flights::{Flights, Part};
+use crate::cache::alive::Room;
 use crate::cache::key::hash;
 use crate::cache::{Body, Chunks, Object, Stored};
 use crate::error::{Phase, ProxyError, Reason};
@@ -125,7 +126,8 @@ async fn write(session: &mut Session, ctx: &mut RequestCtx, out: Bytes) -> Resul
     write_in_time(session, ctx, out, false, None).await
 }
 
-/// The object in this coding: as it was kept, or as it is kept from now on. `None` if it is too large for that.
+/// The object in this coding: as it was kept, or as it is kept from now on. `None` if it is too large for that, or there
+/// is no room.
 async fn coded(
     ctx: &RequestCtx,
     compress: &Compress,
@@ -154,7 +156,8 @@ async fn coded(
         }
     };
     let _ends = Ends { flights, flight };
-    let done = encode(compress, coding, body).await;
+    let room = ctx.snapshot.store.room(body.len())?;
+    let done = encode(compress, coding, body, room).await;
     let coded = done.map(|chunks| {
         Arc::new(Object {
             key: key.into(),
@@ -185,7 +188,12 @@ impl Drop for Ends<'_> {
     }
 }
 
-async fn encode(compress: &Compress, coding: Coding, body: &Chunks) -> Option<Chunks> {
+async fn encode(
+    compress: &Compress,
+    coding: Coding,
+    body: &Chunks,
+    mut room: Room,
+) -> Option<Chunks> {
     let mut encoding = compress.begin(coding, Some(body.len()))?;
     let mut pieces = Vec::new();
     for part in body
@@ -193,10 +201,10 @@ async fn encode(compress: &Compress, coding: Coding, body: &Chunks) -> Option<Ch
         .iter()
         .flat_map(|piece| piece.chunks(LARGEST_PIECE))
     {
-        pieces.push(encoding.push(part).ok()?);
+        pieces.push(room.counted(encoding.push(part).ok()?));
         yield_now().await;
     }
-    pieces.push(encoding.finish().ok()?);
+    pieces.push(room.counted(encoding.finish().ok()?));
     pieces.retain(|piece| !piece.is_empty());
     Some(Chunks::new(pieces))
 }

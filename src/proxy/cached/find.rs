@@ -9,7 +9,7 @@ use crate::cache::disk::Found as OnDisk;
 use crate::cache::key::hash;
 use crate::cache::purge::Purged;
 use crate::cache::rules::variant;
-use crate::cache::{Cache, Object, Stored, Varies};
+use crate::cache::{Body, Cache, Chunks, Object, Stored, Varies};
 
 /// What is looked for: the key of an object, which becomes that of a variant once it is known that there are variants.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ fn is_not_over(stored: &Stored) -> bool {
     !matches!(stored, Stored::Passes(until) if Instant::now() >= *until)
 }
 
-/// What is on disk, which from then on is in memory too.
+/// What is on disk, which from then on is in memory too, if there is room.
 async fn from_disk(cache: &Cache, hash: u128) -> Option<Stored> {
     let disk = cache.disk()?;
     if !disk.might_have(hash) {
@@ -112,7 +112,17 @@ async fn from_disk(cache: &Cache, hash: u128) -> Option<Stored> {
     // A purge may have looked through memory before this is there, and through the disk after it was read.
     let _begun = cache.purges.begin();
     let stored = match disk.get(hash).await? {
-        OnDisk::Object(object) => Stored::Object(Arc::from(object)),
+        OnDisk::Object(mut object) => {
+            if let Body::Memory(chunks) = &object.body {
+                let Some(mut room) = cache.room(chunks.len()) else {
+                    return Some(Stored::Object(Arc::from(object)));
+                };
+                let pieces = chunks.pieces().iter().cloned();
+                let counted = pieces.map(|piece| room.counted(piece)).collect();
+                object.body = Body::Memory(Chunks::new(counted));
+            }
+            Stored::Object(Arc::from(object))
+        }
         OnDisk::Varies(varies) => Stored::Varies(Arc::new(varies)),
     };
     cache.memory.put(hash, stored.clone());

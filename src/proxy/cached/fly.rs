@@ -12,6 +12,7 @@ use super::find::{Place, write_variant};
 use super::flight::{Answer, Flight, Kept, Landing, NotKept};
 use super::flights::{Flights, Held};
 use super::parts;
+use crate::cache::alive::Room;
 use crate::cache::key::hash;
 use crate::cache::purge::{Begun, Marks, tags};
 use crate::cache::report::Tier;
@@ -305,13 +306,15 @@ impl Plan {
         flight.land(Landing::Answer(Arc::clone(&answered)));
         loop {
             match answer.piece().await {
-                Ok(Some(piece)) => {
-                    if let Some(keeps) = &mut keeper
-                        && !keeps.take(self, flight, &answered, &piece).await
-                    {
-                        keeper = None;
-                        self.flights.leave(flight);
-                        flight.pass();
+                Ok(Some(mut piece)) => {
+                    if let Some(keeps) = &mut keeper {
+                        if keeps.take(self, flight, &answered, &piece).await {
+                            piece = keeps.counted(piece);
+                        } else {
+                            keeper = None;
+                            self.flights.leave(flight);
+                            flight.pass();
+                        }
                     }
                     if !flight.push(piece).await {
                         return;
@@ -346,7 +349,10 @@ impl Plan {
         let largest = self.cache.memory.largest();
         let room = length.filter(|length| *length <= largest);
         let room = room.filter(|_| kept.is_ok());
-        let held = room.and_then(|length| self.flights.hold(length, self.cache.most_held()));
+        let mut held = room.and_then(|length| {
+            let held = self.flights.hold(length, self.cache.most_held())?;
+            Some((held, self.cache.room(length)?))
+        });
         let sent = answer.header().headers.clone();
         flight.pass();
         flight.land(Landing::Answer(Arc::new(Answer {
@@ -362,8 +368,9 @@ impl Plan {
         let mut pieces = Vec::new();
         loop {
             match answer.piece().await {
-                Ok(Some(piece)) => {
-                    if held.is_some() {
+                Ok(Some(mut piece)) => {
+                    if let Some((_, room)) = &mut held {
+                        piece = room.counted(piece);
                         pieces.push(piece.clone());
                     }
                     if !flight.push(piece).await {
@@ -478,6 +485,8 @@ fn passed_on(fields: &HeaderMap) -> HeaderMap {
 /// Keeps a body while it comes.
 struct Keeper {
     held: Held,
+    /// What it counts as until the last reader has it, stored or not.
+    room: Room,
     /// How much came.
     bytes: u64,
     /// Where it goes if it is too large for memory.
@@ -494,8 +503,10 @@ impl Keeper {
         let held = plan
             .flights
             .hold(in_memory.unwrap_or(0), plan.cache.most_held())?;
+        let room = plan.cache.room(in_memory.unwrap_or(0))?;
         Some(Self {
             held,
+            room,
             bytes: 0,
             writing: None,
         })
@@ -539,11 +550,22 @@ impl Keeper {
             return false;
         }
         // What has a length was counted at the beginning.
-        answer.length.is_some() || self.held.grow(piece.len() as u64, plan.cache.most_held())
+        let length = piece.len() as u64;
+        answer.length.is_some()
+            || self.held.grow(length, plan.cache.most_held())
+                && self.room.grow(length, plan.cache.most_alive())
+    }
+
+    /// The piece, counted if it is held.
+    fn counted(&mut self, piece: Bytes) -> Bytes {
+        match self.writing {
+            Some(_) => piece,
+            None => self.room.counted(piece),
+        }
     }
 
     /// Stores what came, for it is whole.
-    async fn store(self, plan: &Plan, flight: &Flight, answer: &Answer, kept: &Kept) {
+    async fn store(mut self, plan: &Plan, flight: &Flight, answer: &Answer, kept: &Kept) {
         if flight.is_doomed() {
             return;
         }
@@ -560,7 +582,11 @@ impl Keeper {
             None => Object {
                 key: kept.key.clone(),
                 head,
-                body: Body::Memory(Chunks::new(in_one(flight.pieces(), self.bytes))),
+                body: Body::Memory(Chunks::new(in_one(
+                    flight.pieces(),
+                    self.bytes,
+                    &mut self.room,
+                ))),
             },
         };
         let in_memory = matches!(stored.body, Body::Memory(_));
@@ -615,12 +641,12 @@ fn compact(fields: &HeaderMap) -> HeaderMap {
 }
 
 /// A small body in one piece, which then is sent with the header at once.
-fn in_one(pieces: Vec<Bytes>, length: u64) -> Vec<Bytes> {
+fn in_one(pieces: Vec<Bytes>, length: u64, room: &mut Room) -> Vec<Bytes> {
     let small = usize::try_from(length).is_ok_and(|length| length <= ONE_PIECE);
     if !small || length == 0 {
         return pieces;
     }
     let mut one = BytesMut::with_capacity(length as usize);
     pieces.iter().for_each(|piece| one.extend_from_slice(piece));
-    vec![one.freeze()]
+    vec![room.counted(one.freeze())]
 }
