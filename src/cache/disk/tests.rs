@@ -380,7 +380,7 @@ async fn a_restart_keeps_what_there_was_and_asks_for_nothing_else() {
     for key in 1..=20 {
         put(&disk, key << 100 | key, &body(1000, 1));
     }
-    stream(&disk, 5, "/5", &body(500_000, 5))
+    stream(&disk, 21, "/21", &body(500_000, 5))
         .await
         .expect("written");
     drop(disk);
