@@ -41,6 +41,8 @@ struct State {
     /// So much can be read from the file.
     written: u64,
     file: Option<(Arc<File>, Preamble)>,
+    /// How many follow, or may begin to.
+    following: usize,
     /// Where the followers are.
     followers: FxHashMap<u64, u64>,
     next_follower: u64,
@@ -129,15 +131,14 @@ impl Flow {
 
     /// Nothing more gets to the file, so memory is all there is: makes room in it, as soon as those who follow have taken
     /// what is there. Whether anybody follows, or may begin to.
-    pub(super) async fn make_room(self: &Arc<Self>) -> bool {
+    pub(super) async fn make_room(&self) -> bool {
         loop {
             let taken = self.taken.notified();
             tokio::pin!(taken);
             taken.as_mut().enable();
             {
                 let mut state = self.lock();
-                // The other one is whoever writes.
-                if Arc::strong_count(self) == 1 {
+                if state.following == 0 {
                     return false;
                 }
                 if let Some(slowest) = state.followers.values().min().copied() {
@@ -158,7 +159,10 @@ impl Flow {
         let wanted = state.end.saturating_sub(KEPT);
         state.trim(wanted);
         let start = state.start;
-        state.followers.values().any(|at| *at >= start)
+        let is_in_file = state.file.is_some() && start <= state.written;
+        // Whoever has missed something holds up nobody any more.
+        state.followers.retain(|_, at| *at >= start || is_in_file);
+        !state.followers.is_empty()
     }
 
     /// Nothing more comes.
@@ -175,6 +179,7 @@ impl Flow {
 
     /// One more who may follow.
     pub(super) fn follow(self: &Arc<Self>) -> Following {
+        self.lock().following += 1;
         Following {
             flow: self.clone(),
             number: None,
@@ -200,6 +205,13 @@ impl State {
             self.start = end;
             self.pieces.pop_front();
         }
+    }
+
+    /// One who follows is here, and has a number from now on.
+    fn follows(&mut self, number: &mut Option<u64>, offset: u64) {
+        let number = *number.get_or_insert(self.next_follower);
+        self.next_follower = self.next_follower.max(number + 1);
+        self.followers.insert(number, offset);
     }
 
     fn at(&self, offset: u64) -> At {
@@ -241,6 +253,13 @@ pub struct Following {
 }
 
 impl Following {
+    /// One more, who reads from `offset` on: it counts as there already, so that nothing is let go of before it begins.
+    pub fn from(&self, offset: u64) -> Self {
+        let mut one = self.flow.follow();
+        self.flow.lock().follows(&mut one.number, offset);
+        one
+    }
+
     /// The bytes from `offset` on, as far as they are to be had at once; waits until there are some. Nothing at the end.
     ///
     /// # Errors
@@ -253,9 +272,7 @@ impl Following {
             more.as_mut().enable();
             let at = {
                 let mut state = self.flow.lock();
-                let number = *self.number.get_or_insert(state.next_follower);
-                state.next_follower = state.next_follower.max(number + 1);
-                state.followers.insert(number, offset);
+                state.follows(&mut self.number, offset);
                 state.at(offset)
             };
             self.flow.taken.notify_one();
@@ -300,9 +317,12 @@ impl Clone for Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
+        let mut state = self.flow.lock();
+        state.following -= 1;
         if let Some(number) = self.number {
-            self.flow.lock().followers.remove(&number);
+            state.followers.remove(&number);
         }
+        drop(state);
         self.flow.taken.notify_one();
     }
 }

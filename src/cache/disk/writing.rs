@@ -128,7 +128,8 @@ impl Writing {
         }
     }
 
-    fn lose(&mut self) {
+    /// It is not to be on disk: it goes on for those who follow.
+    pub fn lose(&mut self) {
         self.draft = Step::Lost;
         self.is_lost = true;
     }

@@ -1,7 +1,8 @@
 //! How far is a fetch, and what can be had of it by now?
 //!
 //! A flight belongs to no client: the one that started it may leave, and others go on reading. What comes is kept as long as
-//! it is to be stored; once it is known that it is not, it passes by, and only who started it reads it, at his own pace.
+//! it is to be stored; once it is known that it is not, it passes by at the pace of who started it, and nobody begins to read
+//! it. Whoever reads gets every byte, or is told that the body is not whole.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use crate::cache::Object;
@@ -19,8 +21,8 @@ use crate::cache::rules::{Refusal, Terms};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::proxy::fetch::Told;
 
-/// How much of an answer that passes by may wait for its reader.
-const WINDOW: usize = 256 * 1024;
+/// How much of an answer that passes by may wait for its reader, and how far others may be behind him.
+const WINDOW: u64 = 256 * 1024;
 
 /// One fetch of one object.
 pub struct Flight {
@@ -40,20 +42,104 @@ pub struct Flight {
 #[derive(Default)]
 struct Inner {
     landing: Option<Landing>,
-    /// The body so far, as far as it is held.
-    pieces: VecDeque<Bytes>,
-    /// The number of the first piece that is held.
-    first: usize,
-    /// How many bytes are held.
-    held: usize,
+    course: Course,
+    /// The body so far, as far as it is held here.
+    pieces: VecDeque<Piece>,
+    /// Where in the body that begins.
+    first: u64,
+    /// How much of the body has come.
+    total: u64,
     /// Where else the whole body so far can be read.
     file: Option<Following>,
-    /// Whether the body passes by.
-    passing: bool,
-    /// Whether nobody reads what passes by.
+    /// Those who read, by their number.
+    readers: FxHashMap<u64, Place>,
+    next_reader: u64,
+    /// Whether who started it does not read.
     unread: bool,
     /// How the body ended.
     end: Option<Result<(), ProxyError>>,
+}
+
+/// What becomes of the body.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Course {
+    /// It is to be stored: all of it is held, here or in the file.
+    #[default]
+    Kept,
+    /// It passes by.
+    Passing,
+    /// It will not be in the file, where all who read it do so: whoever writes there goes at their pace.
+    Lost,
+    /// Nobody gets more of it.
+    Left,
+}
+
+/// A piece of the body.
+struct Piece {
+    /// Where it begins.
+    at: u64,
+    bytes: Bytes,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.at + self.bytes.len() as u64
+    }
+}
+
+/// Where a reader is.
+struct Place {
+    /// How much he has read here.
+    offset: u64,
+    /// Where he reads on, until he does. It is his from the beginning, so that nothing he needs is let go of.
+    file: Option<Following>,
+    /// Whether he started it.
+    leads: bool,
+}
+
+impl Inner {
+    /// How far whoever sets the pace has read: who started it or else the first of the others. `None` if nobody is left.
+    fn pace(&self) -> Option<u64> {
+        let mut places = self.readers.values();
+        let leader = places.find(|place| place.leads);
+        let first = || self.readers.values().map(|place| place.offset).max();
+        leader.map(|leader| leader.offset).or_else(first)
+    }
+
+    /// Lets go of what passed by: all have had it, or who has not is too far behind.
+    fn trim(&mut self) {
+        if self.course != Course::Passing {
+            return;
+        }
+        let Some(pace) = self.pace() else { return };
+        let there = self.readers.values().map(|place| place.offset);
+        let slowest = there.filter(|offset| *offset >= self.first).min();
+        let left_behind = pace.saturating_sub(WINDOW);
+        let until = slowest.unwrap_or(pace).max(left_behind);
+        while let Some(piece) = self.pieces.pop_front_if(|piece| piece.end() <= until) {
+            self.first = piece.end();
+        }
+    }
+
+    /// Whether there is any use in going on; `None` while there is no room.
+    fn has_room(&self) -> Option<bool> {
+        match self.course {
+            Course::Kept | Course::Lost => Some(true),
+            Course::Left => Some(false),
+            Course::Passing => match self.pace() {
+                None if self.unread => Some(false),
+                pace => (self.total - pace.unwrap_or(0) < WINDOW).then_some(true),
+            },
+        }
+    }
+
+    /// What is held from this place on, up to the end of a piece.
+    fn at(&self, offset: u64) -> Option<Bytes> {
+        let number = self.pieces.partition_point(|piece| piece.end() <= offset);
+        let piece = self.pieces.get(number)?;
+        let before = usize::try_from(offset.checked_sub(piece.at)?).ok()?;
+        Some(piece.bytes.slice(before..))
+    }
 }
 
 /// What came of asking.
@@ -220,7 +306,7 @@ impl Flight {
             changed.as_mut().enable();
             {
                 let inner = self.inner();
-                if inner.passing || inner.end.is_some() {
+                if inner.course != Course::Kept || inner.end.is_some() {
                     return;
                 }
             }
@@ -236,15 +322,16 @@ impl Flight {
 
     /// A reader of the body from its beginning; `None` once a part of it has passed by.
     pub fn follow(self: &Arc<Self>) -> Option<Reader> {
-        (!self.inner().passing).then(|| Reader::new(self, false))
+        let mut inner = self.inner();
+        (inner.course == Course::Kept).then(|| Reader::new(self, &mut inner, false))
     }
 
     /// The reader that belongs to whoever started it.
     pub fn lead(self: &Arc<Self>) -> Reader {
-        Reader::new(self, true)
+        Reader::new(self, &mut self.inner(), true)
     }
 
-    /// Nobody reads what it brings, should that pass by.
+    /// Who started it does not read what it brings.
     pub fn unread(&self) {
         self.inner().unread = true;
         self.room.notify_one();
@@ -257,58 +344,72 @@ impl Flight {
         }
         {
             let mut inner = self.inner();
-            if inner.file.is_none() {
-                inner.held += piece.len();
-                inner.pieces.push_back(piece);
+            let at = inner.total;
+            inner.total += piece.len() as u64;
+            match (inner.course, &inner.file) {
+                (Course::Kept, None) | (Course::Passing, _) => {
+                    inner.pieces.push_back(Piece { at, bytes: piece });
+                    inner.trim();
+                }
+                // It is where they read.
+                (Course::Kept, Some(_)) | (Course::Lost | Course::Left, _) => {
+                    inner.first = inner.total;
+                }
             }
         }
         self.changed.notify_waiters();
-        self.has_room().await
-    }
-
-    async fn has_room(&self) -> bool {
         loop {
             let room = self.room.notified();
             let mut room = std::pin::pin!(room);
             room.as_mut().enable();
-            {
-                let inner = self.inner();
-                if !inner.passing || inner.held < WINDOW && !inner.unread {
-                    return true;
-                }
-                if inner.unread {
-                    return false;
-                }
+            if let Some(goes_on) = self.inner().has_room() {
+                return goes_on;
             }
             room.await;
         }
     }
 
-    /// From now on it passes by: it will not be stored.
+    /// From now on it passes by: it will not be stored. What was read from a file is over, for nobody writes there any more.
     pub fn pass(&self) {
-        self.inner().passing = true;
+        let mut inner = self.inner();
+        inner.course = match (inner.course, inner.file.take()) {
+            (Course::Kept | Course::Passing, None) => Course::Passing,
+            (Course::Lost | Course::Left, _) | (_, Some(_)) => Course::Left,
+        };
+        drop(inner);
         self.changed.notify_waiters();
     }
 
     /// The body is read from a file instead, what came before included.
-    pub fn to_file(&self, file: Following) {
+    pub fn to_file(&self, file: &Following) {
         let mut inner = self.inner();
-        inner.file = Some(file);
-        inner.first += inner.pieces.len();
+        for place in inner.readers.values_mut() {
+            place.file = Some(file.from(place.offset));
+        }
+        inner.file = Some(file.clone());
+        inner.first = inner.total;
         inner.pieces.clear();
-        inner.held = 0;
         drop(inner);
         self.changed.notify_waiters();
     }
 
     /// It will not be in the file: who reads it goes on there, for as long as it comes, and nobody else begins to.
     pub fn lose_file(&self) {
-        self.inner().passing = true;
+        let mut inner = self.inner();
+        if inner.course == Course::Kept {
+            inner.course = Course::Lost;
+            // Whoever writes asks whether anybody follows.
+            inner.file = None;
+        }
+        drop(inner);
+        self.changed.notify_waiters();
     }
 
     /// What is held of the body.
     pub fn pieces(&self) -> Vec<Bytes> {
-        self.inner().pieces.iter().cloned().collect()
+        let inner = self.inner();
+        let pieces = inner.pieces.iter().map(|piece| piece.bytes.clone());
+        pieces.collect()
     }
 
     /// The body has ended, whole or not; the first word counts.
@@ -317,60 +418,71 @@ impl Flight {
         self.changed.notify_waiters();
     }
 
-    fn read(&self, reader: &mut Reader) -> Found {
+    /// What there is for the reader of this number, who is here in the body.
+    fn read(&self, number: u64, offset: u64) -> Found {
         let mut inner = self.inner();
-        if let Some(file) = &inner.file {
-            return Found::InFile(file.clone());
+        let place = inner.readers.get_mut(&number);
+        if let Some(file) = place.and_then(|place| place.file.take()) {
+            return Found::InFile(file);
         }
-        let place = reader.next.checked_sub(inner.first);
-        if let Some(piece) = place.and_then(|place| inner.pieces.get(place)).cloned() {
-            if reader.leads && inner.passing {
-                // Those before it were read while it was to be stored.
-                while inner.first <= reader.next {
-                    let gone = inner.pieces.pop_front();
-                    inner.held -= gone.map_or(0, |gone| gone.len());
-                    inner.first += 1;
-                }
-                self.room.notify_one();
+        if let Some(piece) = inner.at(offset) {
+            if let Some(place) = inner.readers.get_mut(&number) {
+                place.offset = offset + piece.len() as u64;
             }
+            inner.trim();
+            self.room.notify_one();
             return Found::Piece(piece);
         }
         match inner.end {
-            Some(Ok(())) => Found::End,
             Some(Err(error)) => Found::Broken(error),
+            // What comes next is gone: there would be a hole.
+            _ if offset < inner.total => Found::Broken(internal()),
+            Some(Ok(())) => Found::End,
             None => Found::NotYet,
         }
     }
 }
 
+/// What is told when a body has no end, and nobody said why.
+fn internal() -> ProxyError {
+    ProxyError::new(Reason::Internal, Phase::Body)
+}
+
 /// Reads the body of a flight.
 pub struct Reader {
     flight: Arc<Flight>,
-    /// The number of the next piece.
-    next: usize,
+    /// Its number among those who read.
+    number: u64,
     /// How many bytes were read.
     offset: u64,
     /// Where it reads on, once the body is in a file.
     file: Option<Following>,
-    leads: bool,
 }
 
 impl Reader {
-    fn new(flight: &Arc<Flight>, leads: bool) -> Self {
+    fn new(flight: &Arc<Flight>, inner: &mut Inner, leads: bool) -> Self {
+        let number = inner.next_reader;
+        inner.next_reader += 1;
+        let place = Place {
+            offset: 0,
+            file: inner.file.as_ref().map(|file| file.from(0)),
+            leads,
+        };
+        inner.readers.insert(number, place);
         Self {
             flight: Arc::clone(flight),
-            next: 0,
+            number,
             offset: 0,
             file: None,
-            leads,
         }
     }
 
     /// Whether the next piece is still to come.
     pub fn must_wait(&self) -> bool {
         let inner = self.flight.inner();
-        let is_held = self.next < inner.first + inner.pieces.len();
-        self.file.is_none() && inner.file.is_none() && !is_held && inner.end.is_none()
+        let place = inner.readers.get(&self.number);
+        let in_file = self.file.is_some() || place.is_some_and(|place| place.file.is_some());
+        !in_file && self.offset >= inner.total && inner.end.is_none()
     }
 
     /// The next piece; `None` after the last one.
@@ -388,9 +500,8 @@ impl Reader {
             let changed = flight.changed.notified();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
-            match flight.read(self) {
+            match flight.read(self.number, self.offset) {
                 Found::Piece(piece) => {
-                    self.next += 1;
                     self.offset += piece.len() as u64;
                     return Ok(Some(piece));
                 }
@@ -416,15 +527,21 @@ impl Reader {
     fn broken(&self) -> ProxyError {
         match self.flight.inner().end {
             Some(Err(error)) => error,
-            _ => ProxyError::new(Reason::Internal, Phase::Body),
+            _ => internal(),
         }
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if self.leads {
-            self.flight.unread();
-        }
+        let mut inner = self.flight.inner();
+        let place = inner.readers.remove(&self.number);
+        inner.unread |= place.as_ref().is_some_and(|place| place.leads);
+        inner.trim();
+        drop(inner);
+        self.flight.room.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -513,18 +513,30 @@ impl Keeper {
     }
 
     /// Takes note of a piece; whether it is still to be stored.
-    async fn take(&mut self, plan: &Plan, flight: &Flight, answer: &Answer, piece: &Bytes) -> bool {
+    async fn take(
+        &mut self,
+        plan: &Plan,
+        flight: &Arc<Flight>,
+        answer: &Answer,
+        piece: &Bytes,
+    ) -> bool {
         let Ok(kept) = &answer.kept else { return false };
         self.bytes += piece.len() as u64;
-        if self.bytes > plan.rule.max_object {
-            return false;
-        }
+        let too_large = self.bytes > plan.rule.max_object;
         if let Some(writing) = &mut self.writing {
+            if too_large {
+                // Those who read it still do so there.
+                writing.lose();
+            }
             let goes_on = writing.write(piece.clone()).await;
             if !writing.is_written() {
+                plan.flights.leave(flight);
                 flight.lose_file();
             }
             return goes_on;
+        }
+        if too_large {
+            return false;
         }
         let largest = plan.cache.memory.largest();
         let to_disk = match answer.length {
@@ -542,7 +554,7 @@ impl Keeper {
                     return false;
                 }
             }
-            flight.to_file(writing.follow());
+            flight.to_file(&writing.follow());
             self.writing = Some(writing);
             return true;
         }

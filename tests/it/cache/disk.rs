@@ -267,6 +267,26 @@ async fn requests_go_on_when_there_is_no_room_on_the_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_turns_out_too_large_while_it_is_written_is_whole_and_not_stored() {
+    let origin = origin().await;
+    origin.script_by("*", |asked, _| {
+        Scripted::new(200)
+            .field("cache-control", "max-age=3600")
+            .body(expected(&asked.target, length(&asked.target)))
+            .chunked()
+    });
+    let yaml = yaml(&origin, "4MiB", "1GiB").replace("cache: {}", "cache: {max_object: 1MiB}");
+    let portcullis = Portcullis::start(&yaml).await;
+    let mut client = http1(portcullis.listener("http")).await;
+    for path in ["/6000000", "/6000000", "/1100000"] {
+        assert!(!get(&mut client, path).await, "{path}");
+    }
+    assert!(!get(&mut client, "/900000").await);
+    written(&portcullis, 1).await;
+    assert!(get(&mut client, "/900000").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_go_on_when_the_disk_fails() {
     let origin = sized().await;
     let portcullis = Portcullis::start(&yaml(&origin, "64MiB", "1GiB")).await;
