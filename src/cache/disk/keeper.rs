@@ -32,10 +32,13 @@ const LET_OTHERS: Duration = Duration::from_millis(1);
 /// How many entries are looked at while nobody else can.
 const AT_ONCE: usize = 256;
 
+/// Tells whether an object is gone without its file; `None` if that does not tell.
+type Glance = Box<dyn Fn(&Trace) -> Option<bool> + Send>;
+
 /// Which objects are to go.
 pub(super) struct Sweep {
-    /// What can be told without reading the file; `None` if it can't.
-    pub(super) at_a_glance: Box<dyn Fn(&Trace) -> Option<bool> + Send>,
+    pub(super) at_a_glance: Glance,
+    /// Whether one is gone, by all that stands in its file.
     pub(super) is_gone: Box<dyn Fn(&Marks) -> bool + Send>,
     /// Is told how many are gone.
     pub(super) found: oneshot::Sender<u64>,
