@@ -205,25 +205,24 @@ async fn whole(
     send(session, ctx, header, BodyReader::whole(&mut source)).await
 }
 
-/// The header that the client gets.
+/// The header that the client gets. The fields are edited before they are Pingora's, which reads each name once more.
 fn header(
     status: StatusCode,
-    fields: HeaderMap,
+    mut fields: HeaderMap,
     given: &Given<'_>,
     ctx: &RequestCtx,
 ) -> Box<ResponseHeader> {
+    if let Some(age) = given.age {
+        fields.insert(AGE, HeaderValue::from(age));
+    }
+    if ctx.snapshot.forwarding.added.via {
+        add_response_fields(&mut fields, given.version);
+    }
+    decorate(&mut fields, ctx);
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = status;
     parts.headers = fields;
-    let mut header = Box::new(ResponseHeader::from(parts));
-    if let Some(age) = given.age {
-        header.set(AGE, HeaderValue::from(age));
-    }
-    if ctx.snapshot.forwarding.added.via {
-        add_response_fields(&mut *header, given.version);
-    }
-    decorate(&mut *header, ctx);
-    header
+    Box::new(ResponseHeader::from(parts))
 }
 
 /// Sends several ranges as the parts of one body (RFC 9110 §14.6).

@@ -188,7 +188,7 @@ impl Plan {
         if terms.is_ok() && !self.varies_as_before(&fields) {
             terms = Err(Refusal::VaryAny);
         }
-        let fields = stored_fields(&fields);
+        let fields = compact(&stored_fields(&fields));
         let head = Head {
             status,
             validators: Validators::of(&fields),
@@ -386,6 +386,10 @@ impl Plan {
         }
         if let (Ok(kept), true, false) = (kept, held.is_some(), flight.is_doomed()) {
             self.add_part(&kept, &sent, &pieces);
+            if flight.is_doomed() {
+                parts::forget(&self.cache, &kept.key);
+                self.cache.remove(kept.hash);
+            }
         }
         flight.end(Ok(()));
         answer.end().await;

@@ -168,7 +168,7 @@ pub async fn serve(
         }
     }
     let flight = Flight::alone();
-    asking.lead(flight, &place, None, Forward::UriMiss).await
+    Box::pin(asking.lead(flight, &place, None, Forward::UriMiss)).await
 }
 
 /// Leaves the request to the carriers.
@@ -207,8 +207,9 @@ impl Asking<'_> {
         let found = find(&self.cache, place, fields).await;
         let (object, softly) = match found {
             Found::Object(object, softly) => (object, softly),
-            Found::Passes => return self.passes(place).await.map(Some),
-            Found::Nothing => return self.nothing(place).await,
+            // Boxed, so that what has to fetch takes no room in every hit. So below.
+            Found::Passes => return Box::pin(self.passes(place)).await.map(Some),
+            Found::Nothing => return Box::pin(self.nothing(place)).await,
         };
         match usable(&object.head.terms, &self.wishes, softly, self.ctx.time) {
             Use::Fresh => self.give(&object, Outcome::Hit).await.map(Some),
@@ -217,7 +218,7 @@ impl Asking<'_> {
                 self.refresh(place, &object);
                 self.give(&object, Outcome::Updating).await.map(Some)
             }
-            Use::Validate => self.validate(place, object, softly).await,
+            Use::Validate => Box::pin(self.validate(place, object, softly)).await,
         }
     }
 
