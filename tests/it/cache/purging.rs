@@ -530,6 +530,11 @@ async fn the_state_of_the_cache_is_told() {
         get(&mut client, page).await;
         stored(&mut client, page).await;
     }
+    // An answer is counted a moment after its client has it.
+    eventually("both hits are counted", async || {
+        told().await["requests"]["hit"].as_u64() >= Some(2)
+    })
+    .await;
     let report = told().await;
     assert_eq!(report["memory"]["objects"], 2, "{report}");
     assert_eq!(report["memory"]["limit_bytes"], 64 << 20, "{report}");
