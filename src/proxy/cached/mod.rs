@@ -12,6 +12,7 @@ mod flights;
 mod fly;
 mod invalidate;
 mod parts;
+mod promote;
 pub mod purge;
 
 use std::pin::pin;
@@ -244,6 +245,7 @@ impl Asking<'_> {
     async fn give(&mut self, object: &Arc<Object>, outcome: Outcome) -> Result<Served, Broken> {
         let status = CacheStatus::hit(object.head.terms.ttl(self.ctx.time));
         tell(self.ctx, outcome, status);
+        promote::consider(&self.cache, object);
         answer::object(self.session, self.ctx, object).await?;
         Ok(Served::Answered)
     }

@@ -152,6 +152,40 @@ async fn a_process_that_is_killed_while_it_writes_a_thousand_objects_leaves_only
     }
 }
 
+#[tokio::test]
+async fn what_is_asked_for_again_comes_from_the_disk_into_memory() {
+    let origin = sized().await;
+    let mut portcullis = Portcullis::start(&yaml(&origin, "64MiB", "1GiB")).await;
+    let mut client = http1(portcullis.listener("http")).await;
+    assert!(!get(&mut client, "/2000000").await);
+    written(&portcullis, 1).await;
+    portcullis.stop().await;
+    portcullis.start_again().await;
+    let mut client = http1(portcullis.listener("http")).await;
+    let in_memory = "portcullis_cache_objects{tier=\"memory\"}";
+    assert!(get(&mut client, "/2000000").await);
+    assert_eq!(
+        portcullis.metric(in_memory).await,
+        0.0,
+        "once is not enough"
+    );
+    assert!(get(&mut client, "/2000000").await);
+    eventually("it is in memory", async || {
+        portcullis.metric(in_memory).await == 1.0
+    })
+    .await;
+    let reads = "portcullis_cache_disk_reads_total{result=\"hit\"}";
+    let before = portcullis.metric(reads).await;
+    for _ in 0..3 {
+        assert!(get(&mut client, "/2000000").await);
+    }
+    assert_eq!(
+        portcullis.metric(reads).await,
+        before,
+        "the disk is not asked"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_and_upgrades_keep_the_cache_warm_at_once() {
     let origin = sized().await;
