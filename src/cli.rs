@@ -1,5 +1,7 @@
 //! What can be said on the command line?
 
+mod healthcheck;
+mod papers;
 mod purge;
 mod warm;
 
@@ -9,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use http::StatusCode;
 
 use crate::admin::client::{AskError, Place, read};
@@ -16,12 +19,13 @@ use crate::admin::{
     Candidate, Comparison, DrainReport, PoolsReport, ReloadReport, UpgradeReport, UpgradeRequest,
 };
 use crate::admission::rate::{self, Buckets};
-use crate::config::{Config, Diagnostics, load, print, schema};
+use crate::config::{Config, Diagnostics, load, print, reference, schema};
 use crate::demo;
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
 use crate::route::encode_parameter as encode;
 use crate::server::directory::{AUTO, Directory};
+use crate::server::door::passed::Passed;
 use crate::server::exit::StartError;
 use crate::server::reload::prepare::{self, Prepared};
 use crate::server::run::{self, Launch};
@@ -47,6 +51,9 @@ struct CommandLine {
 enum Command {
     /// Serve. SIGHUP reloads, SIGUSR2 upgrades, SIGTERM stops in good order, SIGINT at once.
     ///
+    /// Under systemd: it says when it is ready, reloads and stops (NOTIFY_SOCKET), and as long as every worker thread answers
+    /// that it works (WATCHDOG_USEC). A listener whose address a socket unit has open takes that socket (LISTEN_FDS).
+    ///
     /// Exit codes when it does not start: 1 configuration, 3 an address, 4 certificates, 5 a Unix socket or its directory,
     /// 6 a log or PID file or the cache's directory, 7 an upgrade that failed, 10 what should not happen, 64 a command line
     /// that can't be read.
@@ -57,8 +64,10 @@ enum Command {
         #[arg(long, value_name = "SOCKET", hide = true)]
         take_over: Option<PathBuf>,
     },
-    /// Check a configuration and report everything that is wrong. Exit code 0, or 1 with the list; with
-    /// `--against` also 2 and 3.
+    /// Check a configuration and report everything that is wrong.
+    ///
+    /// Exit codes: 0, or 1 with the list; with `--against` also 2 it takes an upgrade, 3 no process was reached; 64 a command
+    /// line that can't be read.
     Check {
         #[command(flatten)]
         config: ConfigFile,
@@ -110,6 +119,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    Healthcheck(healthcheck::Healthcheck),
     /// End the use of stored responses: by address, by the beginning of an address, by tag, or of all.
     ///
     /// Exit codes: 0 done, whether anything was found or not, 1 refused, 3 no process was reached, 64 a command line that
@@ -146,6 +156,24 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
+    /// Print the script with which a shell completes command lines.
+    ///
+    /// For Bash: `portcullis completions bash > /etc/bash_completion.d/portcullis`. The Debian package has those of Bash,
+    /// Zsh and fish.
+    Completions {
+        /// Which shell's: bash, zsh, fish, elvish or powershell.
+        #[arg(hide_possible_values = true)]
+        shell: Shell,
+    },
+    /// Write the man pages: one of the program, and one of each command.
+    ///
+    /// Exit codes: 0 written, 1 not, 64 a command line that can't be read.
+    Man {
+        /// Where to, made if it is missing, as `/usr/local/share/man/man8`.
+        directory: PathBuf,
+    },
+    /// Print every key of a configuration with its meaning and its default, as YAML that could run.
+    Reference,
     /// Serve `conf/portcullis.yaml` in front of three embedded app servers. Ctrl-C stops it.
     Demo,
 }
@@ -179,8 +207,8 @@ fn place(written: &str) -> Result<Address, String> {
     }
 }
 
-/// Does what the command line says.
-pub fn main() -> ExitCode {
+/// Does what the command line says, with the sockets that were passed to the process.
+pub fn main(passed: Passed) -> ExitCode {
     let command = match CommandLine::try_parse() {
         Ok(line) => line.command,
         Err(error) => {
@@ -193,7 +221,7 @@ pub fn main() -> ExitCode {
         }
     };
     match command {
-        Command::Run { config, take_over } => started(serve(&config.path, take_over)),
+        Command::Run { config, take_over } => started(serve(&config.path, take_over, passed)),
         Command::Check {
             config,
             strict,
@@ -215,6 +243,7 @@ pub fn main() -> ExitCode {
             pool,
             json,
         } => answered(status(&running, pool.as_deref(), json)),
+        Command::Healthcheck(check) => answered(check.ask()),
         Command::Purge { running, purge } => answered(purge.order(&running)),
         Command::Warm(warm) => warm.run(),
         Command::Upgrade {
@@ -234,6 +263,11 @@ pub fn main() -> ExitCode {
         }
         Command::Print { config } => effective(&config.path),
         Command::Schema => say(&format!("{:#}", schema::schema()), ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            say(papers::completions(shell).trim_end(), ExitCode::SUCCESS)
+        }
+        Command::Man { directory } => write_pages(&directory),
+        Command::Reference => say(reference::reference().trim_end(), ExitCode::SUCCESS),
         Command::Demo => started(demo::demo()),
     }
 }
@@ -258,13 +292,14 @@ fn answered(answer: Result<ExitCode, AskError>) -> ExitCode {
     })
 }
 
-fn serve(path: &Path, take_over: Option<PathBuf>) -> Result<(), StartError> {
+fn serve(path: &Path, take_over: Option<PathBuf>, passed: Passed) -> Result<(), StartError> {
     let state = run::new_state()?;
     let config = path.to_owned();
     let launch = Launch {
         source: Arc::new(move |state| prepare::prepare(&config, state)),
         path: Some(path.to_owned()),
         take_over,
+        passed,
     };
     run::launch(launch, state)?.serve();
     Ok(())
@@ -483,6 +518,16 @@ fn count(diagnostics: &Diagnostics) -> String {
 
 fn count_of(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+fn write_pages(directory: &Path) -> ExitCode {
+    match papers::write_pages(directory) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", directory.display());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn effective(path: &Path) -> ExitCode {

@@ -8,6 +8,7 @@ use origin::Origin;
 
 use crate::config::{Diagnostic, Diagnostics};
 use crate::pool::Address;
+use crate::server::door::passed::Passed;
 use crate::server::exit::StartError;
 use crate::server::reload::prepare::{Prepared, prepare_loaded};
 use crate::server::run::{self, Launch, Started};
@@ -56,6 +57,7 @@ pub fn demo() -> Result<(), StartError> {
         source: Arc::new(prepare),
         path: None,
         take_over: None,
+        passed: Passed::default(),
     };
     let started = run::launch(launch, state)?;
     print!("{}", introduction(&started, &addresses));

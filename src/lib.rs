@@ -11,8 +11,8 @@
 //! | [`policy`] | what is done to it on its route? | `admission`, `config`, `route`, `pool` (`Priority`, and the pool that is asked), `proxy::forward`, `telemetry`, `error` |
 //! | [`cache`] | has it been answered before, and may that answer be used? | `admission::NetworkSet`, `config`, `proxy::forward`, `route`, `telemetry` |
 //! | [`pool`] | which endpoint serves it, and what did we learn? | `config`, `route`, `state`, `upstream`, `telemetry`, `error` |
-//! | [`upstream`] | how is that endpoint reached? | `pool`, `policy::access::jwt` (whose keys it fetches), `server::connection::socket`, `error`; Pingora |
-//! | [`telemetry`] | what is told about it? | `error`; for names of labels `pool::Priority`, `admission::overload::Resource`, `admission::connections::Full`, `cache::Outcome`, `cache::report` |
+//! | [`upstream`] | how is that endpoint reached? | `pool`, `policy::access::jwt` (whose keys it fetches), `server::connection::socket`, `telemetry`, `error`; Pingora |
+//! | [`telemetry`] | what is told about it? | `error`, `config` (the fields of a line), `route` (how a query is read); for names of labels `pool::Priority`, `admission::overload::Resource`, `admission::connections::Full`, `cache::CacheResult`, `cache::report` |
 //! | [`error`] | in which ways can it fail? | nothing |
 //!
 //! Beside the line stand [`config`] (what the operator wrote: plain values), [`snapshot`] (one immutable generation, compiled

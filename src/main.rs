@@ -7,10 +7,12 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything else is opened: they are known by their numbers only.
+    let passed = portcullis::server::door::passed::Passed::from_environment();
     portcullis::tls::install_provider();
     if let Err(error) = portcullis::server::signals::take_early() {
         eprintln!("signals: {error}");
         return ExitCode::FAILURE;
     }
-    portcullis::cli::main()
+    portcullis::cli::main(passed)
 }

@@ -13,6 +13,11 @@ BODY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-." * 2
 # What can be switched on for a scenario.
 EXTRAS = ("policies", "cache")
 BUFFERED = " buffer=64k flush=1s"
+# The fields of an access log in nginx's `combined` format and a few that help to find a fault.
+CHOSEN = (
+    "fields: [time, client, method, host, target, status, bytes_sent, duration, endpoint, reason, request_id, referer, "
+    "user_agent], headers: { request: [X-Api-Version], response: [Content-Type] }"
+)
 
 
 @dataclass
@@ -30,6 +35,8 @@ class Peer:
     logs_to_stdout: bool = False
     # Whether it has a cache as it is installed.
     caches: bool = False
+    # How many lines its access log must have for each request.
+    fewest_lines: float = 0.5
 
 
 def known(portcullis):
@@ -38,8 +45,19 @@ def known(portcullis):
     # nginx passes no upgrade on unless it is told to.
     no_upgrade = {"connection": '""', "upgrade": '""'}
     nginx_arguments = ["-p", "{dir}", "-c", "{config}", "-e", "{dir}/{name}.start.log"]
+    own = dict(
+        program=portcullis,
+        template="portcullis.yaml",
+        arguments=["run", "-c", "{config}"],
+        version=["--version"],
+        caches=True,
+    )
     peers = [
-        Peer("portcullis", portcullis, "portcullis.yaml", ["run", "-c", "{config}"], ["--version"], caches=True),
+        Peer("portcullis", settings={"access_log": "format: json"}, **own),
+        Peer("portcullis-chosen", settings={"access_log": CHOSEN}, **own),
+        Peer("portcullis-combined", settings={"access_log": "format: combined"}, **own),
+        Peer("portcullis-sampled", settings={"access_log": "sample: 1%"}, fewest_lines=0.005, **own),
+        Peer("portcullis-unlogged", settings={"access_log": "format: 'off'"}, fewest_lines=0, **own),
         Peer("nginx", arguments=nginx_arguments, settings={"log_buffer": BUFFERED, **no_upgrade}, **nginx),
         Peer("nginx-unbuffered", arguments=nginx_arguments, settings={"log_buffer": "", **no_upgrade}, **nginx),
         Peer("haproxy", "haproxy", "haproxy.cfg", ["-db", "-f", "{config}"], ["-v"], logs_to_stdout=True, caches=True),
@@ -188,6 +206,8 @@ class Running:
 
     def take_log_lines(self):
         """How many lines the access log has got since the last call; it is emptied, so that no run fills the disk."""
+        if not os.path.exists(self.log):
+            return 0
         with open(self.log, "r+b") as log:
             try:
                 # A writer that does not append leaves a hole where it was emptied before.

@@ -23,7 +23,6 @@ from machine import load_average, machine, say, share_cores
 from processes import allow_files
 
 ROOT = os.path.dirname(os.path.dirname(peers.HERE))
-REFERENCE = "nginx"
 
 
 def arguments():
@@ -32,7 +31,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--portcullis", default=f"{ROOT}/target/release/portcullis", help="the binary that is measured")
     parser.add_argument("--origin", default=f"{ROOT}/target/release/origin", help="the origin where nginx is missing")
-    parser.add_argument("--proxies", default="portcullis,nginx,haproxy,envoy,caddy", help="also: nginx-unbuffered")
+    parser.add_argument("--proxies", default="portcullis,nginx,haproxy,envoy,caddy", help=f"of {', '.join(peers.known(''))}")
+    parser.add_argument("--reference", default="nginx", help="the proxy that the others are divided by")
     parser.add_argument("--scenarios", default=",".join(names), help=f"of {', '.join(names)}; empty for none")
     parser.add_argument("--rounds", type=int, default=5, help="how often each proxy has its turn")
     parser.add_argument("--seconds", type=int, default=4, help="how long a turn is")
@@ -46,7 +46,7 @@ def arguments():
     for name in chosen.scenarios.split(","):
         if name and name not in names:
             parser.error(f"there is no scenario {name}")
-    for name in chosen.proxies.split(","):
+    for name in [*chosen.proxies.split(","), chosen.reference]:
         if name not in peers.known(""):
             parser.error(f"there is no proxy {name}")
     return chosen
@@ -74,7 +74,7 @@ def steady(started, chosen, place, run):
                     run["errors"].append(
                         f"{running.name}, {scenario.name}: {sample.errors} errors in {sample.requests} requests"
                     )
-                elif sample.log_lines < sample.requests / 2:
+                elif sample.log_lines < sample.requests * running.peer.fewest_lines:
                     run["errors"].append(f"{running.name}, {scenario.name}: the access log has too few lines")
         run["scenarios"].append({**asdict(scenario), "samples": samples})
 
@@ -118,7 +118,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="peers-") as directory:
         place = peers.Place(directory, files, connections, proxy_cores, load_cores)
         about = {**machine(place), "rounds": f"{chosen.rounds} of {chosen.seconds} s"}
-        run = {"machine": about, "reference": REFERENCE, "proxies": {}, "missing": missing}
+        run = {"machine": about, "reference": chosen.reference, "proxies": {}, "missing": missing}
         run.update({"errors": [], "scenarios": [], "idle": {}})
         os.sched_setaffinity(0, load_cores)
         try:

@@ -14,12 +14,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, USER_AGENT};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
 use super::cache::CacheReport;
 use super::compare;
@@ -27,6 +26,7 @@ use super::drain::{self, Which};
 use super::pools::PoolsReport;
 use super::purge::{PurgeRequest, Refused as NotPurged, purge};
 use super::report::{ReloadResult, UpgradeReport};
+use super::scrape::{Scraped, scrape};
 use crate::cache::report::Report;
 use crate::route::parameter as parameter_of;
 use crate::server::checks::{Checked, Refused};
@@ -48,8 +48,6 @@ pub struct View {
     pub reloads: Reloads,
     /// Where upgrades are; nowhere on the admin listener.
     pub upgrades: Option<Upgrades>,
-    /// Held by who compares a configuration.
-    pub comparing: Semaphore,
 }
 
 /// What `/upgrade` takes.
@@ -148,7 +146,7 @@ impl View {
         let who = self.who(&request);
         let readiness = &self.process.readiness;
         match ask {
-            Ask::Metrics => self.metrics(),
+            Ask::Metrics => self.metrics(request.headers()).await,
             Ask::Alive => text(StatusCode::OK, "alive\n"),
             Ask::Ready if readiness.is_ready() => text(StatusCode::OK, "ready\n"),
             Ask::Ready if readiness.is_drained() => {
@@ -169,21 +167,19 @@ impl View {
         }
     }
 
-    fn metrics(&self) -> Answer {
-        let now = Instant::now();
-        for pool in &self.process.snapshot.load().pools {
-            // No request may have asked since its endpoints fell ill or recovered.
-            pool.recount_health(now);
+    async fn metrics(&self, asked: &HeaderMap) -> Answer {
+        match scrape(&self.process, asked).await {
+            Ok(Scraped { text, coding }) => {
+                let mut response = Response::new(Full::from(text));
+                let fields = response.headers_mut();
+                fields.insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
+                if let Some(coding) = coding {
+                    fields.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+                }
+                response
+            }
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
-        let state = &self.process.state;
-        state.metrics.cache.read(&self.kept());
-        let mut body = Vec::new();
-        state.metrics.render(&mut body);
-        let mut response = Response::new(Full::from(body));
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
-        response
     }
 
     async fn reload(&self, who: String) -> Answer {
@@ -299,7 +295,8 @@ impl View {
 
     async fn compare(&self, request: Request<Incoming>) -> Answer {
         // Whole configurations are large; one at a time, and not more of them in memory.
-        let Ok(_turn) = self.comparing.try_acquire() else {
+        let comparing = Arc::clone(&self.process.askers.comparing);
+        let Ok(turn) = comparing.try_acquire_owned() else {
             return text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "another configuration is being compared; try again\n",
@@ -310,8 +307,12 @@ impl View {
             Err(refusal) => return *refusal,
         };
         let process = Arc::clone(&self.process);
-        // Not on this thread: probes are answered meanwhile.
-        match tokio::task::spawn_blocking(move || compare::compare(&process, &body)).await {
+        // Not on this thread: probes are answered meanwhile. It goes on when who has asked leaves, so the turn is its own.
+        let comparing = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            compare::compare(&process, &body)
+        });
+        match comparing.await {
             Ok(Ok(comparison)) => json(StatusCode::OK, &comparison),
             Ok(Err(error)) => text(StatusCode::BAD_REQUEST, error + "\n"),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::Outcome;
+use crate::cache::CacheResult;
 use crate::cache::report::Report;
 
-/// How requests were served, by [`Outcome`].
+/// How requests were served, by [`CacheResult`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
     /// From the cache, fresh.
@@ -25,16 +25,16 @@ pub struct Served {
 }
 
 impl Served {
-    fn of(counts: &[u64; Outcome::ALL.len()]) -> Self {
-        let of = |outcome: Outcome| counts[outcome as usize];
+    fn of(counts: &[u64; CacheResult::ALL.len()]) -> Self {
+        let of = |result: CacheResult| counts[result as usize];
         Self {
-            hit: of(Outcome::Hit),
-            stale: of(Outcome::Stale),
-            updating: of(Outcome::Updating),
-            revalidated: of(Outcome::Revalidated),
-            expired: of(Outcome::Expired),
-            miss: of(Outcome::Miss),
-            bypass: of(Outcome::Bypass),
+            hit: of(CacheResult::Hit),
+            stale: of(CacheResult::Stale),
+            updating: of(CacheResult::Updating),
+            revalidated: of(CacheResult::Revalidated),
+            expired: of(CacheResult::Expired),
+            miss: of(CacheResult::Miss),
+            bypass: of(CacheResult::Bypass),
         }
     }
 
@@ -73,16 +73,16 @@ pub struct RouteReport {
 }
 
 impl CacheReport {
-    /// What is kept, and how the requests of each route were served, in the order of [`Outcome::ALL`].
-    pub fn new(kept: Report, routes: &[(String, [u64; Outcome::ALL.len()])]) -> Self {
-        let mut all = [0; Outcome::ALL.len()];
+    /// What is kept, and how the requests of each route were served, in the order of [`CacheResult::ALL`].
+    pub fn new(kept: Report, routes: &[(String, [u64; CacheResult::ALL.len()])]) -> Self {
+        let mut all = [0; CacheResult::ALL.len()];
         for (_, counts) in routes {
             for (sum, count) in all.iter_mut().zip(counts) {
                 *sum += count;
             }
         }
         let requests = Served::of(&all);
-        let report = |(route, counts): &(String, [u64; Outcome::ALL.len()])| {
+        let report = |(route, counts): &(String, [u64; CacheResult::ALL.len()])| {
             let requests = Served::of(counts);
             RouteReport {
                 route: route.clone(),

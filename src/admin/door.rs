@@ -28,6 +28,8 @@ struct Open {
     /// For a successor.
     socket: ListeningSocket,
     file: Option<SocketFile>,
+    /// Whether whoever started the process keeps the socket.
+    passed: bool,
     closing: oneshot::Sender<Queue>,
     serving: JoinHandle<()>,
 }
@@ -58,6 +60,8 @@ pub enum OpenAdmin {
         copy: ListeningSocket,
         /// Of a Unix socket.
         file: Option<SocketFile>,
+        /// Whether whoever started the process keeps the socket.
+        passed: bool,
     },
 }
 
@@ -112,13 +116,14 @@ impl AdminDoor {
             return Ok(OpenAdmin::Same);
         }
         let bound = match inherited.remove(&key(wanted)) {
-            Some((address, sockets)) => adopt(address, sockets, 1)?,
+            Some(given) => adopt(given, 1)?,
             None => bind(wanted, 1, ours)?,
         };
         let Bound {
             address,
             sockets,
             file,
+            passed,
         } = bound;
         let copied = sockets
             .into_iter()
@@ -132,6 +137,7 @@ impl AdminDoor {
             socket,
             copy,
             file,
+            passed,
         })
     }
 
@@ -154,6 +160,7 @@ impl AdminDoor {
                 socket,
                 copy,
                 mut file,
+                passed,
             } => {
                 // Before the one before it closes: they may share an address.
                 socket.listen().map_err(|error| explain(&bound, error))?;
@@ -169,6 +176,7 @@ impl AdminDoor {
                     file,
                     bound,
                     socket: copy,
+                    passed,
                     closing,
                     serving,
                 };
@@ -208,6 +216,7 @@ impl AdminDoor {
         let of = SocketOf {
             door: key(&open.written),
             address: open.bound.to_string(),
+            passed: open.passed,
         };
         Ok(Some((of, open.socket.try_clone()?)))
     }
@@ -224,12 +233,13 @@ const NEAR: Duration = Duration::ZERO;
 const TAKE: Queue = Queue::Take { handshakes: NEAR };
 
 /// What the admin listener is found by among the doors of a predecessor. No listener's name begins like this.
-fn key(written: &Address) -> String {
+pub fn key(written: &Address) -> String {
     format!("_admin@{written}")
 }
 
 impl Open {
     fn close(self, queue: Queue) -> JoinHandle<()> {
+        let queue = if self.passed { Queue::Leave } else { queue };
         if let (Queue::Leave, Some(file)) = (queue, self.file) {
             file.leave();
         }

@@ -11,13 +11,15 @@ mod drain;
 mod pools;
 mod purge;
 mod report;
+mod scrape;
 mod serve;
+mod taking;
 
 pub use answer::{UpgradeRequest, View};
 pub use cache::{CacheReport, RouteReport, Served};
 pub use compare::{Candidate, Comparison};
 pub use control::{ControlError, ControlSocket};
-pub use door::{AdminDoor, OpenAdmin};
+pub use door::{AdminDoor, OpenAdmin, key as admin_key};
 pub use drain::{DrainReport, NotFound};
 pub use pools::{EndpointReport, NameReport, PoolReport, PoolsReport, RequestsReport};
 pub use purge::{PurgeAnswer, PurgeRequest};

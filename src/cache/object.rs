@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode};
+use bytes::{Bytes, BytesMut};
+use http::header::DATE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::disk::DiskBody;
 use super::purge::Marks;
-use super::rules::{Partial, Terms, Validators};
+use super::rules::{Partial, Terms, Validators, date};
+
+/// How many fields are added to those that a response came with, at most: `Date`, `Content-Length`, `Accept-Ranges`.
+const ADDED: usize = 3;
 
 /// One stored response. It does not change: one that is freshened is another object with the same body.
 #[derive(Debug)]
@@ -34,6 +38,44 @@ pub struct Head {
     pub validators: Validators,
     /// What a purge finds it by.
     pub marks: Marks,
+}
+
+impl Head {
+    /// The head of a response with these fields, those that may be stored. One without a date gets that of when it came
+    /// (RFC 9110 §6.6.1): what is sent on later must not seem to be of then.
+    pub fn new(status: StatusCode, fields: &HeaderMap, terms: Terms, marks: Marks) -> Self {
+        let mut fields = compact(fields);
+        if !fields.contains_key(DATE)
+            && let Ok(date) = HeaderValue::from_bytes(&date::write(terms.received))
+        {
+            fields.insert(DATE, date);
+        }
+        Self {
+            status,
+            validators: Validators::of(&fields),
+            terms,
+            marks,
+            fields,
+        }
+    }
+}
+
+/// The same fields in memory of their own: those of an answer that was read hold the whole buffer it was read into.
+fn compact(fields: &HeaderMap) -> HeaderMap {
+    let length = fields.values().map(HeaderValue::len).sum();
+    let mut values = BytesMut::with_capacity(length);
+    fields
+        .values()
+        .for_each(|value| values.extend_from_slice(value.as_bytes()));
+    let mut values = values.freeze();
+    let mut own = HeaderMap::with_capacity(fields.len() + ADDED);
+    for (name, value) in fields {
+        let bytes = values.split_to(value.len());
+        if let Ok(value) = HeaderValue::from_maybe_shared(bytes) {
+            own.append(name.clone(), value);
+        }
+    }
+    own
 }
 
 /// A body, wherever it is. A clone is the same body.
@@ -118,4 +160,50 @@ pub struct Varies {
     pub generation: u64,
     /// What a purge finds it by.
     pub marks: Marks,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use http::header::{CONTENT_TYPE, LAST_MODIFIED};
+
+    use super::*;
+
+    const MADE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn head(fields: &HeaderMap, received: SystemTime) -> Head {
+        let terms = Terms {
+            received,
+            initial_age: Duration::ZERO,
+            lifetime: Duration::from_secs(60),
+            while_revalidate: Duration::ZERO,
+            if_error: Duration::ZERO,
+            strict: false,
+            validate: false,
+            immutable: false,
+        };
+        Head::new(StatusCode::OK, fields, terms, Marks::default())
+    }
+
+    #[test]
+    fn rfc9110_6_6_1_what_has_no_date_gets_that_of_when_it_came() {
+        let mut fields = HeaderMap::new();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        let received = date::read(MADE.as_bytes()).expect("a date");
+        let head = head(&fields, received + Duration::from_millis(900));
+        assert_eq!(head.fields[DATE], MADE);
+        assert_eq!(head.fields[CONTENT_TYPE], "text/plain");
+        assert_eq!(head.validators, Validators::of(&head.fields));
+    }
+
+    #[test]
+    fn what_has_a_date_keeps_it_and_all_lines_of_its_fields() {
+        let mut fields = HeaderMap::new();
+        fields.insert(DATE, HeaderValue::from_static(MADE));
+        fields.insert(LAST_MODIFIED, HeaderValue::from_static(MADE));
+        fields.append("x-many", HeaderValue::from_static("a"));
+        fields.append("x-many", HeaderValue::from_static(""));
+        assert_eq!(head(&fields, SystemTime::now()).fields, fields);
+    }
 }

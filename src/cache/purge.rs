@@ -183,13 +183,6 @@ impl Purges {
         self.latest.store(table.latest(), Ordering::Release);
     }
 
-    /// Forgets all purges up to this: nothing that is stored or being fetched is older ([`Marks::since`]).
-    pub fn forget_before(&self, oldest: Seq) {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.forget_all(oldest);
-        self.latest.store(table.latest(), Ordering::Release);
-    }
-
     /// How many purges are remembered.
     pub fn len(&self) -> usize {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);

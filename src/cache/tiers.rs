@@ -95,11 +95,6 @@ impl Cache {
         }
     }
 
-    /// How many bytes of bodies may be held at once that are on their way to be stored.
-    pub fn most_held(&self) -> u64 {
-        self.memory.limit()
-    }
-
     /// Room for so many bytes of a body that is to be stored in memory; `None` while there are too many, because clients do
     /// not read what was evicted since.
     pub fn room(&self, bytes: u64) -> Option<Room> {

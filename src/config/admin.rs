@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Spanned;
 
-/// The admin listener: `/metrics`, `/livez`, `/readyz`, `/pools`, `/cache`, and by POST `/reload`, `/drain`, `/undrain`,
-/// `/endpoints/drain`, `/endpoints/undrain`, `/check`, `/compare`, `/cache/purge`. It has no authentication: keep it on
-/// loopback or on a network that only operators reach.
+/// The admin listener.
+///
+/// It answers GET of `/metrics`, `/livez`, `/readyz`, `/pools` and `/cache`, and POST of `/reload`, `/drain`,
+/// `/undrain`, `/endpoints/drain`, `/endpoints/undrain`, `/check?pool=NAME`, `/compare` and
+/// `/cache/purge?url=URL&prefix=URL&tag=TAG` (or `all`; `soft`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// `IP:port` or `unix:/path`; `off` for none. Default: 127.0.0.1:9901.
+    /// `IP:port`, `unix:/path`, or `off` for none. Default: 127.0.0.1:9901.
     pub address: Spanned<String>,
 }
 

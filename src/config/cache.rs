@@ -11,13 +11,13 @@ const SHARE_OF_DISK: u64 = 2;
 /// How large one may be with a disk, on a route that does not say.
 const ON_DISK: ByteSize = ByteSize::gib(1);
 
-/// Where the responses that routes with `cache` store are kept: one store for the whole process.
+/// Where the answers that routes with `cache` store are kept: one store for the whole process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
-    /// How much memory they may take. Default: 64MiB.
+    /// How much memory they may take. What was not asked for in a long time goes first. Default: 64MiB.
     pub memory: Spanned<ByteSize>,
-    /// A directory for more of them, which outlive the process. Default: none.
+    /// A directory for more of them, which are there again after a restart. Default: none.
     #[serde(
         deserialize_with = "super::document::given",
         skip_serializing_if = "Option::is_none"
@@ -52,12 +52,14 @@ impl Cache {
     }
 }
 
-/// A directory for stored responses.
+/// A directory for stored answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CacheDisk {
-    /// The directory, an absolute path; made if it is missing.
+    /// The directory: an absolute path, made if it is missing; its parent must be there.
+    #[schemars(example = "/var/cache/portcullis")]
     pub path: Spanned<String>,
-    /// How much of the disk they may take.
+    /// How much of the disk they may take, as `10GiB`.
+    #[schemars(example = "10GiB")]
     pub size: Spanned<ByteSize>,
 }

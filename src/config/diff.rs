@@ -18,10 +18,15 @@ use edits::{Altered, Edit, bounded, word};
 use pairs::pairs;
 
 /// The settings that a process keeps from its start to its end, by their dotted keys: `section.key`.
-const FIXED: [&str; 5] = [
+pub(super) const FIXED: [&str; 10] = [
     "runtime.threads",
     "runtime.directory",
     "runtime.pid_file",
+    "metrics.buckets.request",
+    "metrics.buckets.connect",
+    "metrics.buckets.first_byte",
+    "metrics.buckets.queue",
+    "metrics.endpoints",
     // A directory belongs to the process that has it open, and to its successor.
     "cache.disk",
     "cache.disk.path",
@@ -99,6 +104,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
         include: _,
         runtime,
         admin,
+        metrics,
         access_log,
         log,
         forwarding,
@@ -113,6 +119,7 @@ pub fn diff(old: &Config, new: &Config) -> Difference {
     let mut found = Difference::default();
     found.settings("runtime", &old.runtime, runtime);
     found.settings("admin", &old.admin, admin);
+    found.settings("metrics", &old.metrics, metrics);
     found.settings("access_log", &old.access_log, access_log);
     found.settings("log", &old.log, log);
     found.settings("forwarding", &old.forwarding, forwarding);

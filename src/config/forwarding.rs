@@ -9,11 +9,12 @@ use super::Spanned;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Forwarding {
-    /// Addresses or networks (CIDR) of proxies in front of Portcullis. From them, and only from them, `X-Forwarded-*`,
-    /// `Forwarded` and `X-Request-ID` are believed and continued; from anyone else they are replaced. `unix` stands
-    /// for peers on Unix sockets. Default: none.
+    /// Addresses or networks (CIDR) of proxies in front of Portcullis; `unix` stands for peers on Unix sockets. Their
+    /// `X-Forwarded-For` and `-Proto` are believed, and all their `X-Forwarded-*`, `Forwarded` and `X-Request-ID` are
+    /// passed on and continued; from anyone else they are replaced. Default: none.
     pub trusted_proxies: Vec<Spanned<String>>,
-    /// Whether `Forwarded` (RFC 7239) is sent beside `X-Forwarded-*`. Default: true.
+    /// Whether `Forwarded` (RFC 7239) is sent beside `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`. Not where a
+    /// trusted proxy sent only `X-Forwarded-*`, which a `Forwarded` that begins here would contradict. Default: true.
     pub forwarded: bool,
     /// Whether `Via` (RFC 9110 §7.6.3) is added to requests and responses. Default: true.
     pub via: bool,

@@ -14,10 +14,12 @@ pub mod document;
 pub mod forwarding;
 pub mod listener;
 pub mod load;
+pub mod metrics;
 pub mod overload;
 pub mod pool;
 pub mod print;
 pub mod redis;
+pub mod reference;
 pub mod resolver;
 pub mod route;
 pub mod runtime;
@@ -33,13 +35,14 @@ use serde::{Deserialize, Serialize};
 
 use document::{Kind, Node};
 
-pub use access_log::{AccessLog, AccessLogFormat, ProcessLog, ProcessLogFormat};
+pub use access_log::{AccessLog, AccessLogField, AccessLogFormat, ProcessLog, ProcessLogFormat};
 pub use admin::Admin;
 pub use cache::Cache;
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use document::Spanned;
 pub use forwarding::Forwarding;
 pub use listener::Listener;
+pub use metrics::Metrics;
 pub use overload::Overload;
 pub use pool::Pool;
 pub use redis::Redis;
@@ -52,33 +55,38 @@ pub use units::{ByteSize, Timespan};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Other files to read as part of this one: paths or glob patterns, relative to the file that names them. Lists
-    /// (`listeners`, `routes`, `pools`) are appended in order; other sections may stand in one file only.
+    /// Other files to read as part of this one: a path or a glob pattern, or a list of them, relative to the file that
+    /// names them. The lists (`listeners`, `routes`, `pools`) are appended in order; any other section may stand in one
+    /// file only. Paths of certificates and the like are relative to the file they stand in. Default: none.
     #[serde(skip_serializing_if = "Include::is_empty")]
+    #[schemars(example = ["../upstreams/*.yaml"])]
     pub include: Include,
-    /// Threads, the grace when stopping, diagnostic switches.
+    /// How the process runs, ends, and hands over to the next one.
     pub runtime: Runtime,
-    /// The admin listener: metrics, liveness, readiness.
+    /// The admin listener. It has no authentication: keep it on loopback, or on a network that only operators reach.
     pub admin: Admin,
-    /// One line a request.
+    /// What `/metrics` tells, and how finely. Where a bucket ends can't change under what was counted in it.
+    pub metrics: Metrics,
+    /// What is written down about each request.
     pub access_log: AccessLog,
     /// What Portcullis says about itself, on standard error.
     pub log: ProcessLog,
-    /// Whom to believe about the client, and what is told to the endpoints.
+    /// Whom to believe about the client, and what the endpoints are told.
     pub forwarding: Forwarding,
-    /// Who is asked for the addresses of host names.
+    /// Look-ups of the host names among the endpoints of pools. Nothing is looked up where there are only IP addresses.
     pub resolver: Resolver,
-    /// How much the whole process takes on.
+    /// How much the whole process takes on, over all listeners.
     pub overload: Overload,
-    /// What machines share their rate limits through.
+    /// The Redis that machines share their rate limits through: those with `store: redis` are counted in it, so that
+    /// they hold for all machines together.
     pub redis: Redis,
-    /// Where the responses that routes with `cache` store are kept.
+    /// Where the answers that routes with `cache` store are kept: one store for the whole process.
     pub cache: Cache,
-    /// Addresses that accept connections.
+    /// Addresses that accept connections, each with its TLS, protocol and limit settings.
     pub listeners: Vec<Listener>,
-    /// Which requests get which policies and which pool.
+    /// Which requests get which policies, and which pool.
     pub routes: Vec<Route>,
-    /// Named sets of endpoints.
+    /// Named sets of endpoints: how one is chosen, watched, limited and spoken to.
     pub pools: Vec<Pool>,
 }
 
@@ -115,6 +123,7 @@ impl Config {
             include: Include::default(),
             runtime: section(root, "runtime"),
             admin: section(root, "admin"),
+            metrics: section(root, "metrics"),
             access_log: section(root, "access_log"),
             log: section(root, "log"),
             forwarding: section(root, "forwarding"),

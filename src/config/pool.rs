@@ -33,14 +33,17 @@ pub use sticky::{SameSite, Secure, Sticky, StickyCookie};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
-    /// The name routes use.
+    /// The name that routes use.
     pub name: Spanned<String>,
-    /// Where the requests go.
+    /// Where the requests go: `IP:port`, `[IPv6]:port`, `name:port`, `srv:name` or `unix:/path`, or a mapping that says
+    /// more. Names are looked up by a background task; each of their addresses (A and AAAA records, 1000 at most) is an
+    /// endpoint of its own.
     pub endpoints: Vec<Spanned<Endpoint>>,
-    /// How an endpoint is chosen. Default: round_robin.
+    /// How an endpoint is chosen: the name of an algorithm, or a mapping with `kind` and its settings. Default:
+    /// round_robin.
     #[serde(default)]
     pub balancer: Spanned<Balancer>,
-    /// `http1` or `http2` (over TLS by ALPN, else by prior knowledge). Default: http1.
+    /// What is spoken with the endpoints. Default: http1.
     #[serde(default)]
     pub protocol: Protocol,
     /// TLS with the endpoints. Default: none.
@@ -50,7 +53,7 @@ pub struct Pool {
         skip_serializing_if = "Option::is_none"
     )]
     pub tls: Option<PoolTls>,
-    /// The `Host` the endpoints see: `keep` (the client's), `endpoint` (the endpoint's address) or a name.
+    /// The `Host` that the endpoints see: `keep` (the client's), `endpoint` (the endpoint's address) or a name.
     /// Default: keep.
     #[serde(default = "keep")]
     pub host: Spanned<String>,
@@ -70,7 +73,7 @@ pub struct Pool {
         skip_serializing_if = "Option::is_none"
     )]
     pub hedging: Option<Spanned<Hedging>>,
-    /// How its endpoints are asked whether they are well. Default: they are not asked.
+    /// How its endpoints are asked whether they are well; who is not gets no requests. Default: they are not asked.
     #[serde(
         default,
         deserialize_with = "super::document::given",
@@ -85,7 +88,8 @@ pub struct Pool {
     )]
     pub ejection: Option<Ejection>,
     /// When of no priority this percentage of the endpoints is healthy, drained ones left out, health and ejections are
-    /// looked past: 0 (never) to 100. Default: 0.
+    /// looked past: 0 (never) to 100. While backups are healthy, they serve. The operator's drain, breakers and limits
+    /// hold all the same. Default: 0.
     #[serde(default = "never")]
     pub panic_threshold: Spanned<Percent>,
     /// When an endpoint is given a rest because its requests keep failing. Default: never.
@@ -95,25 +99,29 @@ pub struct Pool {
         skip_serializing_if = "Option::is_none"
     )]
     pub breaker: Option<Spanned<Breaker>>,
-    /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered: up to 1d; 0s for
-    /// its full share at once. Default: 0s.
+    /// How long the share of an endpoint grows, from a tenth, after it has joined the pool or recovered: up to 1d; 0s
+    /// for its full share at once. One that a reload or a look-up brings joins, unless the pool has served nobody yet.
+    /// Default: 0s.
     #[serde(default = "at_once")]
     pub slow_start: Spanned<Timespan>,
-    /// How many requests may come, of all routes together; asked after those of the route. Default: no limit.
+    /// How many requests may come, of all its routes together: limits as on the route `every-policy`, asked after that
+    /// route's. Default: no limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<RateLimit>,
-    /// How many requests are served at once, and how many wait.
+    /// How many requests are served at once, over all worker threads of the process, and how many wait.
     #[serde(default)]
     pub limits: Limits,
-    /// What brings a client back to the endpoint it was at before. Default: nothing.
+    /// What a client is known by when it comes back to its endpoint. Default: nothing.
     #[serde(
         default,
         deserialize_with = "super::document::given",
         skip_serializing_if = "Option::is_none"
     )]
     pub sticky: Option<Spanned<Sticky>>,
-    /// The longest time after which host names and services among the endpoints are looked up again: they are when the TTL
-    /// of their records is over, but not sooner than after 1s. From 1s to 1d. Default: 30s.
+    /// The longest time after which host names and services among the endpoints are looked up again, 1s to 1d. They are
+    /// when the TTL of their records is over, but not sooner than after 1s. A failed look-up, or one that finds no
+    /// address, is tried again after 1s, then twice as long each time up to this; meanwhile the addresses that were
+    /// known stay. Default: 30s.
     #[serde(default = "resolve_every")]
     pub resolve: Spanned<Timespan>,
 }
@@ -144,18 +152,22 @@ pub enum Endpoint {
     Full(EndpointSettings),
 }
 
-/// An endpoint with a weight.
+/// An endpoint with more to say.
+///
+/// `srv:_http._tcp.example.com` stands for the endpoints that SRV records name, with their ports. The lowest of their
+/// priorities becomes that of the endpoint here, each higher one the next number. Their weights are times the weight
+/// here; where one is over 1000, all of its priority are scaled down, and 0 counts as 1. For `host: endpoint` the
+/// `Host` is the name and port in the record; a certificate is checked against the pool's `tls.name`, which must be
+/// given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSettings {
     /// `IP:port`, `[IPv6]:port`, `name:port`, `srv:name` (SRV records) or `unix:/path`.
     pub address: String,
-    /// Its share of the requests, against the other weights: 0 (none) to 1000. The weights of SRV records are times this.
-    /// Default: 1.
+    /// Its share of the requests, against the other weights: 0 (none) to 1000. Default: 1.
     #[serde(default = "one", deserialize_with = "weight")]
     pub weight: u16,
-    /// Endpoints of a higher number are used when none of a lower one is available: 0 to 255. The lowest priority of SRV
-    /// records becomes this one, the higher ones the numbers after it. Default: 0.
+    /// Endpoints of a higher number are used when none of a lower one is available: 0 to 255. Default: 0.
     #[serde(default)]
     pub priority: u8,
     /// Whether it is used only when no other endpoint is available; the same as priority 255. Default: false.
@@ -267,7 +279,7 @@ pub enum Protocol {
     /// HTTP/1.1.
     #[default]
     Http1,
-    /// HTTP/2; needed for gRPC.
+    /// HTTP/2, over TLS by ALPN, else by prior knowledge; gRPC needs it.
     Http2,
 }
 
@@ -275,13 +287,15 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolTimeouts {
-    /// Opening a connection, TLS included. Default: 3s.
+    /// Opening a connection, TLS included (504). Default: 3s.
     pub connect: Spanned<Timespan>,
-    /// From the sent request to the response's header. Default: 60s.
+    /// From the sent request to the response's header (504). Default: 1m.
     pub first_byte: Spanned<Timespan>,
-    /// Between two pieces of the response's body. Default: 60s.
+    /// Between two pieces of the response's body. Over HTTP/2 the longer of `first_byte` and `read` holds for both. A
+    /// WebSocket may be silent for an hour. Default: 1m.
     pub read: Spanned<Timespan>,
-    /// How long the endpoint may take no byte of the request while some wait for it. Default: 30s.
+    /// How long the endpoint may take no byte of the request that waits for it. Pingora then still waits for an answer
+    /// that may have come early, for at most `first_byte`. Default: 30s.
     pub write: Spanned<Timespan>,
     /// The whole request, from its header to the last byte of the answer; not for upgraded connections. 0s for no
     /// limit. Default: 0s.
@@ -304,10 +318,11 @@ impl Default for PoolTimeouts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keepalive {
-    /// How long an unused connection is kept; keep it below the endpoint's own idle time. 0s to close each connection
-    /// after its request. Default: 55s.
+    /// How long an unused connection is kept; keep it below the endpoint's own idle time. 0s to keep none. Default:
+    /// 55s.
     pub idle: Timespan,
-    /// Unused connections kept for one endpoint by one worker thread. Default: 256.
+    /// Unused connections kept for one endpoint by one worker thread; 0 to keep none. Connections that carried a body
+    /// are kept by Pingora, 1024 for each worker. Default: 256.
     pub connections: u16,
 }
 

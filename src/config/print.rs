@@ -7,24 +7,33 @@ use super::pool::Endpoint;
 use super::resolver::{NameServers, SYSTEM};
 use super::route::{DEFAULT_CONTENT_TYPE, DEFAULT_REDIRECT, DEFAULT_STATUS, RouteSecurityHeaders};
 use super::{
-    AccessLog, Admin, Cache, Config, Forwarding, Listener, Overload, Pool, ProcessLog, Redis,
-    Resolver, Route, Runtime, Spanned,
+    AccessLog, Admin, Cache, Config, Forwarding, Listener, Metrics, Overload, Pool, ProcessLog,
+    Redis, Resolver, Route, Runtime, Spanned,
 };
 
 /// The whole configuration as JSON, which is YAML as well, and itself a configuration. Masked is the value of a header
 /// or query parameter whose name tells of a secret, what cookies are
 /// signed with, and the password and the secret of Redis.
 pub fn effective(config: &Config) -> serde_json::Value {
-    fn prepare<T: Printed>(part: &mut T) {
-        part.fill_in();
-        part.mask();
-    }
+    let mut printed = serde_json::to_value(prepared(config, true)).unwrap_or_default();
+    escape(&mut printed);
+    printed
+}
+
+/// The whole configuration with every default filled in.
+pub(super) fn filled_in(config: &Config) -> Config {
+    prepared(config, false)
+}
+
+/// Every part with its defaults filled in; `masked` if someone else than its owner is to see it.
+fn prepared(config: &Config, masked: bool) -> Config {
     let mut printed = config.clone();
     // Taken apart, so that a new section can't be forgotten.
     let Config {
         include: _,
         runtime,
         admin,
+        metrics,
         access_log,
         log,
         forwarding,
@@ -36,18 +45,19 @@ pub fn effective(config: &Config) -> serde_json::Value {
         routes,
         pools,
     } = &mut printed;
-    prepare(runtime);
-    prepare(admin);
-    prepare(access_log);
-    prepare(log);
-    prepare(forwarding);
-    prepare(resolver);
-    prepare(overload);
-    prepare(redis);
-    prepare(cache);
-    listeners.iter_mut().for_each(prepare);
-    routes.iter_mut().for_each(prepare);
-    pools.iter_mut().for_each(prepare);
+    prepare(runtime, masked);
+    prepare(admin, masked);
+    prepare(metrics, masked);
+    prepare(access_log, masked);
+    prepare(log, masked);
+    prepare(forwarding, masked);
+    prepare(resolver, masked);
+    prepare(overload, masked);
+    prepare(redis, masked);
+    prepare(cache, masked);
+    listeners.iter_mut().for_each(|part| prepare(part, masked));
+    routes.iter_mut().for_each(|part| prepare(part, masked));
+    pools.iter_mut().for_each(|part| prepare(part, masked));
     for route in routes {
         // What that is goes by another section.
         if let Some(written) = &mut route.cache {
@@ -55,9 +65,14 @@ pub fn effective(config: &Config) -> serde_json::Value {
             written.value.max_object.get_or_insert(largest);
         }
     }
-    let mut printed = serde_json::to_value(&printed).unwrap_or_default();
-    escape(&mut printed);
     printed
+}
+
+fn prepare<T: Printed>(part: &mut T, masked: bool) {
+    part.fill_in();
+    if masked {
+        part.mask();
+    }
 }
 
 /// A part of the configuration, on its way to be shown.
@@ -71,6 +86,7 @@ pub(super) trait Printed: Clone + Serialize {
 
 impl Printed for Runtime {}
 impl Printed for Admin {}
+impl Printed for Metrics {}
 impl Printed for AccessLog {}
 impl Printed for ProcessLog {}
 impl Printed for Forwarding {}

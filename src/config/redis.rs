@@ -5,14 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{Spanned, Timespan};
 
-/// The Redis that limits with `store: redis` are counted in: one, or the primary of several; no cluster.
+/// The Redis that limits with `store: redis` are counted in.
+///
+/// It is one Redis, or the primary of several; no Redis Cluster. It must have 5.0 or later, and EVALSHA, SCRIPT LOAD,
+/// GET, SET and TIME must be allowed. Each worker thread has a connection of its own. No request fails or waits longer
+/// than `timeout` because of it: where it is slow or away each machine counts for itself, and
+/// `portcullis_shared_limit_reachable` is 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redis {
-    /// Where it is: `IP:port`, `name:port` (looked up anew for each connection) or `unix:/path`. Default: there is none.
+    /// `IP:port`, `name:port` (looked up anew for each connection) or `unix:/path`. Default: none, there is no Redis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Spanned<String>>,
-    /// The user. Default: Redis' default one.
+    /// The user. Default: none, which is Redis' default user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<Spanned<String>>,
     /// The user's password, as `${REDIS_PASSWORD}`. Default: none.
@@ -20,12 +25,14 @@ pub struct Redis {
     pub password: Option<Spanned<String>>,
     /// The number of the database. Default: 0.
     pub database: Spanned<u32>,
-    /// How long an answer may take, 1ms to 1s; after that the machine decides by what it knows itself. Default: 5ms.
+    /// How long an answer may take: 1ms to 1s. After that the machine decides by what it knows itself. Default: 5ms.
     pub timeout: Spanned<Timespan>,
-    /// What the names of all keys in it begin with. Machines with the same prefix share their limits. Default: portcullis:
+    /// What the names of all keys in it begin with. Machines with the same prefix share the limits of the same name in
+    /// listeners, routes and pools of the same name. Default: `portcullis:`.
     pub prefix: Spanned<String>,
-    /// What the clients in the names of keys are hashed with, the same on all machines: at least 32 characters, as
-    /// `${REDIS_SECRET}`. Default: the prefix, which keeps addresses from nobody who can read Redis and tries them all.
+    /// What the clients in the names of keys are hashed with, the same on all machines: at least 32 characters, as made
+    /// by `openssl rand -hex 32`. Default: the prefix, which keeps addresses from nobody who can read Redis and tries
+    /// them all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Spanned<String>>,
 }

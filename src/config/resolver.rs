@@ -13,10 +13,12 @@ use super::{Spanned, Timespan};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resolver {
-    /// `system`: as /etc/hosts says, else the name servers and search domains of /etc/resolv.conf, both read anew when they
-    /// change; or name servers as `IP` or `IP:port`, which are asked instead of both files. Default: system.
+    /// `system`: what /etc/hosts says, else the name servers, search domains and ndots of /etc/resolv.conf; both are
+    /// read anew when they change, and without a resolv.conf the name server at 127.0.0.1 is asked. Or name servers, as
+    /// `[10.0.0.2, "10.0.0.3:5353"]`, which are asked instead of both files and without search domains. One after the
+    /// other is asked, first the one that answered last. Default: system.
     pub addresses: Spanned<NameServers>,
-    /// How long one try at one name server may take, up to 10s. Default: 2s.
+    /// How long one try at one name server may take, up to 10s. A whole look-up ends after 10s. Default: 2s.
     pub timeout: Spanned<Timespan>,
     /// How often each name server is tried before a look-up has failed: 1 to 10. Default: 2.
     pub attempts: Spanned<u8>,

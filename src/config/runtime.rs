@@ -10,10 +10,10 @@ use super::{Spanned, Timespan};
 #[serde(default, deny_unknown_fields)]
 pub struct Runtime {
     /// Worker threads; each accepts on its own socket of every listener and keeps its own connections to the endpoints.
-    /// Takes effect at a start or upgrade. Default: 0, one for each core the process may use.
+    /// Default: 0, one for each core the process may use.
     pub threads: u16,
-    /// How long running requests may go on after SIGTERM. The process leaves as soon as the last one has ended.
-    /// Default: 30s.
+    /// How long running requests may go on after SIGTERM or SIGQUIT. The process leaves as soon as the last one has
+    /// ended. Default: 30s.
     pub grace: Timespan,
     /// How long connections are still accepted after SIGTERM, while `/readyz` fails already and answers ask clients to
     /// connect anew: the time a balancer in front needs to notice. The grace begins after it. Default: 0s.
@@ -23,18 +23,18 @@ pub struct Runtime {
     /// How long the new process of an upgrade may take until it is ready; then it is ended, and the old one goes on.
     /// Default: 30s.
     pub upgrade_timeout: Timespan,
-    /// A directory of mode 0700 for the sockets of `portcullis reload`, `drain` and `upgrade`, made if it is missing;
-    /// `auto` for one that goes by the configuration's path, in $RUNTIME_DIRECTORY, /run/portcullis (root),
-    /// $XDG_RUNTIME_DIR/portcullis or portcullis-UID in $TMPDIR, which is
-    /// /tmp unless it is set. Takes effect at a start or upgrade. Default: auto.
+    /// A directory of mode 0700, made if it is missing, for the sockets of `portcullis reload`, `drain` and `upgrade`.
+    /// `auto` goes by the configuration's path, in $RUNTIME_DIRECTORY, /run/portcullis (root),
+    /// $XDG_RUNTIME_DIR/portcullis or portcullis-UID in $TMPDIR, which is /tmp unless it is set. Default: auto.
     pub directory: Spanned<String>,
-    /// A file for the number of the process. Takes effect at a start or upgrade. Default: none.
+    /// A file for the number of the process; removed by the process whose number it has. Default: none.
+    #[schemars(example = "/run/portcullis/portcullis.pid")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_file: Option<Spanned<String>>,
-    /// How often to look whether a file of the configuration or a certificate has changed, and then to reload. Default:
-    /// 0s, not at all.
+    /// How often to look whether a file of the configuration or a certificate has changed, and then to reload; 0s for
+    /// never. Default: 0s.
     pub watch: Spanned<Timespan>,
-    /// Which carrier moves the bytes; for diagnosis only. Default: auto.
+    /// Which carrier moves the bytes between client and endpoint; for diagnosis only. Default: auto.
     pub carrier: Carrier,
 }
 
@@ -63,6 +63,6 @@ pub enum Carrier {
     Auto,
     /// As `auto`; what the direct exchange can't carry is answered with 500 instead of falling back.
     Direct,
-    /// Always pingora-proxy's duplex.
+    /// Always pingora-proxy's own machinery, which does not hedge.
     Duplex,
 }

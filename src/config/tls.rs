@@ -13,14 +13,15 @@ use super::{Spanned, Timespan};
 pub struct ListenerTls {
     /// The certificates, chosen by the name the client asks for: exact name, then wildcard, then the default.
     pub certificates: Vec<Certificate>,
-    /// The oldest version spoken: `1.2` or `1.3`. Default: 1.2.
+    /// The oldest version spoken: 1.2 or 1.3. Connections that are open when a reload changes it, or `unknown_name`,
+    /// end with their running requests. Default: 1.2.
     #[serde(default)]
     pub min_version: TlsVersion,
-    /// What happens when a client asks for a name no certificate has: `default` (the default certificate) or `reject`
-    /// (the handshake fails with the alert `access_denied`). Default: default.
+    /// What happens when a client asks for a name that no certificate has. Default: default.
     #[serde(default)]
     pub unknown_name: UnknownName,
-    /// Tells browsers to come back over HTTPS only (RFC 6797). Default: off.
+    /// `Strict-Transport-Security` on every answer of this listener, which tells browsers to come back over HTTPS only
+    /// (RFC 6797). Default: none is sent.
     #[serde(
         default,
         deserialize_with = "super::document::given",
@@ -37,10 +38,11 @@ pub struct Certificate {
     pub certificate: Spanned<String>,
     /// PEM file with the private key.
     pub key: Spanned<String>,
-    /// The names it is used for. Default: those in the certificate.
+    /// The names it is used for. Default: none, which stands for those in the certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<Spanned<String>>,
-    /// Whether it answers clients that ask for no name or an unknown one. Default: the first certificate does.
+    /// Whether it answers clients that ask for no name or an unknown one; without any, the first certificate does.
+    /// Default: false.
     #[serde(default)]
     pub default: bool,
 }
@@ -114,13 +116,13 @@ pub struct PoolTls {
     /// IP address or Unix socket needs it while `verify` is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Spanned<String>>,
-    /// PEM file of the authorities to trust instead of the system's.
+    /// PEM file of the authorities to trust instead of the system's. Default: the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<Spanned<String>>,
-    /// PEM file of a certificate to show to the endpoint; needs `key`.
+    /// PEM file of a certificate to show to the endpoint; needs `key`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Spanned<String>>,
-    /// PEM file of that certificate's key.
+    /// PEM file of that certificate's key. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Spanned<String>>,
 }

@@ -15,7 +15,7 @@ use super::latency;
 use super::slots::Slots;
 use super::sticky::Mark;
 use super::{Address, PoolState};
-use crate::telemetry::metrics::{BreakerMetrics, EjectionMetrics, EndpointMetrics};
+use crate::telemetry::metrics::{BreakerMetrics, EjectionMetrics, EndpointMetrics, PoolMetrics};
 use crate::upstream::Peer;
 
 /// The share of an endpoint that has been there long enough.
@@ -51,6 +51,8 @@ pub struct Endpoint {
     pub state: Arc<EndpointState>,
     /// What is remembered about its pool.
     pub pool: Arc<PoolState>,
+    /// The metrics of its pool.
+    pub pool_metrics: PoolMetrics,
     /// Its metrics.
     pub metrics: EndpointMetrics,
     /// The metrics of what may keep requests from it.

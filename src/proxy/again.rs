@@ -7,6 +7,7 @@ use pingora::proxy::Session;
 use super::attempt;
 use super::ctx::RequestCtx;
 use super::retry::{Again, Attempted, Decision, decide};
+use super::trail;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::retries::Setback;
 use crate::pool::{Ending, Pool, Tried};
@@ -126,6 +127,7 @@ fn consider(
 }
 
 fn give_back(ctx: &mut RequestCtx, ending: Ending) {
+    trail::note(ctx, ending);
     if let Some(mut lease) = ctx.lease.take() {
         lease.settle(ending, Instant::now());
         ctx.tried.insert(lease.endpoint());

@@ -84,6 +84,7 @@ pub async fn take(ctx: &mut RequestCtx, pool: &Pool) -> Result<(), NoEndpoint> {
 /// Begins an attempt; nothing that was noted about the one before is true of it.
 pub fn begin(ctx: &mut RequestCtx, lease: Lease) {
     ctx.attempts += 1;
+    ctx.trail.begin(&lease, false);
     ctx.endpoint = Some(Arc::clone(&lease.endpoint().name));
     ctx.lease = Some(lease);
     ctx.connect = None;

@@ -12,10 +12,11 @@ use super::again::Repeats;
 use super::cached;
 use super::finish::{self, Asked};
 use super::forward::{Peer, Scheme, X_REQUEST_ID};
+use super::overtime::Overtime;
+use super::trail::Trail;
 use super::unwind;
-use super::watchdog::Watchdog;
 use crate::admission::overload::Entered;
-use crate::cache::Outcome;
+use crate::cache::CacheResult;
 use crate::cache::rules::CacheStatus;
 use crate::error::{Phase, ProxyError};
 use crate::policy::access::Granted;
@@ -35,7 +36,7 @@ pub struct RequestCtx {
     /// The same on the wall clock.
     pub time: SystemTime,
     /// What watches over its time.
-    pub watchdog: Option<Arc<Watchdog>>,
+    pub overtime: Option<Arc<Overtime>>,
     /// The connection it came on.
     pub about: Option<Arc<About>>,
     /// The listener, as this generation knows it.
@@ -86,7 +87,7 @@ pub struct RequestCtx {
     pub received: u64,
     /// Whether its body is complete.
     pub body_done: bool,
-    /// How fast its body comes, where it is for the watchdog to see that (HTTP/2).
+    /// How fast its body comes, where it is for the overtime to see that (HTTP/2).
     pub pace: Option<Pace>,
     /// Whether its client waits with the body for a word.
     pub expects: bool,
@@ -98,6 +99,8 @@ pub struct RequestCtx {
     pub tried: Tried,
     /// How many attempts were made.
     pub attempts: u32,
+    /// What became of each.
+    pub trail: Trail,
     /// What is remembered of those before the last one.
     pub repeats: Repeats,
     /// How long the last attempt took to connect.
@@ -111,11 +114,11 @@ pub struct RequestCtx {
     /// How long until there may be an endpoint for it, if there is none now and that is known.
     pub retry_after: Option<Duration>,
     /// What it asks the cache for, until it is asked.
-    pub wanted_object: Option<Box<cached::Wanted>>,
+    pub wanted_object: Option<Box<cached::Place>>,
     /// What it may change of what is stored.
     pub changing: Option<Box<cached::Changing>>,
     /// How the cache served it, if its route has one.
-    pub cache: Option<Outcome>,
+    pub cache: Option<CacheResult>,
     /// What the client is told of that.
     pub cache_status: Option<CacheStatus>,
     /// What compresses its answer, in the duplex.
@@ -128,7 +131,7 @@ pub struct RequestCtx {
     pub upgrade: bool,
     /// Told when it has become one; then silence is allowed.
     pub upgraded: Option<Arc<AtomicBool>>,
-    /// What its line needs should it be dropped in the middle; only there while a watchdog may do that.
+    /// What its line needs should it be dropped in the middle; only there while a overtime may do that.
     pub asked: Option<Box<Asked>>,
 }
 
@@ -148,7 +151,7 @@ impl RequestCtx {
             snapshot,
             started: Instant::now(),
             time: SystemTime::now(),
-            watchdog: None,
+            overtime: None,
             about: None,
             listener: None,
             in_flight: None,
@@ -183,6 +186,7 @@ impl RequestCtx {
             endpoint: None,
             tried: Tried::default(),
             attempts: 0,
+            trail: Trail::default(),
             repeats: Repeats::default(),
             connect: None,
             sent: None,

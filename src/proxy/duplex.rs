@@ -53,8 +53,8 @@ pub async fn peer(session: &mut Session, ctx: &mut RequestCtx) -> pingora::Resul
         timeouts.connect = timeouts.connect.min(left);
         timeouts.first_byte = timeouts.first_byte.min(left);
         timeouts.read = timeouts.read.min(left);
-        if let Some(watchdog) = &ctx.watchdog {
-            watchdog.set_total(deadline.checked_add(ANSWER_IN));
+        if let Some(overtime) = &ctx.overtime {
+            overtime.set_total(deadline.checked_add(ANSWER_IN));
         }
     }
     if let Some(left) = attempt::left_of_try(ctx, now) {
@@ -87,10 +87,10 @@ async fn lease(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), ProxyE
             return leased;
         }
     }
-    let watchdog = ctx.watchdog.clone().filter(|_| pool.limits.is_some());
-    let left = watchdog
+    let overtime = ctx.overtime.clone().filter(|_| pool.limits.is_some());
+    let left = overtime
         .as_ref()
-        .and_then(|watchdog| watchdog.pause_body(Instant::now()));
+        .and_then(|overtime| overtime.pause_body(Instant::now()));
     // Boxed, so that what seldom happens takes no room in every request.
     let mut leases = Box::pin(async {
         match again {
@@ -99,8 +99,8 @@ async fn lease(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), ProxyE
         }
     });
     let leased = while_uploader_stays(session, leases.as_mut()).await;
-    if let Some(watchdog) = watchdog {
-        watchdog.resume_body(left, Instant::now());
+    if let Some(overtime) = overtime {
+        overtime.resume_body(left, Instant::now());
     }
     leased.map_err(|Gone| client_gone(Phase::Pool)).flatten()
 }
@@ -153,16 +153,16 @@ fn rest(session: &Session, ctx: &mut RequestCtx) {
     if let Some(connection) = client(session) {
         connection.rest();
     }
-    if let (Some(pace), Some(watchdog)) = (&mut ctx.pace, &ctx.watchdog) {
+    if let (Some(pace), Some(overtime)) = (&mut ctx.pace, &ctx.overtime) {
         pace.rest(Instant::now());
-        watchdog.set_rate(None);
+        overtime.set_rate(None);
     }
 }
 
 /// The client is waited for, and late when its time is over.
 fn expect_pace(now: Instant, ctx: &mut RequestCtx) {
-    if let (Some(pace), Some(watchdog)) = (&mut ctx.pace, &ctx.watchdog) {
-        watchdog.set_rate((!ctx.body_done).then(|| pace.wait(now)));
+    if let (Some(pace), Some(overtime)) = (&mut ctx.pace, &ctx.overtime) {
+        overtime.set_rate((!ctx.body_done).then(|| pace.wait(now)));
     }
 }
 
@@ -187,8 +187,8 @@ pub fn expect_body(end: bool, ctx: &RequestCtx) {
     if ctx.upgrade || ctx.version != Version::HTTP_2 {
         return;
     }
-    if let (Some(watchdog), Some(listener), Some((_, timeouts))) =
-        (&ctx.watchdog, &ctx.listener, ctx.pool())
+    if let (Some(overtime), Some(listener), Some((_, timeouts))) =
+        (&ctx.overtime, &ctx.listener, ctx.pool())
     {
         // An endpoint that does not take what has come keeps the next piece from being asked for; it is not the client
         // who is late then, and the endpoint's own limit must come first. That takes more than buffers hold.
@@ -199,7 +199,7 @@ pub fn expect_body(end: bool, ctx: &RequestCtx) {
                 listener.timeouts.body.max(endpoints)
             }
         };
-        watchdog.set_body(if end {
+        overtime.set_body(if end {
             None
         } else {
             Instant::now().checked_add(limit)
@@ -266,10 +266,10 @@ pub fn response(
     if header.status.as_u16() == 101 {
         // From here on both sides may be silent for long, and no limit of a request holds.
         session.set_read_timeout(Some(patient::IDLE));
-        if let Some(watchdog) = &ctx.watchdog {
-            watchdog.set_total(None);
-            watchdog.set_body(None);
-            watchdog.set_rate(None);
+        if let Some(overtime) = &ctx.overtime {
+            overtime.set_total(None);
+            overtime.set_body(None);
+            overtime.set_rate(None);
         }
     }
     if let Some(live) = &ctx.upgraded

@@ -159,7 +159,7 @@ pub fn target(path: &str, query: Option<&str>) -> String {
 }
 
 /// A target of this path and query.
-pub fn joined(path: &str, query: &str) -> String {
+fn joined(path: &str, query: &str) -> String {
     let mut target = String::with_capacity(path.len() + 1 + query.len());
     target.push_str(path);
     target.push('?');

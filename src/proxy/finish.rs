@@ -1,26 +1,25 @@
 //! What is written down when a request is over?
 
 use std::borrow::Cow;
-use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
-use super::facts::joined;
-use super::watchdog::Watchdog;
-use super::{About, attempt};
-use crate::cache::Outcome;
+use super::overtime::Overtime;
+use super::{About, attempt, trail};
+use crate::cache::CacheResult;
 use crate::error::{Phase, ProxyError, Reason};
-use crate::route::query_masked;
 use crate::snapshot::{Listener, Snapshot};
-use crate::telemetry::Record;
+use crate::telemetry::access_log::Outcome;
+use crate::telemetry::metrics::Protocol;
 use crate::telemetry::record::Peer;
+use crate::telemetry::{AccessLog, Record};
 
 /// What a client asked for, kept apart from Pingora's session.
 #[derive(Debug)]
@@ -29,16 +28,25 @@ pub struct Asked {
     target: Box<[u8]>,
     user_agent: Option<HeaderValue>,
     referer: Option<HeaderValue>,
+    /// What else the log shows.
+    headers: HeaderMap,
 }
 
 impl Asked {
-    /// What stands in a header.
-    pub fn of(header: &RequestHeader) -> Self {
+    /// What stands in a header, as far as the log shows it.
+    pub fn of(header: &RequestHeader, log: Option<&AccessLog>) -> Self {
+        let mut headers = HeaderMap::new();
+        for field in log.map_or(&[][..], AccessLog::request_headers) {
+            for value in header.headers.get_all(&field.name) {
+                headers.append(&field.name, value.clone());
+            }
+        }
         Self {
             method: header.method.clone(),
             target: header.raw_path().into(),
             user_agent: header.headers.get(USER_AGENT).cloned(),
             referer: header.headers.get(REFERER).cloned(),
+            headers,
         }
     }
 }
@@ -49,6 +57,8 @@ struct Ended<'r> {
     target: &'r [u8],
     user_agent: Option<&'r HeaderValue>,
     referer: Option<&'r HeaderValue>,
+    request_headers: &'r HeaderMap,
+    response_headers: Option<&'r HeaderMap>,
     status: Option<u16>,
     bytes_received: u64,
     bytes_sent: u64,
@@ -67,32 +77,31 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
         failure.reason = Reason::ClientTooSlow;
     }
     let header = session.req_header();
-    let status = session
-        .response_written()
-        .filter(|header| {
-            !header.status.is_informational() || header.status == StatusCode::SWITCHING_PROTOCOLS
-        })
-        .map(|header| header.status.as_u16());
+    let answer = session.response_written().filter(|header| {
+        !header.status.is_informational() || header.status == StatusCode::SWITCHING_PROTOCOLS
+    });
     let ended = Ended {
         method: &header.method,
         target: header.raw_path(),
         user_agent: header.headers.get(USER_AGENT),
         referer: header.headers.get(REFERER),
-        status,
+        request_headers: &header.headers,
+        response_headers: answer.map(|answer| &answer.headers),
+        status: answer.map(|answer| answer.status.as_u16()),
         bytes_received: ctx.received.max(session.body_bytes_read() as u64),
         bytes_sent: session.body_bytes_sent() as u64,
     };
     write(ctx, &ended);
 }
 
-/// As [`record`], for a request that a watchdog, or a panic of Pingora's, dropped in the middle: no hook is called for it
+/// As [`record`], for a request that a overtime, or a panic of Pingora's, dropped in the middle: no hook is called for it
 /// any more.
 pub fn dropped(ctx: &mut RequestCtx) {
     let Some(asked) = ctx.asked.take() else {
         return;
     };
     let now = Instant::now();
-    let body_is_late = |watchdog: &Watchdog| watchdog.body_is_late(now);
+    let body_is_late = |overtime: &Overtime| overtime.body_is_late(now);
     let reached = match ctx.upstream_status {
         Some(_) => Phase::Body,
         None => ctx.reached(),
@@ -100,12 +109,12 @@ pub fn dropped(ctx: &mut RequestCtx) {
     let failure = if std::thread::panicking() {
         ProxyError::new(Reason::Internal, reached)
     } else if ctx
-        .watchdog
+        .overtime
         .as_deref()
-        .is_some_and(|watchdog| watchdog.body_is_slow(now))
+        .is_some_and(|overtime| overtime.body_is_slow(now))
     {
         ProxyError::new(Reason::BodyTooSlow, Phase::Request)
-    } else if ctx.watchdog.as_deref().is_some_and(body_is_late) {
+    } else if ctx.overtime.as_deref().is_some_and(body_is_late) {
         ProxyError::new(Reason::BodyTimeout, Phase::Request)
     } else if ctx.deadline().is_some_and(|deadline| now >= deadline) {
         ProxyError::new(Reason::TotalTimeout, reached)
@@ -122,6 +131,8 @@ pub fn dropped(ctx: &mut RequestCtx) {
         target: &asked.target,
         user_agent: asked.user_agent.as_ref(),
         referer: asked.referer.as_ref(),
+        request_headers: &asked.headers,
+        response_headers: None,
         status: ctx.upstream_status,
         bytes_received: ctx.received,
         bytes_sent: 0,
@@ -129,7 +140,7 @@ pub fn dropped(ctx: &mut RequestCtx) {
     write(ctx, &ended);
 }
 
-fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
+fn write(ctx: &mut RequestCtx, ended: &Ended<'_>) {
     let failure = ctx.failure;
     let status = match (ended.status, failure) {
         (Some(status), _) => status,
@@ -137,37 +148,45 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
         (None, None) => Reason::ClientGone.status(),
     };
     let duration = ctx.started.elapsed();
-    let metrics = &ctx.snapshot.metrics;
-    if let Some(failure) = failure {
-        metrics.failed(failure.reason);
-    }
     let of_route = ctx
         .route
         .as_ref()
         .map_or(&ctx.snapshot.unrouted, |route| &route.metrics);
     let (received, bytes_sent) = (ended.bytes_received, ended.bytes_sent);
     of_route.finished(status, duration, received, bytes_sent);
-    if let Some(outcome) = ctx.cache
+    if let Some(failure) = failure {
+        of_route.failed(failure.reason);
+    }
+    if let Some(listener) = &ctx.listener {
+        listener.metrics.served(match ctx.version {
+            _ if status == StatusCode::SWITCHING_PROTOCOLS => Protocol::Upgrade,
+            Version::HTTP_10 => Protocol::Http10,
+            Version::HTTP_2 => Protocol::Http2,
+            _ => Protocol::Http11,
+        });
+    }
+    if let Some(result) = ctx.cache
         && let Some(cached) = ctx.route.as_ref().and_then(|route| route.cached.as_ref())
     {
-        cached.served(outcome);
+        cached.served(result);
     }
 
-    let Some(log) = &ctx.snapshot.access_log else {
+    let outcome = Outcome {
+        status,
+        failed: failure.is_some(),
+        retries: ctx.repeats.made,
+        duration,
+    };
+    let log = ctx.snapshot.access_log.as_ref();
+    let taken = log.and_then(|log| log.samples(&outcome));
+    if taken.is_some() && ctx.attempts > 1 {
+        trail::close(ctx);
+    }
+    let (Some(log), Some(of_a_million)) = (&ctx.snapshot.access_log, taken) else {
         return;
     };
     let about = ctx.about.as_deref();
-    let target = String::from_utf8_lossy(ended.target);
-    // A page of another route may be where the request comes from, so its address is held against them all.
-    let of_listener = ctx.listener.as_deref().map_or(&[][..], secrets_of);
-    let of_route = ctx.route.as_ref().map(|route| {
-        let own = route.secret_parameter.as_ref();
-        own.map_or(&[][..], |own| slice::from_ref(&own.name))
-    });
-    let target = without_secrets(target, of_route.unwrap_or(of_listener));
-    let referer = ended.referer.map(HeaderValue::as_bytes);
-    let referer = referer.map(|referer| without_secrets_in(referer, of_listener));
-    log.write(&Record {
+    let record = Record {
         time: ctx.time,
         duration,
         listener: ctx.listener.as_ref().map_or("", |listener| &listener.name),
@@ -184,7 +203,8 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
             .as_ref()
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default(),
-        target: &target,
+        target: ended.target,
+        secrets: ctx.listener.as_deref().map_or(&[][..], secrets_of),
         protocol: protocol(ctx.version),
         status,
         reason: failure.map(|failure| failure.reason),
@@ -192,19 +212,22 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
         bytes_received: received,
         bytes_sent,
         attempts: ctx.attempts,
+        upstream: trail::past(ctx),
         queue: ctx.waited(),
         retries: ctx.repeats.made,
         connect: ctx.connect,
         first_byte: ctx.first_byte,
         upstream_status: ctx.upstream_status,
-        cache: ctx.cache.map(Outcome::as_str),
+        cache: ctx.cache.map(CacheResult::as_str),
         request_id: ctx
             .request_id
             .as_ref()
             .and_then(|id| id.to_str().ok())
             .unwrap_or_default(),
         user_agent: ended.user_agent.map(HeaderValue::as_bytes),
-        referer: referer.as_deref(),
+        referer: ended.referer.map(HeaderValue::as_bytes),
+        request_headers: Some(ended.request_headers),
+        response_headers: ended.response_headers,
         tls_version: about
             .and_then(|about| about.tls.as_ref())
             .map(|tls| tls.version),
@@ -214,35 +237,14 @@ fn write(ctx: &RequestCtx, ended: &Ended<'_>) {
         sni: about
             .and_then(|about| about.tls.as_ref())
             .and_then(|tls| tls.name.as_deref()),
-    });
+    };
+    log.write(&record, of_a_million);
 }
 
-/// The parameters in which any of its routes looks for a secret. No log shows them where a request ends before it is
-/// known which route it would go to.
+/// The parameters in which any of its routes looks for a secret. No log shows them, whichever route a request goes to: a
+/// mistyped path may go to another one.
 fn secrets_of(listener: &Listener) -> &[Arc<str>] {
     &listener.routes.secret_parameters
-}
-
-/// A target, or an address, with `***` for what the parameters of these names hold.
-fn without_secrets<'t>(target: Cow<'t, str>, names: &[Arc<str>]) -> Cow<'t, str> {
-    names.iter().fold(target, |target, name| {
-        let halves = target.split_once('?');
-        let masked =
-            halves.and_then(|(path, query)| Some(joined(path, &query_masked(query, name)?)));
-        masked.map_or(target, Cow::Owned)
-    })
-}
-
-/// The same for bytes. Those without a secret stay as they are, whether they are text or not.
-fn without_secrets_in<'b>(bytes: &'b [u8], names: &[Arc<str>]) -> Cow<'b, [u8]> {
-    if names.is_empty() || !bytes.contains(&b'?') {
-        return Cow::Borrowed(bytes);
-    }
-    let text = String::from_utf8_lossy(bytes);
-    match without_secrets(Cow::Borrowed(&text), names) {
-        Cow::Borrowed(_) => Cow::Borrowed(bytes),
-        Cow::Owned(masked) => Cow::Owned(masked.into_bytes()),
-    }
 }
 
 /// What was refused before it was a request.
@@ -258,7 +260,7 @@ pub struct Unread<'r> {
 
 impl Unread<'_> {
     /// Method and target, as far as they were read; for the log only.
-    fn asked(&self) -> (String, String) {
+    fn asked(&self) -> (Cow<'_, str>, &[u8]) {
         let end = self
             .head
             .iter()
@@ -266,8 +268,8 @@ impl Unread<'_> {
             .unwrap_or(self.head.len());
         let line = &self.head[..end.min(LOGGED_LINE)];
         let mut words = line.split(|byte| matches!(byte, b' ' | b'\r'));
-        let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
-        (word(), word())
+        let mut word = || words.next().unwrap_or_default();
+        (String::from_utf8_lossy(word()), word())
     }
 }
 
@@ -286,19 +288,30 @@ pub fn unread_request(
     let reason = unread.reason;
     let (method, target) = unread.asked();
     let duration = since.elapsed();
-    snapshot.metrics.failed(reason);
-    snapshot
-        .unrouted
-        .finished(reason.status(), duration, 0, bytes_sent);
+    let unrouted = &snapshot.unrouted;
+    unrouted.finished(reason.status(), duration, 0, bytes_sent);
+    unrouted.failed(reason);
+    let protocol = match unread.protocol {
+        "HTTP/2" => Protocol::Http2,
+        _ => Protocol::Http11,
+    };
+    let listener = about.door.listener_now();
+    listener.metrics.served(protocol);
     let Some(log) = &snapshot.access_log else {
         return;
     };
     let failure = ProxyError::new(reason, Phase::Header);
-    let listener = about.door.listener();
-    // Either may be anything, for the line need not be one of a request.
-    let masked = |word: String| without_secrets(Cow::Owned(word), secrets_of(&listener));
-    let (method, target) = (masked(method), masked(target));
-    log.write(&Record {
+    let status = reason.status();
+    let outcome = Outcome {
+        status,
+        failed: true,
+        retries: 0,
+        duration,
+    };
+    let Some(of_a_million) = log.samples(&outcome) else {
+        return;
+    };
+    let record = Record {
         time: SystemTime::now()
             .checked_sub(duration)
             .unwrap_or(SystemTime::UNIX_EPOCH),
@@ -313,14 +326,16 @@ pub fn unread_request(
         method: &method,
         scheme: about.scheme().as_str(),
         host: "",
-        target: &target,
+        target,
+        secrets: secrets_of(&listener),
         protocol: unread.protocol,
-        status: reason.status(),
+        status,
         reason: Some(failure.reason),
         phase: Some(failure.phase),
         bytes_received: 0,
         bytes_sent,
         attempts: 0,
+        upstream: &[],
         queue: None,
         retries: 0,
         connect: None,
@@ -330,10 +345,13 @@ pub fn unread_request(
         request_id: "",
         user_agent: None,
         referer: None,
+        request_headers: None,
+        response_headers: None,
         tls_version: about.tls.as_ref().map(|tls| tls.version),
         tls_cipher: about.tls.as_ref().map(|tls| &*tls.cipher),
         sni: about.tls.as_ref().and_then(|tls| tls.name.as_deref()),
-    });
+    };
+    log.write(&record, of_a_million);
 }
 
 fn peer(about: &About) -> Peer {

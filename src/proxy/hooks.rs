@@ -25,9 +25,9 @@ use super::duplex;
 use super::facts::wants_websocket;
 use super::fail::Stage;
 use super::finish::{self, Asked};
+use super::overtime::Overtime;
 use super::subrequest::ask;
 use super::unwind::{self, Panic};
-use super::watchdog::Watchdog;
 use crate::config::runtime::Carrier;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::snapshot::{End, Snapshot};
@@ -116,8 +116,9 @@ impl Gate {
             if ctx.snapshot.carrier == Carrier::Direct {
                 return refuse(session, ctx, ProxyError::new(Reason::Internal, Phase::Pool)).await;
             }
-            ctx.watchdog = Watchdog::current();
-            ctx.asked = Some(Box::new(Asked::of(session.req_header())));
+            ctx.overtime = Overtime::current();
+            let log = ctx.snapshot.access_log.as_deref();
+            ctx.asked = Some(Box::new(Asked::of(session.req_header(), log)));
             let bodiless = session.as_downstream_mut().is_body_empty();
             ctx.body_done = bodiless;
             if !bodiless {
@@ -191,7 +192,7 @@ impl ProxyHttp for Gate {
     type CTX = Box<RequestCtx>;
 
     fn new_ctx(&self) -> Self::CTX {
-        Watchdog::note_seen();
+        Overtime::note_seen();
         Box::new(RequestCtx::new(self.snapshot.load_full()))
     }
 

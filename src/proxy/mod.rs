@@ -20,18 +20,19 @@ mod finish;
 pub mod forward;
 mod hooks;
 mod message;
+mod overtime;
 mod presence;
 mod retry;
 mod sticky;
 mod subrequest;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod unwind;
-mod watchdog;
 
 pub use about::{About, TlsAbout};
 pub use answer::{ALLOWED_METHODS, error_body};
 pub use cached::Flights;
 pub use finish::{Unread, unread_request};
 pub use hooks::Gate;
-pub use watchdog::{Watchdog, watch};
+pub use overtime::{Overtime, watch};

@@ -54,6 +54,7 @@ pub(super) fn about(snapshot: &Snapshot, listener: &str, peer: &str, tls: bool) 
         address: listener.address.clone(),
         sockets: Vec::new(),
         file: None,
+        passed: false,
     };
     let door = Arc::new(Door::new(listener, bound, 1));
     Arc::new(About {
@@ -185,14 +186,14 @@ fn http2_has_no_fields_that_belong_to_a_connection_and_is_measured_after_it_was_
     assert_eq!(error, Some(Reason::UriTooLong));
 }
 
-mod watchdog {
+mod overtime {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use super::{request, snapshot};
     use crate::proxy::ctx::RequestCtx;
     use crate::proxy::finish::Asked;
-    use crate::proxy::{Watchdog, watch};
+    use crate::proxy::{Overtime, watch};
     use crate::telemetry::metrics::Counted;
 
     fn soon() -> Option<Instant> {
@@ -208,7 +209,7 @@ mod watchdog {
     async fn a_session_past_its_deadline_is_dropped_whenever_the_deadline_was_set() {
         let stuck = async {
             tokio::task::yield_now().await;
-            Watchdog::current().expect("it watches").set_total(soon());
+            Overtime::current().expect("it watches").set_total(soon());
             std::future::pending::<()>().await;
         };
         assert_eq!(watch(Arc::default(), snapshot, stuck).await, None);
@@ -217,13 +218,13 @@ mod watchdog {
     #[tokio::test]
     async fn a_deadline_that_is_moved_or_taken_back_in_time_does_not_end_the_session() {
         let busy = async {
-            let watchdog = Watchdog::current().expect("it watches");
+            let overtime = Overtime::current().expect("it watches");
             for _ in 0..10 {
-                watchdog.set_body(Some(Instant::now() + Duration::from_secs(5)));
+                overtime.set_body(Some(Instant::now() + Duration::from_secs(5)));
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            watchdog.set_body(soon());
-            watchdog.reset();
+            overtime.set_body(soon());
+            overtime.reset();
             tokio::time::sleep(Duration::from_millis(60)).await;
         };
         assert_eq!(watch(Arc::default(), snapshot, busy).await, Some(()));
@@ -237,17 +238,18 @@ mod watchdog {
         let panics = async {
             let mut ctx = RequestCtx::new(now());
             ctx.in_flight = Some(Counted::new(in_flight));
-            ctx.asked = Some(Box::new(Asked::of(&request("/", &[]))));
+            ctx.asked = Some(Box::new(Asked::of(&request("/", &[]), None)));
             tokio::task::yield_now().await;
             assert_eq!(in_flight.get(), 0, "as Pingora might");
         };
         assert_eq!(watch(Arc::default(), now, panics).await, None);
-        assert!(Watchdog::current().is_none());
+        assert!(Overtime::current().is_none());
         assert_eq!(in_flight.get(), 0);
         assert_eq!(snapshot.metrics.panics.get(), 1);
         let mut rendered = Vec::new();
         snapshot.metrics.render(&mut rendered);
         let rendered = String::from_utf8(rendered).expect("the text format is UTF-8");
-        assert!(rendered.contains("portcullis_failures_total{reason=\"internal\"} 1"));
+        let failure = "portcullis_failures_total{reason=\"internal\",route=\"(none)\"} 1";
+        assert!(rendered.contains(failure));
     }
 }

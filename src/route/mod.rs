@@ -62,7 +62,8 @@ pub use pattern::{HostPattern, InvalidPattern, PathPattern};
 pub use predicate::{HeaderMatch, QueryMatch, ValueMatch};
 pub use query::{decode as decoded_parameter, encode as encode_parameter, parameter};
 pub use query::{
-    masked as query_masked, value as query_value, values as query_values, without as query_without,
+    decoded as query_decoded, value as query_value, values as query_values,
+    without as query_without,
 };
 pub use table::{Matcher, Request, RouteMatch, RouteTable};
 pub use whole_regex::WholeRegex;

@@ -16,6 +16,7 @@
 //! | [`upgrade`] | how does another binary? |
 //! | [`signals`], `stop` | what do signals do, and how does the process end? |
 //! | [`process`], [`directory`], `pid_file`, `supervisor` | what do its parts share, and who is told? |
+//! | `watchdog` | does the process work, or does it only exist? |
 
 pub mod checks;
 pub mod connection;
@@ -36,4 +37,5 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 pub mod upgrade;
+mod watchdog;
 mod worker;

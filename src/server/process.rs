@@ -102,6 +102,18 @@ impl Process {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What it serves, in a few words.
+    pub fn status(&self) -> String {
+        let config = self.config.load();
+        format!(
+            "generation {}: {} listeners, {} routes, {} pools",
+            self.snapshot.load().generation,
+            config.listeners.len(),
+            config.routes.len(),
+            config.pools.len()
+        )
+    }
+
     /// Closes idle connections to endpoints that the generation in force does not have.
     pub fn forget_endpoints(&self) {
         let known = Arc::new(self.snapshot.load().peers());
@@ -130,6 +142,13 @@ impl Process {
     pub fn settled(&self) {
         if let Some(former) = &*self.former.lock().unwrap_or_else(PoisonError::into_inner) {
             former.settled();
+        }
+    }
+
+    /// Tells the process before this one, if there is one, that both are to end.
+    pub fn stop_former(&self) {
+        if let Some(former) = &*self.former.lock().unwrap_or_else(PoisonError::into_inner) {
+            former.stop();
         }
     }
 

@@ -7,15 +7,16 @@ use std::time::{Duration, SystemTime};
 
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
-use tokio::sync::{Mutex, Notify, Semaphore, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
-use crate::admin::{AdminDoor, ControlSocket, View};
-use crate::config::{AccessLogFormat, Config, ProcessLogFormat};
+use crate::admin::{AdminDoor, ControlSocket, View, admin_key};
+use crate::config::{Config, ProcessLogFormat};
 use crate::pool::Address;
 use crate::pool::retries::Retries;
 use crate::server::descriptors;
 use crate::server::directory::{AUTO, Directory};
 use crate::server::door::doors::{Doors, Inherited};
+use crate::server::door::passed::{Passed, Wanted};
 use crate::server::exit::StartError;
 use crate::server::pid_file::PidFile;
 use crate::server::process::Process;
@@ -25,9 +26,9 @@ use crate::server::service::{Control, Edge, Opening, OwnPid};
 use crate::server::signals::{Signals, Taken};
 use crate::server::supervisor::Supervisor;
 use crate::server::upgrade::{NewProcess, Predecessor, Upgrader, Upgrades};
-use crate::snapshot::Listener;
+use crate::snapshot::{Listener, Snapshot};
 use crate::state::State;
-use crate::telemetry::access_log::{self, AccessLog, Destination};
+use crate::telemetry::access_log::{self, AccessLog};
 use crate::telemetry::process_log::ProcessLog;
 use crate::telemetry::{Metrics, process_log};
 use crate::upstream::key_sets::Keeping;
@@ -41,6 +42,8 @@ pub struct Launch {
     pub path: Option<PathBuf>,
     /// Where a process waits that is to be succeeded.
     pub take_over: Option<PathBuf>,
+    /// Sockets that whoever started this process has opened for it.
+    pub passed: Passed,
 }
 
 /// A new memory.
@@ -86,6 +89,7 @@ fn start(
     state: State,
     predecessor: &mut Option<Predecessor>,
 ) -> Result<Started, StartError> {
+    let succeeds = predecessor.is_some();
     let mut inherited = Inherited::new();
     let mut generation = 1;
     if let Some(predecessor) = predecessor {
@@ -112,17 +116,25 @@ fn start(
         log::warn!("{place}{}: {}", warning.key, warning.message);
     }
     snapshot.generation = generation;
-    snapshot.access_log = open_access_log(&config, &state.metrics)?.map(Arc::new);
+    snapshot.access_log = open_access_log(snapshot.logging.as_ref(), &state.metrics)?.map(Arc::new);
     let disk = state.cache.open_disk(&snapshot.cache, &state.metrics.disk);
     snapshot.disk = disk.map_err(StartError::CacheDisk)?;
     let state = Arc::new(state);
     let threads = workers(&config);
 
+    state
+        .metrics
+        .workers
+        .set(i64::try_from(threads).unwrap_or(i64::MAX));
+
     let (tasks, workers): (Vec<_>, Vec<_>) =
         (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
-    let doors = Doors::new(tasks);
+    let doors = Doors::new(tasks.clone());
     let mut plan = doors.plan();
     plan.succeed(&inherited);
+    if !succeeds {
+        claim(launch.passed, &snapshot, threads, &mut inherited)?;
+    }
     let ajar = plan
         .prepare(&snapshot.listeners, &mut inherited)
         .map_err(StartError::Listeners)?;
@@ -152,7 +164,6 @@ fn start(
         process: Arc::clone(&process),
         reloads: reloads.clone(),
         upgrades: None,
-        comparing: Semaphore::new(1),
     })));
     let open_admin = admin
         .prepare(wanted.as_ref(), &plan.ours, &mut inherited)
@@ -161,7 +172,6 @@ fn start(
         Some(path) => directory(&runtime.directory.value, path)?,
         None => None,
     };
-    let succeeds = predecessor.is_some();
     let control = match (&directory, &predecessor) {
         (Some(directory), predecessor) => {
             let predecessor = predecessor.as_ref().map(Predecessor::pid);
@@ -173,7 +183,7 @@ fn start(
         Some(path) => pid_file(path.value, succeeds)?,
         None => OwnPid::None,
     };
-    let supervisor = Arc::new(Supervisor::from_environment());
+    let supervisor = Arc::new(Supervisor::from_environment(succeeds));
     let upgrades = Upgrades::new(Upgrader {
         process: Arc::clone(&process),
         admin: Arc::clone(&admin),
@@ -199,6 +209,7 @@ fn start(
             pid_file,
             requests,
             retiring,
+            watched: tasks,
         }),
         reloader: Some(Reloader {
             process: Arc::clone(&process),
@@ -250,6 +261,40 @@ impl Started {
             log.flush(Duration::from_secs(5));
         }
     }
+}
+
+/// Takes the sockets that were passed for the listeners at their addresses.
+fn claim(
+    passed: Passed,
+    snapshot: &Snapshot,
+    workers: usize,
+    inherited: &mut Inherited,
+) -> Result<(), StartError> {
+    let admin = snapshot.admin.as_ref();
+    let admin = admin.map(|address| (admin_key(address), address));
+    let mut wanted: Vec<Wanted> = snapshot
+        .listeners
+        .iter()
+        .map(|listener| Wanted {
+            key: &listener.key,
+            address: &listener.address,
+            workers,
+        })
+        .collect();
+    wanted.extend(admin.as_ref().map(|(key, address)| Wanted {
+        key,
+        address,
+        workers: 1,
+    }));
+    let told = passed.claim(&wanted, inherited);
+    let told = told.map_err(|error| StartError::Other(format!("sockets passed: {error}")))?;
+    for line in told {
+        log::warn!("socket passed: {line}");
+    }
+    for given in inherited.values() {
+        log::info!("socket passed: {} is taken", given.address);
+    }
+    Ok(())
 }
 
 /// A directory that goes by itself may be missing: the process then has no control socket, and signals still work.
@@ -340,35 +385,22 @@ fn server_conf(threads: usize) -> ServerConf {
     }
 }
 
-/// Opens the access log that is configured.
+/// Opens the access log that a generation is to have.
 ///
 /// # Errors
 ///
 /// It can't be written.
 pub fn open_access_log(
-    config: &Config,
+    settings: Option<&access_log::Settings>,
     metrics: &Metrics,
 ) -> Result<Option<AccessLog>, StartError> {
-    let written = &config.access_log;
-    let format = match written.format {
-        AccessLogFormat::Off => return Ok(None),
-        AccessLogFormat::Json => access_log::Format::Json,
-        AccessLogFormat::Combined => access_log::Format::Combined,
+    let Some(settings) = settings else {
+        return Ok(None);
     };
-    let destination = match written.path.value.as_str() {
-        "stdout" => Destination::Stdout,
-        "stderr" => Destination::Stderr,
-        path => Destination::File(path.into()),
-    };
-    let settings = access_log::Settings {
-        destination,
-        format,
-        queue_bytes: written.queue.as_usize(),
-    };
-    match AccessLog::open(&settings, metrics.access_log.clone()) {
+    match AccessLog::open(settings, metrics.access_log.clone()) {
         Ok(log) => Ok(Some(log)),
         Err(source) => Err(StartError::AccessLog {
-            path: written.path.value.clone(),
+            path: settings.destination.to_string(),
             source,
         }),
     }

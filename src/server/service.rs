@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 
 use crate::admin::{AdminDoor, ControlSocket, OpenAdmin, View};
 use crate::pool::discovery::resolve_unknown;
@@ -27,6 +27,7 @@ use crate::server::reload::{Lookups, RESOLVE_LIMIT, Reloader, Reloads, Requests}
 use crate::server::removed;
 use crate::server::supervisor::Supervisor;
 use crate::server::upgrade::{Predecessor, Upgrades};
+use crate::server::watchdog;
 use crate::server::worker::{Task, Worker};
 use crate::snapshot::Snapshot;
 use crate::upstream::key_sets::{Keeping, fetch_unknown};
@@ -71,6 +72,8 @@ pub struct Opening {
     pub requests: Requests,
     /// Generations that are not in force any more.
     pub retiring: mpsc::UnboundedReceiver<Arc<Snapshot>>,
+    /// Where the workers are asked whether they work.
+    pub watched: Vec<mpsc::UnboundedSender<Task>>,
 }
 
 /// The control socket of a process that begins.
@@ -182,8 +185,11 @@ impl Edge {
         self.take_control(opening.control);
         self.take_pid_file(opening.pid_file);
         process.settled();
-        let generation = snapshot.generation;
-        self.supervisor.ready(&format!("generation {generation}"));
+        self.supervisor.ready(&process.status());
+        tokio::spawn(watchdog::keep(
+            Arc::clone(&self.supervisor),
+            opening.watched,
+        ));
         self.start_tasks(opening.requests, opening.retiring, &snapshot);
         log::info!("ready");
         Ok(())
@@ -200,7 +206,6 @@ impl Edge {
             process: Arc::clone(&self.process),
             reloads: self.reloads.clone(),
             upgrades: Some(self.upgrades.clone()),
-            comparing: Semaphore::new(1),
         };
         match opened {
             Ok(mut control) => {

@@ -14,7 +14,7 @@ use crate::admin::AdminDoor;
 use crate::server::process::Process;
 use crate::server::reload::Reloads;
 use crate::server::stop::{Cause, close_doors, end};
-use crate::server::supervisor::Supervisor;
+use crate::server::supervisor::{STOPPING_EVERY, Supervisor};
 use crate::server::upgrade::Upgrades;
 
 /// How long it may take until a new process that did not come to take over is gone, and everyone who has asked something
@@ -146,14 +146,20 @@ impl Signals {
     }
 
     /// Ends in good order, unless another signal comes. A process that only finishes what a successor left to it may still
-    /// be asked to stop: then the grace of a stop begins.
+    /// be asked to stop, by a signal or by the successor: then the grace of a stop begins.
     async fn end(&self, mut cause: Cause, [terminate, quit, interrupt, reopen]: [&mut Signal; 4]) {
         loop {
             let signal = {
                 let mut ending = std::pin::pin!(end(&self.process, &cause));
+                let soon = tokio::time::Instant::now() + STOPPING_EVERY;
+                let mut ticks = tokio::time::interval_at(soon, STOPPING_EVERY);
                 loop {
                     tokio::select! {
                         () = &mut ending => return,
+                        _ = ticks.tick(), if self.is_service_end(&cause) => {
+                            self.supervisor.still_stopping(self.process.live.count());
+                        }
+                        () = self.process.stopping(), if cause != Cause::Asked => break "the new process",
                         _ = terminate.recv() => break "SIGTERM",
                         _ = quit.recv() => break "SIGQUIT",
                         _ = interrupt.recv() => break "SIGINT",
@@ -178,10 +184,14 @@ impl Signals {
 
     fn stop(&self) {
         self.process.stop();
-        if !self.process.has_heir() {
-            // The end of one that has a successor is not the service's.
+        if self.is_service_end(&Cause::Asked) {
             self.supervisor.stopping();
         }
+    }
+
+    /// The end of a process that has a successor is not the service's.
+    fn is_service_end(&self, cause: &Cause) -> bool {
+        *cause == Cause::Asked && !self.process.has_heir()
     }
 }
 

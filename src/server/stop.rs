@@ -29,6 +29,8 @@ pub async fn end(process: &Process, cause: &Cause) {
     let grace = match cause {
         Cause::Asked => {
             wait_for_balancers(process, &life).await;
+            // Whoever watches the service takes its end for that of this process.
+            process.stop_former();
             life.grace
         }
         Cause::Succeeded(_) => life.upgrade_grace,
@@ -48,10 +50,8 @@ pub async fn end(process: &Process, cause: &Cause) {
             process.doors().tell_all(Word::Close);
         }
         process.live.none_left().await;
-        if matches!(cause, Cause::Succeeded(_)) {
-            // What it hears and tells of the one before it goes through this process.
-            process.alone().await;
-        }
+        // What the one before it hears, and tells, goes through this process.
+        process.alone().await;
     });
     if ended.await.is_ok() {
         log::info!("every connection has ended");

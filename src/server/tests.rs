@@ -23,7 +23,9 @@ use crate::server::reload::prepare::prepare_loaded;
 use crate::server::run::new_state;
 use crate::server::worker::{Task, Worker};
 use crate::snapshot::Snapshot;
-use crate::telemetry::access_log::{AccessLog, Destination, Format, Settings};
+use crate::telemetry::access_log::{
+    AccessLog, Destination, Format, Layout, Mask, Sample, Settings,
+};
 use crate::upstream::system_roots;
 
 /// How long a test waits for what must come.
@@ -56,7 +58,9 @@ impl Edge {
         let log = directory.path().join("access.log");
         let settings = Settings {
             destination: Destination::File(log.clone()),
-            format: Format::Json,
+            format: Format::Json(Layout::default()),
+            sample: Sample::ALL,
+            mask: Mask::default(),
             queue_bytes: 64 * 1024,
         };
         let opened = AccessLog::open(&settings, state.metrics.access_log.clone());

@@ -24,8 +24,9 @@ use crate::server::door::live::{Alive, Live};
 use crate::server::door::shortage::{Paused, Shortage};
 use crate::server::door::stay::{LAST_CALL, Stay};
 use crate::server::door::{Door, Queue, admit};
+use crate::server::watchdog::Beat;
 use crate::snapshot::Snapshot;
-use crate::telemetry::metrics::{Counted, RefusedReason};
+use crate::telemetry::metrics::{OpenConnection, RefusedReason};
 use crate::upstream::PeerId;
 use crate::upstream::idle::IdlePool;
 
@@ -38,6 +39,8 @@ pub enum Task {
     Accept(Arc<Door>, ListeningSocket, Alive),
     /// Close idle connections to everyone but these.
     KeepEndpoints(Arc<FxHashSet<PeerId>>),
+    /// Say that the thread works.
+    Answer(Beat),
 }
 
 /// What the connections of one thread share.
@@ -105,6 +108,7 @@ impl Worker {
                     });
                 }
                 Some(Task::KeepEndpoints(known)) => self.idle.keep_only(&known),
+                Some(Task::Answer(beat)) => beat.answer(),
                 None => return,
             }
         }
@@ -198,7 +202,8 @@ async fn connection(
     let metrics = listener.metrics.clone();
     let limit = listener.timeouts.handshake;
     drop(listener);
-    let _counted = Counted::new(&metrics.connections);
+    let open_connection = OpenConnection::new(metrics);
+    let metrics = &open_connection.metrics;
     // Boxed, as everything that is over before the connection is idle: an idle connection holds this future for long.
     let opening = Box::pin(open(
         door,
@@ -226,9 +231,9 @@ async fn connection(
         about,
     } = opened;
     if http2 {
-        return Box::pin(http2::serve(connection, &about, &worker)).await;
+        return Box::pin(http2::serve(connection, &about, &worker, metrics)).await;
     }
-    if let Ended::Http2(connection) = http1::serve(connection, &about, &worker).await {
-        Box::pin(http2::serve(connection, &about, &worker)).await;
+    if let Ended::Http2(connection) = http1::serve(connection, &about, &worker, metrics).await {
+        Box::pin(http2::serve(connection, &about, &worker, metrics)).await;
     }
 }

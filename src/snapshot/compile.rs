@@ -11,10 +11,10 @@ use super::files::Sources;
 use super::listener_limits::most_connections;
 use super::redis::Redis;
 use super::{
-    Forwarding, Life, Listener, Snapshot, addresses, cache, listeners, names, overlaps, overload,
-    pools, resolver, routes,
+    Forwarding, Life, Listener, Snapshot, access_log, addresses, cache, listeners, metrics, names,
+    overlaps, overload, pools, resolver, routes,
 };
-use crate::config::{AccessLogFormat, Config, Diagnostic, Diagnostics, Spanned};
+use crate::config::{Config, Diagnostic, Diagnostics, Spanned};
 use crate::pool::Address;
 use crate::pool::address::{self, WrittenAddress};
 use crate::proxy::forward::{AddedFields, TrustedProxies};
@@ -39,6 +39,11 @@ pub fn compile(
     now: SystemTime,
 ) -> Compiled {
     let mut diagnostics = Diagnostics::default();
+    let metrics = metrics::compile(&config.metrics, &mut diagnostics);
+    // Before any series is asked for.
+    state.metrics.settle(&metrics);
+    // Before that of any route: it is never among those past a limit.
+    let unrouted = state.metrics.route(NO_ROUTE);
     let redis = Redis::compile(&config.redis, state, &mut diagnostics);
     let sources = Sources::new(state, redis);
     names::check_unique(config, &mut diagnostics);
@@ -54,7 +59,7 @@ pub fn compile(
     cache::check_used(config, unread.has_routes(), &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     let most_connections = most_connections(config, &mut diagnostics);
-    check_access_log(config, &mut diagnostics);
+    let logging = access_log::compile(config, &mut diagnostics);
     check_directory(config, &mut diagnostics);
     addresses::check(config, &listeners, admin.as_ref(), &mut diagnostics);
     if config.listeners.is_empty() && unread.is_empty() && !diagnostics.has_errors() {
@@ -112,7 +117,8 @@ pub fn compile(
         files: sources.into_fingerprints(),
         admin,
         metrics: Arc::clone(&state.metrics),
-        unrouted: state.metrics.route(NO_ROUTE),
+        unrouted,
+        logging,
         access_log: None,
     };
     Compiled {
@@ -177,31 +183,6 @@ pub(super) fn networks(
         }
     }
     (TrustedProxies::new(networks), unix)
-}
-
-/// The file is made when it is opened, but not the directory it goes to.
-fn check_access_log(config: &Config, diagnostics: &mut Diagnostics) {
-    let written = &config.access_log.path;
-    if config.access_log.format == AccessLogFormat::Off
-        || matches!(written.value.as_str(), "stdout" | "stderr")
-    {
-        return;
-    }
-    let path = Path::new(&written.value);
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let problem = match parent {
-        Some(parent) if !parent.is_dir() => {
-            Some(format!("the directory {} does not exist", parent.display()))
-        }
-        _ if path.is_dir() => Some(format!("{} is a directory", path.display())),
-        _ => None,
-    };
-    if let Some(problem) = problem {
-        let at = written.position.clone();
-        diagnostics.push(Diagnostic::error("access_log.path", problem).at(at));
-    }
 }
 
 /// Commands look for it from wherever they are run.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::ListenerTls;
 use super::files::Sources;
 use super::listeners::{One, beside};
+use super::{CertificateEnd, ListenerTls};
 use crate::config::tls::{ListenerTls as Written, TlsVersion, UnknownName};
 use crate::tls::{
     AcceptSettings, CertificateSet, ClientAuth, Entry, Finding, LoadedCertificate, MinVersion,
@@ -36,6 +36,11 @@ impl One<'_> {
             UnknownName::Default => UnknownSni::Default,
             UnknownName::Reject => UnknownSni::Reject,
         };
+        let ends = entries.iter().map(|entry| CertificateEnd {
+            certificate: entry.certificate.first_name().into(),
+            not_after: entry.certificate.not_after,
+        });
+        let ends = ends.collect();
         let set = CertificateSet::build(entries, unknown_sni);
         let at = |entry: usize| tls.certificates[entry].certificate.position.clone();
         for finding in set.findings() {
@@ -82,7 +87,11 @@ impl One<'_> {
             SessionState::new,
         );
         match server_config(Arc::new(set), &settings, &sessions) {
-            Ok(config) => Some(ListenerTls { config, sessions }),
+            Ok(config) => Some(ListenerTls {
+                config,
+                sessions,
+                ends,
+            }),
             Err(error) => {
                 self.error("tls", None, error.to_string(), None);
                 None

@@ -3,6 +3,7 @@
 //! [`compile`] makes it out of the configuration and the state, or reports every problem at once.
 
 mod access;
+mod access_log;
 mod addresses;
 mod cache;
 mod compile;
@@ -12,6 +13,7 @@ mod files;
 mod listener_limits;
 mod listener_tls;
 mod listeners;
+mod metrics;
 mod names;
 mod networks;
 mod overlaps;
@@ -51,6 +53,7 @@ use crate::proxy::forward::{AddedFields, TrustedProxies};
 use crate::route::{Request, RouteMatch, RouteTable};
 use crate::server::connection::head::HeadLimits;
 use crate::telemetry::AccessLog;
+use crate::telemetry::access_log::Settings as LogSettings;
 use crate::telemetry::metrics::{CachedRouteMetrics, ListenerMetrics, Metrics, RouteMetrics};
 use crate::tls::SessionState;
 use crate::upstream::PeerId;
@@ -107,6 +110,8 @@ pub struct Snapshot {
     pub metrics: Arc<Metrics>,
     /// The metrics of requests no route takes.
     pub unrouted: RouteMetrics,
+    /// What its access log is opened with; `None` if it has none.
+    pub logging: Option<LogSettings>,
     /// One line a request; opened by whoever runs this generation.
     pub access_log: Option<Arc<AccessLog>>,
 }
@@ -139,6 +144,13 @@ impl Snapshot {
 
     /// Takes note that this generation is in force now: its numbers hold where they are counted over generations.
     pub fn put_in_force(&self) {
+        let certificates = self.listeners.iter().flat_map(|listener| {
+            let tls = listener.tls.as_ref();
+            let ends = tls.map_or(&[][..], |tls| &tls.ends);
+            ends.iter()
+                .map(|end| (&*listener.name, &*end.certificate, end.not_after))
+        });
+        self.metrics.certificates.put_in_force(certificates);
         self.pools.iter().for_each(|pool| pool.put_in_force());
         self.store
             .change(&self.cache, self.disk.as_ref(), SystemTime::now());
@@ -269,6 +281,16 @@ pub struct ListenerTls {
     /// What lets clients resume. Held here so that the next generation, or process, finds it: `config` has only what it
     /// needs of it.
     pub sessions: Arc<SessionState>,
+    /// Until when its certificates are valid.
+    pub ends: Box<[CertificateEnd]>,
+}
+
+/// Until when a certificate is valid.
+pub struct CertificateEnd {
+    /// Its first name.
+    pub certificate: Box<str>,
+    /// When it ends.
+    pub not_after: SystemTime,
 }
 
 impl fmt::Debug for Listener {

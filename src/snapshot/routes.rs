@@ -1,10 +1,11 @@
 //! How do written routes become tables that find one of them?
 
+mod end;
+mod head;
+mod matcher;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
-
-use http::{HeaderName, Method};
 
 use super::access;
 use super::cache;
@@ -13,20 +14,16 @@ use super::files::Sources;
 use super::listeners::WithRoutes;
 use super::names::Unread;
 use super::overload;
-use super::pools::{Pools, retries, unlimited_if_zero};
+use super::pools::{Pools, retries};
 use super::reporter::Reporter;
 use super::{End, Route, Routes};
 use crate::config::diagnostics::suggestion;
-use crate::config::route::{FieldMatch, PathMatch, Route as Written};
-use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned, Timespan};
-use crate::policy::{
-    HeadLimits, HeaderEdits, PriorityRule, Redirect, RequestId, Respond, Rewrite, SecurityHeaders,
-};
+use crate::config::route::Route as Written;
+use crate::config::{Config, Diagnostic, Diagnostics, Position, Spanned};
+use crate::policy::{HeaderEdits, PriorityRule, RequestId, Rewrite, SecurityHeaders};
+use crate::pool::Pool;
 use crate::pool::retries::Retries;
-use crate::pool::{Pool, Timeouts};
-use crate::route::{
-    HeaderMatch, HostPattern, Matcher, PathPattern, QueryMatch, RouteTable, ValueMatch, WholeRegex,
-};
+use crate::route::{Matcher, RouteTable};
 
 /// One compiled route, with what the tables are built from.
 pub(super) struct CompiledRoute {
@@ -197,173 +194,6 @@ impl One<'_> {
         self.reporter.error_at(key, position, message, None);
     }
 
-    fn matcher(&mut self) -> Matcher {
-        let written = &self.written.r#match;
-        let mut matcher = Matcher::default();
-        for (index, host) in written.hosts.iter().enumerate() {
-            match HostPattern::parse(&host.value) {
-                Ok(host) => matcher.hosts.push(host),
-                Err(error) => self.error(
-                    &format!("match.hosts[{index}]"),
-                    host.position.clone(),
-                    error.to_string(),
-                ),
-            }
-        }
-        for (index, path) in written.paths.iter().enumerate() {
-            let pattern = match &path.value {
-                PathMatch::Exact(path) => PathPattern::exact(path),
-                PathMatch::Prefix(path) => PathPattern::prefix(path),
-                PathMatch::Regex(pattern) => PathPattern::regex(pattern),
-            };
-            match pattern {
-                Ok(pattern) => matcher.paths.push(pattern),
-                Err(error) => self.error(
-                    &format!("match.paths[{index}]"),
-                    path.position.clone(),
-                    error.to_string(),
-                ),
-            }
-        }
-        for (index, method) in written.methods.iter().enumerate() {
-            let known = Method::from_bytes(method.value.as_bytes())
-                .ok()
-                .filter(|_| !method.value.bytes().any(|byte| byte.is_ascii_lowercase()));
-            match known {
-                Some(method) => matcher.methods.push(method),
-                None => {
-                    let upper = method.value.to_ascii_uppercase();
-                    let upper = upper.escape_debug();
-                    self.reporter.error(
-                        &format!("match.methods[{index}]"),
-                        method,
-                        format!("`{}` is not a method", method.value.escape_debug()),
-                        Some(&format!("methods are written in capitals, as `{upper}`")),
-                    );
-                }
-            }
-        }
-        for (index, field) in written.headers.iter().enumerate() {
-            let key = format!("match.headers[{index}]");
-            let value = self.value_match(&key, field);
-            match HeaderName::try_from(field.value.name.as_str()) {
-                Ok(name) => matcher
-                    .headers
-                    .extend(value.map(|value| HeaderMatch { name, value })),
-                Err(_) => {
-                    let message = format!(
-                        "`{}` is not the name of a header field",
-                        field.value.name.escape_debug()
-                    );
-                    self.error(&key, field.position.clone(), message);
-                }
-            }
-        }
-        for (index, parameter) in written.query.iter().enumerate() {
-            let value = self.value_match(&format!("match.query[{index}]"), parameter);
-            matcher.queries.extend(value.map(|value| QueryMatch {
-                name: parameter.value.name.clone(),
-                value,
-            }));
-        }
-        matcher
-    }
-
-    fn value_match(&mut self, key: &str, field: &Spanned<FieldMatch>) -> Option<ValueMatch> {
-        let written = &field.value;
-        match (&written.exact, &written.regex, written.present) {
-            (Some(text), None, None) => Some(ValueMatch::Exact(text.clone())),
-            (None, Some(pattern), None) => match WholeRegex::new(pattern) {
-                Ok(regex) => Some(ValueMatch::Regex(regex)),
-                Err(error) => {
-                    self.error(
-                        &format!("{key}.regex"),
-                        field.position.clone(),
-                        error.to_string(),
-                    );
-                    None
-                }
-            },
-            (None, None, Some(true)) => Some(ValueMatch::Present),
-            _ => {
-                self.error(
-                    key,
-                    field.position.clone(),
-                    "give exactly one of `exact`, `regex` and `present: true`",
-                );
-                None
-            }
-        }
-    }
-
-    fn end(&mut self, known: &Known<'_>) -> Option<End> {
-        let written = self.written;
-        match (&written.pool, &written.redirect, &written.respond) {
-            (Some(pool), None, None) => self.pool(pool, known),
-            (None, Some(redirect), None) => {
-                let compiled = Redirect::compile(&redirect.value, |message| {
-                    self.error("redirect", redirect.position.clone(), message);
-                });
-                compiled.map(End::Redirect)
-            }
-            (None, None, Some(respond)) => {
-                let compiled = Respond::compile(&respond.value, |message| {
-                    self.error("respond", respond.position.clone(), message);
-                });
-                compiled.map(End::Respond)
-            }
-            (None, None, None) => {
-                self.reporter.error_at(
-                    "pool",
-                    None,
-                    "the route ends nowhere",
-                    Some("give one of `pool`, `redirect` and `respond`"),
-                );
-                None
-            }
-            _ => {
-                self.error(
-                    "pool",
-                    None,
-                    "`pool`, `redirect` and `respond` exclude each other; give one of them",
-                );
-                None
-            }
-        }
-    }
-
-    fn pool(&mut self, pool: &Spanned<String>, known: &Known<'_>) -> Option<End> {
-        let found = known.pool("pool", pool, &mut self.reporter)?;
-        let own = &self.written.timeouts;
-        for (key, time) in [
-            ("timeouts.first_byte", &own.first_byte),
-            ("timeouts.read", &own.read),
-        ] {
-            if let Some(time) = time
-                && time.is_zero()
-            {
-                self.error(
-                    key,
-                    time.position.clone(),
-                    "a time of 0 would end every request",
-                );
-            }
-        }
-        let or = |own: &Option<Spanned<Timespan>>, pools: Duration| {
-            own.as_ref().map_or(pools, |time| time.as_duration())
-        };
-        let timeouts = Timeouts {
-            first_byte: or(&own.first_byte, found.timeouts.first_byte),
-            read: or(&own.read, found.timeouts.read),
-            total: match &own.total {
-                Some(total) => unlimited_if_zero(total),
-                None => found.timeouts.total,
-            },
-            ..found.timeouts
-        };
-        Some(End::Pool(Arc::clone(found), timeouts))
-    }
-
     /// `sheds` says whether the process sheds requests, which goes by their priority.
     fn priority(&mut self, end: Option<&End>, sheds: bool) -> PriorityRule {
         let Some(written) = &self.written.priority else {
@@ -385,55 +215,6 @@ impl One<'_> {
             self.error("priority", written.position.clone(), message);
         });
         compiled.unwrap_or_default()
-    }
-
-    /// Its limits of the header. What is not less than all of its listeners allow would do nothing.
-    fn head(&mut self, listeners: &[String], config: &Config) -> Option<HeadLimits> {
-        let written = self.written;
-        let own = config
-            .listeners
-            .iter()
-            .filter(|listener| listeners.is_empty() || listeners.contains(&listener.name.value));
-        let own: Vec<_> = own.map(|listener| &listener.limits).collect();
-        let bytes = own.iter().map(|limits| limits.header.as_u64()).max();
-        let fields = own.iter().map(|limits| *limits.fields).max();
-        if let Some(size) = &written.max_header {
-            let most = bytes.unwrap_or(u64::MAX);
-            let message = match size.as_u64() {
-                0 => Some("a limit of 0 would refuse every request".to_owned()),
-                bytes if bytes > most => Some(format!(
-                    "has no effect: a listener of the route takes at most {most} bytes"
-                )),
-                _ => None,
-            };
-            if let Some(message) = message {
-                let hint = "write at most the listener's `limits.header`, or raise that";
-                self.reporter.error("max_header", size, message, Some(hint));
-            }
-        }
-        if let Some(count) = &written.max_fields {
-            let most = fields.unwrap_or(u16::MAX);
-            let message = match count.value {
-                0 => Some("a limit of 0 would refuse every request".to_owned()),
-                fields if fields > most => Some(format!(
-                    "has no effect: a listener of the route takes at most {most} fields"
-                )),
-                _ => None,
-            };
-            if let Some(message) = message {
-                let hint = "write at most the listener's `limits.fields`, or raise that";
-                self.reporter
-                    .error("max_fields", count, message, Some(hint));
-            }
-        }
-        let limits = HeadLimits {
-            header: written.max_header.as_ref().map(|size| size.as_usize()),
-            fields: written
-                .max_fields
-                .as_ref()
-                .map(|count| usize::from(count.value)),
-        };
-        (limits != HeadLimits::default()).then_some(limits)
     }
 
     fn security_headers(&mut self) -> Option<SecurityHeaders> {

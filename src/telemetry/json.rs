@@ -26,20 +26,34 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Ends the object.
+    pub(super) fn end(self) {
+        if self.separator == b'{' {
+            self.out.push(b'{');
+        }
+        self.out.push(b'}');
+    }
+
     /// Ends the object and its line.
     pub(super) fn end_line(self) {
-        self.out.extend_from_slice(b"}\n");
+        let Self { out, separator } = self;
+        Object {
+            out: &mut *out,
+            separator,
+        }
+        .end();
+        out.push(b'\n');
     }
 
     /// A string.
     #[inline]
-    pub(super) fn text(&mut self, key: &'static str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         self.quoted(key, |out| escape(out, value));
     }
 
     /// A string, if there is one.
     #[inline]
-    pub(super) fn text_if(&mut self, key: &'static str, value: Option<&str>) {
+    pub(super) fn text_if(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.text(key, value);
         }
@@ -47,14 +61,14 @@ impl<'a> Object<'a> {
 
     /// A string of any bytes: each sequence that is not UTF-8 becomes one U+FFFD.
     #[inline]
-    pub(super) fn bytes_if(&mut self, key: &'static str, value: Option<&[u8]>) {
+    pub(super) fn bytes_if(&mut self, key: &str, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.quoted(key, |out| escape_bytes(out, value));
         }
     }
 
     /// A string, as `value` displays itself.
-    pub(super) fn display(&mut self, key: &'static str, value: impl fmt::Display) {
+    pub(super) fn display(&mut self, key: &str, value: impl fmt::Display) {
         self.quoted(key, |out| {
             // Neither this writer nor a vector fails, so only `value` itself could: then its text ends there.
             let _ = fmt::write(&mut Escaping(out), format_args!("{value}"));
@@ -63,23 +77,30 @@ impl<'a> Object<'a> {
 
     /// A string that `write` appends, already escaped.
     #[inline]
-    pub(super) fn quoted(&mut self, key: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn quoted(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
         self.key(key);
         self.out.push(b'"');
         write(self.out);
         self.out.push(b'"');
     }
 
+    /// Anything that `write` appends, which must be JSON.
+    #[inline]
+    pub(super) fn value(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.key(key);
+        write(self.out);
+    }
+
     /// A whole number.
     #[inline]
-    pub(super) fn number(&mut self, key: &'static str, value: u64) {
+    pub(super) fn number(&mut self, key: &str, value: u64) {
         self.key(key);
         digits::decimal(self.out, value);
     }
 
     /// Seconds with six decimals, if there are any.
     #[inline]
-    pub(super) fn seconds_if(&mut self, key: &'static str, value: Option<Duration>) {
+    pub(super) fn seconds_if(&mut self, key: &str, value: Option<Duration>) {
         if let Some(value) = value {
             self.key(key);
             digits::seconds(self.out, value);
@@ -87,7 +108,7 @@ impl<'a> Object<'a> {
     }
 
     #[inline]
-    fn key(&mut self, key: &'static str) {
+    fn key(&mut self, key: &str) {
         self.out.push(self.separator);
         self.separator = b',';
         self.out.push(b'"');
@@ -107,7 +128,7 @@ impl fmt::Write for Escaping<'_> {
 }
 
 /// Appends `bytes` as the inside of a JSON string, with U+FFFD for what is not UTF-8.
-fn escape_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn escape_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     // Finding the bounds of characters takes longer than the copy that is nearly always enough.
     if all_plain(bytes) {
         out.extend_from_slice(bytes);
@@ -177,6 +198,21 @@ mod tests {
             let json = format!("\"{}\"", escaped(&text));
             prop_assert!(!json.chars().any(char::is_control));
             prop_assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), text);
+        }
+
+        #[test]
+        fn any_object_is_one_whatever_is_in_it(values in any::<Vec<Option<String>>>()) {
+            let mut out = Vec::new();
+            let mut object = Object::new(&mut out);
+            object.value("inner", |out| {
+                let mut inner = Object::new(out);
+                values.iter().for_each(|value| inner.text_if("key", value.as_deref()));
+                inner.end();
+            });
+            object.end_line();
+            let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+            let last = values.iter().flatten().last().map(String::as_str);
+            prop_assert_eq!(value["inner"]["key"].as_str(), last);
         }
 
         #[test]

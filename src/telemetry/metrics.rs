@@ -1,56 +1,66 @@
 //! How does the rest of Portcullis reach its metrics, and how does a scraper?
 //!
 //! Every name, label and help text is in `metrics/catalogue.rs`. Handles are looked up when a configuration is compiled or
-//! a set of endpoints changes; a request only adds to the atomic numbers behind them. How long a series with names from
-//! the configuration lives is told in `metrics/live.rs`.
+//! a set of endpoints changes; a request only adds to the atomic numbers behind them, and only the first failure of a kind
+//! at a route is looked up when it comes. How long a series with names from the configuration lives is told in
+//! `metrics/live.rs`.
 
 mod cache;
 mod catalogue;
+mod certificates;
 mod compression;
 mod disk;
 mod families;
 mod guards;
+mod histograms;
 mod labels;
+mod listeners;
 mod live;
 mod overload;
+mod process;
 mod rates;
+mod settings;
 mod shared;
+mod states;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, Error, IntCounter, IntGauge, Registry, TextEncoder};
 
-use crate::cache::Outcome;
-use crate::error::Reason;
+use crate::cache::CacheResult;
 use cache::CachedRoutes;
 use catalogue::Catalogue;
 use compression::Compression;
-use families::{Checks, Endpoints, Listeners, Pools, Routes};
+use families::{Checks, Endpoints, Pools, Routes};
 use guards::{Breakers, Ejections, FailOpens};
+use listeners::Listeners;
 use live::Live;
 use rates::RateLimits;
 use shared::SharedLimits;
 use tokens::{KeySources, Tokens};
 
 pub use cache::{CacheMetrics, CachedRouteMetrics, CachedRouteSeries};
+pub use certificates::Certificates;
 pub use compression::{CompressionMetrics, CompressionSeries};
 pub use disk::{DiskMetrics, DiskRead, DiskWrite};
 pub use families::{
-    CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, ListenerMetrics,
-    ListenerSeries, PoolMetrics, PoolSeries, RouteMetrics, RouteSeries,
+    CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, PoolMetrics, PoolSeries,
+    RouteMetrics, RouteSeries,
 };
 pub use guards::{
     BreakerMetrics, BreakerSeries, EjectionMetrics, EjectionSeries, FailOpenMetrics, FailOpenSeries,
 };
 pub use labels::{
-    DiskOperation, Fetch, Flood, HedgeResult, Missed, PurgeKind, RefusedReason, ReloadResult,
-    RetryResult, TlsVersion,
+    DiskOperation, Fetch, Flood, HedgeResult, Missed, Protocol, PurgeKind, RefusedReason,
+    ReloadResult, ResetBy, RetryResult, TlsVersion,
 };
+pub use listeners::{CountedIn, ListenerMetrics, ListenerSeries, OpenConnection};
 pub use live::{Family, Handle};
 pub use overload::OverloadMetrics;
 pub use rates::{RateLimitMetrics, RateLimitSeries};
+pub use settings::Settings;
 pub use shared::{SharedLimitMetrics, SharedLimitSeries};
 pub use tokens::{KeySourceMetrics, KeySourceSeries, TokenMetrics, TokenSeries};
 
@@ -58,12 +68,10 @@ pub use tokens::{KeySourceMetrics, KeySourceSeries, TokenMetrics, TokenSeries};
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 /// The route of requests that match none.
-pub const NO_ROUTE: &str = "_none";
+pub const NO_ROUTE: &str = "(none)";
 
 /// How many routes, listeners or pools have series of their own at a time.
 const NAME_LIMIT: usize = 2_000;
-/// How many endpoints have series of their own at a time.
-const ENDPOINT_LIMIT: usize = 5_000;
 
 /// The metrics of one process, with a registry of their own.
 pub struct Metrics {
@@ -82,12 +90,16 @@ pub struct Metrics {
     key_sources: Arc<Live<KeySources>>,
     cached_routes: Arc<Live<CachedRoutes>>,
     compression: Arc<Live<Compression>>,
-    failures: [IntCounter; Reason::ALL.len()],
+    settled: Once,
     reload: ReloadMetrics,
     /// How many generations are in memory: the one in force, and those that still have users.
     pub generations: IntGauge,
     /// Connections that the process before this one still has.
     pub predecessor_connections: IntGauge,
+    /// Threads that serve connections.
+    pub workers: IntGauge,
+    /// Until when the certificates in force are valid.
+    pub certificates: Certificates,
     /// Connections of clients that the process takes at most; 0 for no limit.
     pub connections_limit: IntGauge,
     /// How often a worker left connections waiting for want of descriptors.
@@ -129,13 +141,15 @@ struct ReloadMetrics {
 }
 
 impl Metrics {
-    /// Registers every metric.
+    /// Registers every metric, with the usual [`Settings`] until they are [settled](Self::settle).
     ///
     /// # Errors
     ///
     /// Two metrics have one name, or a name is not valid: no input leads there.
     pub fn new() -> Result<Self, Error> {
-        let new = Catalogue::new();
+        let usual = Settings::default();
+        let endpoints = usual.endpoints;
+        let new = Catalogue::new(usual);
         new.build_info()?;
         new.process()?;
         let cache = new.cache()?;
@@ -143,10 +157,10 @@ impl Metrics {
             routes: Live::new(new.routes()?, NAME_LIMIT),
             listeners: Live::new(new.listeners()?, NAME_LIMIT),
             pools: Live::new(new.pools()?, NAME_LIMIT),
-            endpoints: Live::new(new.endpoints()?, ENDPOINT_LIMIT),
-            checks: Live::new(new.checks()?, ENDPOINT_LIMIT),
-            breakers: Live::new(new.breakers()?, ENDPOINT_LIMIT),
-            ejections: Live::new(new.ejections()?, ENDPOINT_LIMIT),
+            endpoints: Live::new(new.endpoints()?, endpoints),
+            checks: Live::new(new.checks()?, endpoints),
+            breakers: Live::new(new.breakers()?, endpoints),
+            ejections: Live::new(new.ejections()?, endpoints),
             fail_opens: Live::new(new.fail_opens()?, NAME_LIMIT),
             rate_limits: Live::new(new.rate_limits()?, NAME_LIMIT),
             shared_limits: Live::new(new.shared_limits()?, NAME_LIMIT),
@@ -154,10 +168,12 @@ impl Metrics {
             key_sources: Live::new(new.key_sources()?, NAME_LIMIT),
             cached_routes: Live::new(new.cached_routes()?, NAME_LIMIT),
             compression: Live::new(new.compression()?, NAME_LIMIT),
-            failures: new.failures()?,
+            settled: Once::new(),
             reload: new.reload()?,
             generations: new.generations()?,
             predecessor_connections: new.predecessor_connections()?,
+            workers: new.workers()?,
+            certificates: new.certificates()?,
             connections_limit: new.connections_limit()?,
             accept_pauses: new.accept_pauses()?,
             compression_memory: new.compression_memory()?,
@@ -241,9 +257,9 @@ impl Metrics {
         self.cached_routes.hold(&[route])
     }
 
-    /// How many requests the cache served on each route that answers from it, in the order of [`Outcome::ALL`]; sorted by
+    /// How many requests the cache served on each route that answers from it, in the order of [`CacheResult::ALL`]; sorted by
     /// the names of the routes.
-    pub fn served_from_cache(&self) -> Vec<(String, [u64; Outcome::ALL.len()])> {
+    pub fn served_from_cache(&self) -> Vec<(String, [u64; CacheResult::ALL.len()])> {
         let mut routes = self
             .cached_routes
             .each(|labels, series| (labels.concat(), series.so_far()));
@@ -254,11 +270,6 @@ impl Metrics {
     /// The metrics of a route that compresses.
     pub fn compression(&self, route: &str) -> CompressionMetrics {
         self.compression.hold(&[route])
-    }
-
-    /// Counts a request that failed.
-    pub fn failed(&self, reason: Reason) {
-        self.failures[reason as usize].inc();
     }
 
     /// Tells that the configuration of this generation is in force since `time`, and what its hash is.

@@ -155,6 +155,11 @@ impl LoadedCertificate {
         })
     }
 
+    /// What it is called by in metrics: its first name; its subject where it has none.
+    pub fn first_name(&self) -> &str {
+        self.names.first().unwrap_or(&self.subject)
+    }
+
     /// What an operator should look at, as of `now`.
     pub fn warnings(&self, now: SystemTime) -> Vec<CertificateWarning> {
         let expired = now

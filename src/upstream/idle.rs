@@ -11,13 +11,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::connection::EndpointConnection;
 use super::shared::SharedPool;
+use super::shown::Shown;
 use super::{Peer, PeerId};
 use crate::pool::{Keepalive, Protocol};
+use crate::telemetry::metrics::PoolMetrics;
 
 /// The idle connections of one worker.
 #[derive(Default)]
 pub struct IdlePool {
-    by_peer: Mutex<FxHashMap<PeerId, Vec<Idle>>>,
+    by_peer: Mutex<FxHashMap<PeerId, Waiting>>,
     /// Those beside them that need not be idle to be used.
     pub shared: SharedPool,
 }
@@ -28,6 +30,13 @@ pub enum Kept {
     Alone(Box<EndpointConnection>),
     /// For many.
     Shared(ConnectionRef),
+}
+
+/// The idle connections to one endpoint.
+#[derive(Debug)]
+struct Waiting {
+    idle: Vec<Idle>,
+    shown: Shown,
 }
 
 #[derive(Debug)]
@@ -55,7 +64,7 @@ impl IdlePool {
     /// and the ones below it can grow old.
     pub fn take(&self, peer: PeerId, now: Instant) -> Option<Box<EndpointConnection>> {
         let mut by_peer = self.lock();
-        let idle = by_peer.get_mut(&peer)?;
+        let idle = &mut by_peer.get_mut(&peer)?.idle;
         while let Some(mut candidate) = idle.pop() {
             if candidate.until > now && candidate.connection.is_quiet() {
                 candidate.connection.begin();
@@ -65,12 +74,14 @@ impl IdlePool {
         None
     }
 
-    /// Keeps a connection whose last response was read to its end. Beyond the limit the oldest one goes.
+    /// Keeps a connection whose last response was read to its end, and counts it in the `metrics` of its pool from the next
+    /// [`sweep`](Self::sweep) on. Beyond the limit the oldest one goes.
     pub fn put(
         &self,
         peer: PeerId,
         connection: Box<EndpointConnection>,
         keepalive: &Keepalive,
+        metrics: &PoolMetrics,
         now: Instant,
     ) {
         // A time past the end of time is as good as none.
@@ -81,7 +92,11 @@ impl IdlePool {
             return;
         }
         let mut by_peer = self.lock();
-        let idle = by_peer.entry(peer).or_default();
+        let waiting = by_peer.entry(peer).or_insert_with(|| Waiting {
+            idle: Vec::new(),
+            shown: Shown::new(metrics),
+        });
+        let idle = &mut waiting.idle;
         if idle.len() >= keepalive.connections {
             idle.remove(0);
         }
@@ -90,8 +105,9 @@ impl IdlePool {
 
     /// Closes what is old or was closed by the endpoint, and forgets endpoints without connections.
     pub fn sweep(&self, now: Instant) {
-        self.lock().retain(|_, idle| {
+        self.lock().retain(|_, Waiting { idle, shown }| {
             idle.retain(|candidate| candidate.until > now && candidate.connection.is_quiet());
+            shown.tell(idle.len());
             !idle.is_empty()
         });
         self.shared.sweep(now);
@@ -103,7 +119,7 @@ impl IdlePool {
         self.shared.keep_only(peers);
     }
 
-    fn lock(&self) -> MutexGuard<'_, FxHashMap<PeerId, Vec<Idle>>> {
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<PeerId, Waiting>> {
         // A panic while it was held can't have left a half-made entry behind.
         self.by_peer.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,6 +11,7 @@ pub mod key_sets;
 pub mod patient;
 pub mod probe;
 pub mod shared;
+mod shown;
 pub mod system_roots;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -46,7 +47,8 @@ pub struct Peer {
     pub keepalive: Keepalive,
 }
 
-/// Which connections may stand in for each other: those to the same address under the same TLS settings.
+/// Which connections may stand in for each other: those of one pool to the same address under the same TLS
+/// settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerId(u64);
 

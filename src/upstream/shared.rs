@@ -10,8 +10,10 @@ use pingora::connectors::http::v2::{ConnectionRef, H2HandshakeSettings, handshak
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::connection::EndpointConnection;
+use super::shown::Shown;
 use super::{HTTP2_STREAMS, PeerId};
 use crate::pool::Keepalive;
+use crate::telemetry::metrics::PoolMetrics;
 
 /// How much of one answer the endpoint may send before somebody takes it, in bytes. Within a network of 100 ms that allows
 /// 10 MB/s.
@@ -23,7 +25,13 @@ const WINDOW_OF_ALL: u32 = 1 << 24;
 /// The connections of one worker that several requests share.
 #[derive(Default)]
 pub struct SharedPool {
-    by_peer: Mutex<FxHashMap<PeerId, Vec<Shared>>>,
+    by_peer: Mutex<FxHashMap<PeerId, Open>>,
+}
+
+/// The connections to one endpoint.
+struct Open {
+    connections: Vec<Shared>,
+    shown: Shown,
 }
 
 struct Shared {
@@ -51,7 +59,7 @@ impl SharedPool {
     /// One that has room for a request.
     pub fn take(&self, peer: PeerId, now: Instant) -> Option<ConnectionRef> {
         let mut by_peer = self.lock();
-        let shared = by_peer.get_mut(&peer)?;
+        let shared = &mut by_peer.get_mut(&peer)?.connections;
         shared.retain(|one| is_open(&one.connection));
         let mut open = shared.iter_mut();
         let one = open.find(|one| one.connection.can_accept_streams(1))?;
@@ -59,20 +67,25 @@ impl SharedPool {
         Some(one.connection.clone())
     }
 
-    /// Lets other requests find a connection, for as long as it is good.
+    /// Lets other requests find a connection, for as long as it is good. While it has none it is counted in the `metrics` of
+    /// its pool.
     pub fn put(
         &self,
         peer: PeerId,
         connection: &ConnectionRef,
         keepalive: &Keepalive,
+        metrics: &PoolMetrics,
         now: Instant,
     ) {
         let Some(idle) = keepalive.idle else { return };
         let mut by_peer = self.lock();
-        let shared = by_peer.entry(peer).or_default();
+        let open = by_peer.entry(peer).or_insert_with(|| Open {
+            connections: Vec::new(),
+            shown: Shown::new(metrics),
+        });
         // One more serves its request, and is closed then.
-        if shared.len() < keepalive.connections {
-            shared.push(Shared {
+        if open.connections.len() < keepalive.connections {
+            open.connections.push(Shared {
                 connection: connection.clone(),
                 idle,
                 used: now,
@@ -82,15 +95,20 @@ impl SharedPool {
 
     /// Lets go what is old or was closed by the endpoint, and forgets endpoints without connections.
     pub fn sweep(&self, now: Instant) {
-        self.lock().retain(|_, shared| {
-            shared.retain_mut(|one| {
-                if !one.connection.is_idle() {
+        self.lock().retain(|_, open| {
+            let mut idle = 0;
+            open.connections.retain_mut(|one| {
+                let is_idle = one.connection.is_idle();
+                if !is_idle {
                     one.used = now;
                 }
                 let unused = now.saturating_duration_since(one.used);
-                is_open(&one.connection) && unused < one.idle
+                let stays = is_open(&one.connection) && unused < one.idle;
+                idle += usize::from(stays && is_idle);
+                stays
             });
-            !shared.is_empty()
+            open.shown.tell(idle);
+            !open.connections.is_empty()
         });
     }
 
@@ -99,7 +117,7 @@ impl SharedPool {
         self.lock().retain(|peer, _| peers.contains(peer));
     }
 
-    fn lock(&self) -> MutexGuard<'_, FxHashMap<PeerId, Vec<Shared>>> {
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<PeerId, Open>> {
         // A panic while it was held can't have left a half-made entry behind.
         self.by_peer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,6 +131,7 @@ fn is_open(connection: &ConnectionRef) -> bool {
 mod tests {
     use super::*;
     use crate::server::connection::socket::Socket;
+    use crate::telemetry::Metrics;
     use crate::upstream::connection::EndpointWire;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
@@ -124,6 +143,10 @@ mod tests {
 
     fn peer() -> PeerId {
         PeerId::for_test(1)
+    }
+
+    fn metrics() -> PoolMetrics {
+        Metrics::new().expect("metrics").pool("app")
     }
 
     /// A connection, and the endpoint that serves it.
@@ -145,7 +168,7 @@ mod tests {
         let pool = SharedPool::default();
         let now = Instant::now();
         let (one, _endpoint) = connection().await;
-        pool.put(peer(), &one, &KEEPALIVE, now);
+        pool.put(peer(), &one, &KEEPALIVE, &metrics(), now);
         assert!(pool.take(PeerId::for_test(2), now).is_none());
         let stream = one
             .spawn_stream()
@@ -167,14 +190,14 @@ mod tests {
         let pool = SharedPool::default();
         let now = Instant::now();
         let (one, endpoint) = connection().await;
-        pool.put(peer(), &one, &KEEPALIVE, now);
+        pool.put(peer(), &one, &KEEPALIVE, &metrics(), now);
         endpoint.abort();
         while !one.is_closed() {
             tokio::task::yield_now().await;
         }
         assert!(pool.take(peer(), now).is_none());
         let (one, _endpoint) = connection().await;
-        pool.put(peer(), &one, &KEEPALIVE, now);
+        pool.put(peer(), &one, &KEEPALIVE, &metrics(), now);
         one.mark_shutdown();
         assert!(pool.take(peer(), now).is_none());
     }
@@ -189,10 +212,10 @@ mod tests {
             idle: None,
             ..KEEPALIVE
         };
-        pool.put(peer(), &one, &none, now);
+        pool.put(peer(), &one, &none, &metrics(), now);
         assert!(pool.take(peer(), now).is_none());
-        pool.put(peer(), &one, &KEEPALIVE, now);
-        pool.put(peer(), &other, &KEEPALIVE, now);
+        pool.put(peer(), &one, &KEEPALIVE, &metrics(), now);
+        pool.put(peer(), &other, &KEEPALIVE, &metrics(), now);
         let found = pool.take(peer(), now).expect("one");
         assert_eq!(found.id(), one.id());
         pool.keep_only(&FxHashSet::from_iter([peer()]));

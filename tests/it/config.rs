@@ -163,7 +163,8 @@ fn a_share_of_the_memory_is_told_in_bytes() {
 /// The reference as it stands, with files and variables as it names them.
 #[test]
 fn the_reference_is_a_configuration_that_could_run() {
-    const REFERENCE: &str = include_str!("../../conf/reference.yaml");
+    let printed = stdout(&portcullis(&folder(), &["reference"]));
+    assert_eq!(printed, include_str!("../../conf/reference.yaml"));
     let directory = tempfile::tempdir().expect("a temporary directory");
     let write = |name: &str, text: &str| {
         std::fs::write(directory.path().join(name), text).expect("writable")
@@ -182,7 +183,7 @@ fn the_reference_is_a_configuration_that_could_run() {
     let password = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
     write("users.htpasswd", &format!("berta:{password}\n"));
     write("keys.txt", &format!("reports:{}\n", "a1".repeat(32)));
-    write("reference.yaml", REFERENCE);
+    write("reference.yaml", &printed);
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(["check", "-c", "reference.yaml"])
         .current_dir(directory.path())

@@ -3,6 +3,7 @@
 //! One binary for all integration tests: it links once, and every file here is one question.
 
 mod access;
+mod access_log;
 mod api_key;
 mod balancers;
 mod basic_auth;
@@ -11,6 +12,7 @@ mod cache;
 mod compression;
 mod config;
 mod connections;
+mod deploy;
 mod discovery;
 mod drain_endpoint;
 mod failures;
@@ -24,6 +26,9 @@ mod jwt;
 mod limits;
 mod listeners;
 mod malformed;
+mod manual;
+mod metrics;
+mod observability;
 mod overload;
 mod overload_protection;
 mod policies;

@@ -203,7 +203,7 @@ async fn a_full_queue_refuses_at_once_and_the_least_worth_first() {
         origin.release();
         succeeds(first).await;
         succeeds(high).await;
-        let failures = "portcullis_failures_total{reason=\"queue_full\"}";
+        let failures = "portcullis_failures_total{reason=\"queue_full\"";
         assert_eq!(portcullis.metric(failures).await, 3.0);
         assert_eq!(
             portcullis

@@ -1,5 +1,6 @@
 //! How does the process live: its start, signals, the admin listener, its logs, its end?
 
+mod activation;
 mod admin;
 mod demo;
 mod drain;
@@ -7,6 +8,7 @@ mod farewell;
 mod files;
 mod goaway;
 mod goodbye;
+mod healthcheck;
 mod idle;
 mod latecomers;
 mod ledger;
@@ -14,3 +16,4 @@ mod logs;
 mod signals;
 mod start;
 mod stop;
+mod watchdog;

@@ -7,6 +7,7 @@ mod goaway;
 mod hedging;
 mod limits;
 mod stale;
+mod told;
 
 use std::net::SocketAddr;
 

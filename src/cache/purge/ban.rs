@@ -71,11 +71,6 @@ impl Ban {
         }
     }
 
-    pub(super) fn forget(&mut self, up_to: u64) {
-        self.forget_hard(up_to);
-        self.soft.retain(|(seq, _)| *seq > up_to);
-    }
-
     /// What a hard purge was after is gone anyway. Of more soft ones than are told apart the oldest two become one that
     /// concerns all that either did and is as old as the older.
     fn tidy(&mut self) {

@@ -151,16 +151,8 @@ impl Table {
     }
 
     pub(super) fn forget_hard(&mut self, up_to: Seq) {
-        self.forget(|ban| ban.forget_hard(up_to.0));
-    }
-
-    pub(super) fn forget_all(&mut self, up_to: Seq) {
-        self.forget(|ban| ban.forget(up_to.0));
-    }
-
-    fn forget(&mut self, forget: impl Fn(&mut Ban)) {
         let lasts = |ban: &mut Ban| {
-            forget(ban);
+            ban.forget_hard(up_to.0);
             !ban.is_over()
         };
         lasts(&mut self.all);

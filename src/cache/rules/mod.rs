@@ -40,7 +40,8 @@ pub use range::{Portion, content_range, portion, unsatisfied_range};
 pub use refusal::Refusal;
 pub use reuse::{Use, usable, usable_on_error};
 pub use revalidate::{
-    ask_for_the_whole, ask_whether_modified, freshen, not_modified, same_representation,
+    ask_for_the_whole, ask_whether_modified, freshen, is_conditional, not_modified,
+    same_representation,
 };
 pub use settings::{Origin, Settings};
 pub use stored_fields::{stored_fields, unshared_fields};

@@ -2,8 +2,8 @@
 
 use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
-    RANGE,
+    DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -20,6 +20,11 @@ const CONDITIONS: [HeaderName; 6] = [
     IF_RANGE,
     RANGE,
 ];
+
+/// Whether a client asks for less than the whole response, or for nothing if it has it.
+pub fn is_conditional(request: &HeaderMap) -> bool {
+    CONDITIONS.iter().any(|name| request.contains_key(name))
+}
 
 /// Takes a client's own conditions and range out of a request, so that the answer is the whole response.
 pub fn ask_for_the_whole(request: &mut HeaderMap) {
@@ -66,7 +71,7 @@ pub fn same_representation(stored: &Validators, newer: &HeaderMap) -> bool {
 
 /// Freshens a stored response's fields by those of a newer one (RFC 9111 §3.2): each field that is there replaces all
 /// lines of the stored one, but for those that must not be stored, and those that say how the stored body is framed and
-/// coded.
+/// coded. The stored date goes, if the newer one has none.
 pub fn freshen(stored: &mut HeaderMap, newer: &HeaderMap) {
     for name in stored_fields(newer).keys() {
         if describes_the_stored_body(name) {
@@ -76,6 +81,11 @@ pub fn freshen(stored: &mut HeaderMap, newer: &HeaderMap) {
         for line in newer.get_all(name) {
             stored.append(name, line.clone());
         }
+    }
+    // RFC 9110 §6.6.1: what says nothing of when it was made is dated by when it came. With the stored date, `Expires` would
+    // seem further away than it is.
+    if !newer.contains_key(DATE) {
+        stored.remove(DATE);
     }
     // A newer directive may name fields that were stored until now.
     *stored = stored_fields(stored);

@@ -5,24 +5,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Spanned;
 
-/// Keys of programs. A request without one of them gets 401. Keys are in a `file`, in `keys`, or in both; given are only
-/// their hashes. Keys must be random, with at least 128 bits: what people think of is found from such a hash by trying.
+/// Keys of programs.
+///
+/// Keys are in a `file`, in `keys`, or in both; given is only their SHA-256. That does for keys that are random, with
+/// 128 bits or more, and for nothing that somebody has thought of: it is found by trying. Make keys with `openssl rand
+/// -base64 32`: one in hexadecimal digits, put here by mistake, could not be told from a hash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiKey {
-    /// Where a request has its key: `header.NAME` or `query.NAME`. Queries stand in histories and in the logs of others:
-    /// a header field is better. Default: header.X-Api-Key.
+    /// Where a request has its key: `header.NAME` or `query.NAME`. In a query it is seen by others, in histories and in
+    /// their logs, which `check` warns of; it is not shown in the access log. Default: header.X-Api-Key.
     pub from: Spanned<String>,
-    /// The keys. Default: none.
+    /// The keys. Names and hashes must be different from each other. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Spanned<NamedKey>>,
-    /// A file of lines `name:sha256`. Relative to the file it is named in. Default: none.
+    /// A file of more of them, in lines `name:sha256`, relative to the file it is named in. A change of the file is a
+    /// reload (`runtime.watch`). Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<Spanned<String>>,
-    /// Whether the endpoint gets the key as well. If not, one in the query is not in a redirect of the route either, and the
-    /// service of `forward_auth` is not told it. Default: false.
+    /// Whether the endpoint gets the key as well; else it is taken out of the field or the query. One in the query is
+    /// then not in a redirect of the route either, and the service of `forward_auth` is not told it. Default: false.
     pub forward: bool,
-    /// A header field in which the endpoint gets the key's name. Default: none.
+    /// A header field in which the endpoint gets the key's name, whatever the client sends in it. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_header: Option<Spanned<String>>,
 }

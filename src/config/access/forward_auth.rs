@@ -5,19 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Spanned, Timespan};
 
-/// A service that is asked about each request, and whose answer decides. With 2xx the request goes on. Any 3xx or 4xx goes
-/// to the client as it is, with its fields and its body: the login page's address, the challenge. A body of more than
-/// 64 KiB, one that breaks off or comes too late is left out, and the client gets an empty one. Everything else is no answer,
-/// and `on_failure` says what follows.
+/// A service that is asked about each request, and whose answer decides.
+///
+/// With 2xx the request goes on. Any 3xx or 4xx goes to the client as it is, with its fields and its body: the login
+/// page's address, the challenge. A body of more than 64 KiB, one that breaks off or comes too late is left out, and
+/// the client gets an empty one. Everything else is no answer, and `on_failure` says what follows.
 ///
 /// It is asked without the request's body. Besides the fields of `request_headers` it is told `X-Forwarded-Method`,
 /// `-Proto`, `-Host`, `-Uri` and `-For` (the client's own address alone), the same as `X-Original-Method` and
-/// `X-Original-URI`, and `X-Request-ID`. The path is always the one in normal form, by which the route was found and which the
-/// endpoint gets, not what the client wrote: the service must not judge another path than is then asked for.
+/// `X-Original-URI`, and `X-Request-ID`. The path is always the one in normal form, by which the route was found and
+/// which the endpoint gets, not what the client wrote: the service must not judge another path than is then asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardAuth {
-    /// The pool of the service, with its balancer, health checks, breaker, retries and TLS; over HTTP/1.1.
+    /// The pool of the service, balanced, checked, guarded and asked again as that says; over HTTP/1.1.
     pub pool: Spanned<String>,
     /// What is asked for, with a query if it needs one. Default: the request's own path and query.
     #[serde(
@@ -26,7 +27,7 @@ pub struct ForwardAuth {
         skip_serializing_if = "Option::is_none"
     )]
     pub path: Option<Spanned<String>>,
-    /// The method it is asked with, whatever the request's own is: `GET` or `HEAD`. Default: GET.
+    /// The method it is asked with, whatever the request's own is. Default: GET.
     #[serde(default)]
     pub method: ForwardAuthMethod,
     /// How long it may take, all attempts together. Default: 2s.
@@ -43,11 +44,11 @@ pub struct ForwardAuth {
     /// Fields of its 2xx answer that the client is given. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub client_headers: Vec<Spanned<String>>,
-    /// What follows when it can't be asked, gives no answer in time, or answers with 5xx: the request is refused (`refuse`), or
-    /// goes on unasked (`allow`). What decides is the answer's header. Default: refuse.
+    /// What follows when it can't be asked, gives no answer in time (what decides is the answer's header), answers with
+    /// 5xx, or breaks off. Default: refuse.
     #[serde(default)]
     pub on_failure: Spanned<OnFailure>,
-    /// With which status it is then refused: 503 or 403. Default: 503.
+    /// With which status code it is then refused: 503 or 403. Default: 503.
     #[serde(
         default,
         deserialize_with = "crate::config::document::given",
@@ -72,10 +73,10 @@ impl ForwardAuth {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ForwardAuthMethod {
-    /// GET.
+    /// The service may send a body for the client.
     #[default]
     Get,
-    /// HEAD: the service sends no body, and so does the client get none.
+    /// The service sends no body, and so does the client get none.
     Head,
 }
 
@@ -86,7 +87,7 @@ pub enum OnFailure {
     /// The request is refused.
     #[default]
     Refuse,
-    /// It goes on unasked.
+    /// It goes on unasked, which lets everyone in.
     Allow,
 }
 

@@ -5,21 +5,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Spanned;
 
-/// Who may come in, by the client's own address. Anyone else gets 403.
+/// Who may come in, by the client's own address.
+///
+/// `deny` goes before `allow`; with `allow` nobody else comes in. Files have one address or network a line, and remarks
+/// behind a `#`; they are relative to the file that names them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IpFilter {
-    /// Addresses and networks (CIDR) that alone may come in. Default: everyone.
+    /// Addresses and networks (CIDR) that alone may come in, as `[10.0.0.0/8, "2001:db8::/32"]`. Default: everyone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Spanned<String>>,
-    /// Files of such, one a line and what is behind a `#` for the reader, relative to the file that names them. Default:
-    /// none.
+    /// Files of such. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_files: Vec<Spanned<String>>,
-    /// Addresses and networks that may not; they go before `allow`. Default: nobody.
+    /// Addresses and networks (CIDR) that may not come in. Default: nobody.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<Spanned<String>>,
-    /// Files of such, as `allow_files`. Default: none.
+    /// Files of such. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny_files: Vec<Spanned<String>>,
 }

@@ -10,22 +10,27 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{Spanned, Timespan};
 
-/// Requests must bring a signed token (JSON Web Token, RFC 7519) that has not expired. The keys it may be signed with are
-/// given by one of `jwks`, `key`, `secret` and `secret_file`.
+/// Requests must bring a signed token (JSON Web Token, RFC 7519) that has not expired.
+///
+/// The keys it may be signed with are given by exactly one of `jwks`, `key`, `secret` and `secret_file`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Jwt {
     /// A JSON Web Key Set: an address that begins with `https://`, which is fetched in the background, or a file.
+    /// Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Spanned<String>>,
-    /// A file with one public key in PEM.
+    /// A file with one public key in PEM. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "tls/jwt.pem")]
     pub key: Option<Spanned<String>>,
-    /// A secret for HS256, HS384 or HS512, as `${JWT_SECRET}`: at least 32, 48 or 64 bytes.
+    /// A secret for HS256, HS384 or HS512: at least 32, 48 or 64 bytes. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "${JWT_SECRET}")]
     pub secret: Option<Spanned<String>>,
-    /// The same, from a file; space around it does not count.
+    /// The same, from a file; space around it does not count. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "jwt-secret")]
     pub secret_file: Option<Spanned<String>>,
     /// With what tokens may be signed: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA; with a secret
     /// HS256, HS384, HS512, which must be named. Default: whatever the public keys are for.
@@ -40,7 +45,7 @@ pub struct Jwt {
     /// For whom it must be (`aud`): a text, or a list of them of which one is enough. Default: anyone.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub audience: Texts,
-    /// How far the issuer's clock may be off, up to 1h. Default: 60s.
+    /// How far the issuer's clock may be off, up to 1h. Default: 1m.
     pub leeway: Spanned<Timespan>,
     /// Claims that it must have; dots lead into objects. Default: none beside `exp`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -51,7 +56,8 @@ pub struct Jwt {
     /// Scopes that it must have, all of them (`scope` or `scp`); else the answer is 403. Default: none.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub scopes: Texts,
-    /// Where the token is: `bearer` (`Authorization: Bearer …`), `header.NAME`, `cookie.NAME` or `query.NAME`. Default: bearer.
+    /// Where the token is: `bearer` (`Authorization: Bearer …`; not beside `basic_auth`, which wants the same field),
+    /// `header.NAME`, `cookie.NAME` or `query.NAME`. Default: bearer.
     pub from: Spanned<String>,
     /// Fields of the request that tell the endpoint of claims: `{ X-User: sub }`. Dots lead into objects, lists are joined by
     /// commas, and a client's own fields of these names are removed. Default: none.

@@ -6,22 +6,24 @@ use serde::{Deserialize, Serialize};
 use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
-/// Passive ejection: an endpoint whose requests fail (refused, broken off, late, or answered with 502, 503 or 504) is left
-/// out for a while, and comes back by itself.
+/// Passive ejection.
+///
+/// An endpoint is left out for a while because its requests fail: refused, broken off, late, or answered with 502, 503
+/// or 504. It comes back by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ejection {
     /// So many failures in a row eject an endpoint. Default: 5.
     pub consecutive_failures: Spanned<u32>,
-    /// This percentage of failures in the window ejects it: 1 to 100. Default: no rule.
+    /// This percentage of failures in the window ejects it as well: 1 to 100. Default: no rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_ratio: Option<Spanned<Percent>>,
     /// How far back the ratio looks. Default: 30s.
     pub window: Spanned<Timespan>,
     /// The ratio counts from so many requests in the window on. Default: 20.
     pub min_requests: Spanned<u32>,
-    /// How long it is ejected the first time; twice as long the second time, and so on. For each such time that it has
-    /// behaved since, one ejection is forgiven. Default: 30s.
+    /// How long it is ejected the first time; twice as long the second time, and so on, up to `max_time`. For each such
+    /// time that it has behaved since, one ejection is forgiven. Default: 30s.
     pub time: Spanned<Timespan>,
     /// How long it is ejected at most. Default: 5m.
     pub max_time: Spanned<Timespan>,

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::units::{Percent, StatusRange};
 use crate::config::{Spanned, Timespan};
 
-/// Active health checks: each endpoint is asked again and again, by one background task and on connections of their own.
+/// Active health checks.
+///
+/// Each endpoint is asked again and again, by one background task and on connections of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Health {
-    /// `http`, `tcp` (only a connection, with TLS if the check has it) or `grpc` (`grpc.health.v1.Health/Check`, over
-    /// HTTP/2). Default: http.
+    /// What a check is. Default: http.
     pub r#type: CheckType,
     /// With `http`: the request's method. Default: GET.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,7 +22,8 @@ pub struct Health {
     /// With `http`: the request's path, with a query if it needs one. Default: /.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<Spanned<String>>,
-    /// With `http` and `grpc`: the request's host. Default: the pool's `host` if it is a name, else the endpoint's address.
+    /// With `http` and `grpc`: the request's host. Default: the pool's `host` if it is a name, else the endpoint's
+    /// address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<Spanned<String>>,
     /// With `http`: other fields of the request. Default: only `User-Agent`.
@@ -36,6 +38,7 @@ pub struct Health {
     pub body: Option<Spanned<String>>,
     /// With `http`: a regular expression that must match in the first 64 KiB of the body. Default: the body is not read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "ready|degraded")]
     pub body_regex: Option<Spanned<String>>,
     /// With `grpc`: the service to ask for; empty for the process as a whole. Default: empty.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,14 +51,15 @@ pub struct Health {
     pub port: Option<Spanned<u16>>,
     /// Another address to ask at for every endpoint: `IP:port`, `[IPv6]:port` or `unix:/path`. Default: the endpoint's own.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "10.0.0.2:8081")]
     pub address: Option<Spanned<String>>,
     /// How often an endpoint is asked, from the beginning of one check to that of the next: 10ms to 1d. Default: 5s.
     pub interval: Spanned<Timespan>,
-    /// The same while it is unhealthy. Default: as `interval`.
+    /// The same while it is unhealthy, as `1s`. Default: as `interval`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_down: Option<Spanned<Timespan>>,
-    /// By how many percent an interval is shorter or longer by chance, so that checks do not come together: 0 to 100.
-    /// Default: 10.
+    /// By how many percent an interval is shorter or longer by chance: 0 to 100. With 0, endpoints that came together
+    /// are checked together. Default: 10.
     pub jitter: Spanned<Percent>,
     /// How long a whole check may take: connecting, TLS and the answer. The next begins after it. Default: 2s, or
     /// `interval` if that is shorter.
@@ -63,11 +67,10 @@ pub struct Health {
     pub timeout: Option<Spanned<Timespan>>,
     /// Checks passed in a row that make an unhealthy endpoint healthy. Default: 2.
     pub rise: Spanned<u32>,
-    /// Checks failed in a row that make a healthy endpoint unhealthy. Default: 3.
+    /// Checks failed in a row that make a healthy endpoint unhealthy. Where nothing is known yet, one is enough.
+    /// Default: 3.
     pub fall: Spanned<u32>,
-    /// What a new endpoint is. `healthy`: it is used at once, and until its first check fails. `checking`: not before its
-    /// first check has passed. `unhealthy`: not before it has passed `rise` checks. The first check begins at once.
-    /// Default: healthy.
+    /// What a new endpoint is. The first check begins at once. Default: healthy.
     pub initial: Initial,
 }
 
@@ -78,9 +81,9 @@ pub enum CheckType {
     /// An HTTP request.
     #[default]
     Http,
-    /// A connection.
+    /// A connection only, with TLS if the check has it.
     Tcp,
-    /// The health protocol of gRPC.
+    /// `grpc.health.v1.Health/Check`, over HTTP/2.
     Grpc,
 }
 
@@ -88,12 +91,12 @@ pub enum CheckType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Initial {
-    /// In use, until its first check fails.
+    /// It is used at once, until its first check fails.
     #[default]
     Healthy,
-    /// Not in use before it has passed `rise` checks.
+    /// It is not used before it has passed `rise` checks.
     Unhealthy,
-    /// Not in use before it has passed its first check.
+    /// It is not used before its first check has passed.
     Checking,
 }
 

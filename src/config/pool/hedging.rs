@@ -9,17 +9,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
-/// When a second endpoint is asked while the first has not answered yet. The first answer is taken, and the other
-/// endpoint's connection is closed. Only idempotent requests without a body to HTTP/1.1 endpoints are asked twice, and
-/// each once at most.
+/// When a second endpoint is asked while the first has not answered yet.
+///
+/// The first answer is taken, and the other connection closed. Only idempotent requests without a body are asked twice,
+/// each once at most, and not those to HTTP/2 endpoints. An endpoint that is asked first and gives no answer for a
+/// second or more, while others do in its place, is one that fails: for `consecutive_failures` of `ejection` and of a
+/// breaker (`scope: endpoint`) with `timeout` among its failures, not for ratios.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hedging {
-    /// `p95`: when the header of the answer takes longer than that of 95 of 100 requests of the last ten to twenty seconds,
-    /// once there were a hundred. Or a time. Default: p95.
+    /// `p95`: when the header of the answer takes longer than that of 95 of 100 requests of the last ten to twenty
+    /// seconds, once there were a hundred. Or a time, as `50ms`. Default: p95.
     pub after: Spanned<HedgeAfter>,
-    /// How many of the requests of the last ten seconds may be asked twice, in percent: 1 to 100. With 5, none is while
-    /// there were fewer than 20. Default: 5.
+    /// How many of the requests of the last ten seconds may be asked twice, in percent: 1 to 100. It is rounded down:
+    /// with 5, none is while there were fewer than 20 of them. Default: 5.
     pub budget: Spanned<Percent>,
 }
 

@@ -9,22 +9,35 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::config::units::Percent;
 use crate::config::{Spanned, Timespan};
 
-/// When an attempt that failed is made again. Only idempotent methods are repeated (RFC 9110 §9.2.2), unless the route
-/// says otherwise, there was no connection, or an HTTP/2 endpoint said that it did nothing with the request (RFC 9113
-/// §8.7); and never when a part of an answer has gone to the client.
+/// When an attempt that failed is made again.
+///
+/// It goes to another endpoint if there is one. Only idempotent methods are repeated (RFC 9110 §9.2.2), unless there
+/// was no connection, or an HTTP/2 endpoint said that it did nothing with the request (REFUSED_STREAM, or left out at
+/// GOAWAY; RFC 9113 §8.7), or the route says otherwise; only bodies of which not more than 64 KiB were sent; and never
+/// after a part of an answer, an interim one (1xx) included, has gone to the client. A request for another protocol
+/// (WebSocket) is repeated only when there was no connection. An idle connection that turns out to be closed is no
+/// failed attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
     /// Attempts after the first, 0 to 10; 0 for none. Default: 1.
     pub limit: Spanned<u32>,
-    /// After what: `connect`, `reset`, `timeout`, status codes from 400 to 599. Default: connect, reset.
+    /// After what:
+    /// - `connect`: refused, failed, not open in time;
+    /// - `reset`: lost before the answer's header;
+    /// - `timeout`: `per_try_timeout`, `first_byte` or `write` was over;
+    /// - status codes from 400 to 599, as 503 or 502-504; after the last attempt the endpoint's answer is passed on.
+    ///
+    /// Default: connect, reset.
     pub on: Spanned<Vec<Spanned<RetryOn>>>,
-    /// How long one attempt may take, from its beginning to the header of its answer; 0s for no limit of its own. Not for
-    /// HTTP/2 endpoints. Default: 0s.
+    /// How long one attempt may take, from its beginning to the header of its answer; 0s for no limit of its own. Not
+    /// for HTTP/2 endpoints. What is not carried directly then gets a connection of its own, as where `first_byte` and
+    /// `read` differ, and the time begins anew when the connection is open and with each piece of the body that is
+    /// sent. When it is over, that is logged as `upstream_first_byte_timeout`. Default: 0s.
     pub per_try_timeout: Spanned<Timespan>,
     /// How long is waited before one.
     pub backoff: Backoff,
-    /// How many of them the pool may see.
+    /// How many of them the pool may see, all its requests together; one beyond that is not made.
     pub budget: Spanned<RetryBudget>,
 }
 
@@ -78,8 +91,10 @@ impl<'de> Deserialize<'de> for RetryOn {
     }
 }
 
-/// How long is waited before an attempt is made again: some random part of a time that doubles with each. The first retry
-/// after a failed connect goes to another endpoint at once, if there is one.
+/// How long is waited before an attempt is made again.
+///
+/// Some random part of a time that doubles with each. The first retry after a failed connect goes to an endpoint that
+/// was not tried yet, at once, if there is one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backoff {
@@ -104,7 +119,7 @@ impl Default for Backoff {
 pub struct RetryBudget {
     /// Their share of the requests of the last ten seconds, in percent: 0 to 100. Default: 20.
     pub percent: Percent,
-    /// So many in each second however few requests there are. Default: 10.
+    /// So many retries in each second, however few requests there are. Default: 10.
     pub min_per_second: u32,
 }
 
@@ -121,13 +136,13 @@ impl Default for RetryBudget {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteRetries {
-    /// Attempts after the first; 0 for none.
+    /// Attempts after the first, 0 to 10; 0 for none. Default: the pool's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Spanned<u32>>,
-    /// After what.
+    /// After what, as in the pool. Default: the pool's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<Spanned<Vec<Spanned<RetryOn>>>>,
-    /// How long one attempt may take; 0s for no limit of its own.
+    /// How long one attempt may take; 0s for no limit of its own. Default: the pool's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_try_timeout: Option<Spanned<Timespan>>,
     /// Whether POST and PATCH are repeated as well: only where the endpoints take care of requests that come twice.

@@ -7,23 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Spanned, Timespan};
 
-/// What a client is known by when it comes back: one of the three. Whatever the balancer, it is asked only for clients
-/// that are not known, and for those whose endpoint can't be used.
+/// What a client is known by when it comes back.
+///
+/// It is one of `cookie`, `app_cookie` and `header`. Whatever the balancer, it is asked for clients that are not known,
+/// and for those whose endpoint can't be used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sticky {
-    /// A cookie that Portcullis sets, which names the endpoint.
+    /// A cookie that Portcullis sets, and takes out of what the endpoint gets. Its value names the endpoint without
+    /// telling its address, and is signed. Default: none.
     #[serde(
         deserialize_with = "crate::config::document::given",
         skip_serializing_if = "Option::is_none"
     )]
     pub cookie: Option<Spanned<StickyCookie>>,
     /// The name of a cookie of the application. Equal values go to one endpoint, found by hashing; that need not be the
-    /// endpoint that has set the cookie.
+    /// endpoint that has made up the value. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"SESSION")]
     pub app_cookie: Option<Spanned<String>>,
-    /// The name of a header field of the request. Equal values go to one endpoint, found by hashing.
+    /// The name of a header field of the request. Equal values go to one endpoint, found by hashing. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "X-Session")]
     pub header: Option<Spanned<String>>,
 }
 
@@ -42,17 +47,18 @@ pub struct StickyCookie {
     pub secure: Secure,
     /// Whether it is hidden from scripts. Default: true.
     pub http_only: bool,
-    /// Whether browsers send it when another site leads to this one: `strict` (no), `lax` (when a link is followed) or
-    /// `none` (always). Default: lax.
+    /// Whether browsers send it when another site leads to this one. Default: lax.
     pub same_site: Spanned<SameSite>,
-    /// How long browsers keep it; it is renewed when half of that is over. 0s until they are closed. Default: 0s.
+    /// How long browsers keep it, renewed when half of it is over; 0s until they are closed. More than that needs a
+    /// secret. Default: 0s.
     pub lifetime: Spanned<Timespan>,
-    /// What it is signed with: at least 32 characters, as `${STICKY_SECRET}`. Default: a random one, which reloads and
-    /// upgrades keep and a restart forgets.
+    /// What it is signed with: at least 32 characters. Several processes behind one name need the same. Default: a
+    /// random one, which reloads and upgrades keep and a restart forgets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Spanned<String>>,
-    /// The same, from a file; space around it does not count.
+    /// The same, from a file; space around it does not count. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "tls/sticky-secret")]
     pub secret_file: Option<Spanned<String>>,
     /// What it may still be signed with, so that the secret can be changed without moving clients. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,12 +116,12 @@ impl JsonSchema for Secure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SameSite {
-    /// None of them.
+    /// They do not.
     Strict,
-    /// Those of a link that is followed.
+    /// When a link is followed.
     #[default]
     Lax,
-    /// All of them.
+    /// They do.
     None,
 }
 

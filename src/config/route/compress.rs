@@ -24,19 +24,27 @@ const TYPES: [&str; 13] = [
     "font/ttf",
 ];
 
-/// Which answers are compressed for clients that can read that (`Accept-Encoding`), and how. `{}` for all defaults.
+/// Which answers are compressed, and how.
+///
+/// `{}` turns it on with the defaults as they stand here. Left alone are answers that are coded already, parts (206),
+/// those with `Cache-Control: no-transform` or a digest that clients may verify, gRPC, and whatever goes to clients of
+/// HTTP/1.0. What has come of a body does not wait for more. The ETag becomes a weak one, and `Vary: Accept-Encoding`
+/// is added. Where an answer holds a secret beside what its client has written into it, its length can tell of the
+/// secret (BREACH): keep such types or routes out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Compress {
-    /// What is offered, in the order in which it is chosen where the client ranks several alike. Default: zstd, br, gzip.
+    /// What is offered. The client's ranking decides; where it ranks several alike, the first of them here. Default:
+    /// zstd, br, gzip.
     pub codings: Vec<Spanned<Coding>>,
-    /// Answers that are known to be shorter are left as they are. Default: 1KiB.
+    /// Answers that are known to be shorter, in bytes, are left as they are. Default: 1KiB.
     pub min_size: ByteSize,
-    /// The types of answers that are compressed: `application/json`, `text/*`, `application/*+json`. Streams of events
-    /// (`text/event-stream`) are only where they are named. Default: text, JSON, XML, scripts, SVG, WebAssembly and fonts
-    /// that are not compressed already.
+    /// The types of answers that are compressed: one, all of a kind (`text/*`), or all of a suffix
+    /// (`application/*+json`). Streams of events (`text/event-stream`) have to be named: an encoder is held for as long
+    /// as the client listens. Default: text, JSON, XML, scripts, SVG, WebAssembly, and fonts that are not compressed
+    /// already.
     pub types: Vec<Spanned<String>>,
-    /// How hard is tried.
+    /// How hard each coding tries: the level that its encoder knows.
     pub level: Levels,
 }
 
@@ -56,7 +64,7 @@ impl Default for Compress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Coding {
-    /// gzip, RFC 1952: every client can read it.
+    /// RFC 1952; every client can read it.
     Gzip,
     /// Brotli, RFC 7932.
     Br,
@@ -99,11 +107,11 @@ impl Coding {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Levels {
-    /// 1 to 9. Default: 5.
+    /// A level from 1 to 9. Default: 5.
     pub gzip: Spanned<u8>,
-    /// 0 to 6. Default: 4.
+    /// A level from 0 to 6. Default: 4.
     pub br: Spanned<u8>,
-    /// 1 to 9. Default: 3.
+    /// A level from 1 to 9. Default: 3.
     pub zstd: Spanned<u8>,
 }
 

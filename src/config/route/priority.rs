@@ -40,7 +40,8 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderPriority {
-    /// The field that says `low`, `normal` or `high`. Any client can send it: let it in only from where it is believed.
+    /// The field that says `low`, `normal` or `high`. Any client can send it: have it set or removed where clients are
+    /// let in.
     pub header: String,
     /// The priority of requests without the field, or with another word in it. Default: normal.
     #[serde(default)]

@@ -5,15 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Spanned;
 
-/// The id by which a request is found in every log on its way. It goes to the endpoint and into the access log; one that
-/// is made here is a UUID of version 7 (RFC 9562), which sorts by time.
+/// The id by which a request is found in every log on its way.
+///
+/// It goes to the endpoint and into the access log. One that is made here is a UUID of version 7 (RFC 9562), which
+/// sorts by time. What is left out is as with `{}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestId {
-    /// The field that carries it. Default: X-Request-ID.
+    /// The field that carries it to the endpoint, and back in Portcullis' own errors. Default: X-Request-ID.
     pub header: Spanned<String>,
-    /// Whose id is taken over, if it has 1 to 128 of the characters A-Z a-z 0-9 . _ ~ + / = -: `trusted` (of
-    /// `forwarding.trusted_proxies`), `always` (of every client) or `never`. Default: trusted.
+    /// Whose id is taken over, if it has 1 to 128 of the characters A-Z a-z 0-9 . _ ~ + / = -. Default: trusted.
     pub accept: AcceptId,
     /// Whether the client gets it in every answer, not only in Portcullis' own errors. Default: false.
     pub answer: bool,
@@ -33,10 +34,10 @@ impl Default for RequestId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptId {
-    /// That of a proxy in front.
+    /// Those of `forwarding.trusted_proxies`.
     #[default]
     Trusted,
-    /// That of every client.
+    /// Those of every client.
     Always,
     /// Nobody's.
     Never,

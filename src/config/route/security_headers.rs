@@ -27,8 +27,7 @@ pub enum RouteSecurityHeaders {
 pub struct SecurityHeaders {
     /// `X-Content-Type-Options: nosniff`: a file is what its `Content-Type` says. Default: true.
     pub nosniff: bool,
-    /// `X-Frame-Options`: which pages may show this one in a frame: `deny`, `sameorigin` or `off` (not said).
-    /// Default: sameorigin.
+    /// `X-Frame-Options`: which pages may show this one in a frame. Default: sameorigin.
     pub frame_options: FrameOptions,
     /// `Referrer-Policy`: how much other sites learn about where their visitors come from; `off` for not said.
     /// Default: strict-origin-when-cross-origin.
@@ -84,7 +83,7 @@ pub enum FrameOptions {
     /// Those of the same origin.
     #[default]
     Sameorigin,
-    /// It is not said.
+    /// The field is not sent.
     Off,
 }
 

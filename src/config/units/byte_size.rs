@@ -120,8 +120,10 @@ fn same_start(name: &str, letter: &str) -> bool {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The largest unit among equals: `8KiB` rather than `8192`.
         let shortest = UNITS
             .iter()
+            .rev()
             .filter(|(_, bytes)| self.0.is_multiple_of(*bytes) && self.0 != 0)
             .map(|(unit, bytes)| format!("{}{unit}", self.0 / bytes))
             .min_by_key(String::len);
@@ -207,7 +209,7 @@ mod tests {
             (0, "0"),
             (512, "512"),
             (1_000, "1kB"),
-            (1_024, "1024"),
+            (1_024, "1KiB"),
             (16 << 20, "16MiB"),
             (u64::MAX, "18446744073709551615"),
         ] {

@@ -26,6 +26,11 @@ const UNITS: [(&str, u128); 7] = [
 pub struct Timespan(Duration);
 
 impl Timespan {
+    /// So many microseconds.
+    pub const fn micros(count: u64) -> Self {
+        Self(Duration::from_micros(count))
+    }
+
     /// So many milliseconds.
     pub const fn millis(count: u64) -> Self {
         Self(Duration::from_millis(count))

@@ -97,6 +97,7 @@ fn a_lease_gives_its_permit_back_whatever_panics() {
         breaker: Arc::clone(&endpoint.breaker),
         state: Arc::clone(&endpoint.state),
         pool: Arc::clone(&endpoint.pool),
+        pool_metrics: endpoint.pool_metrics.clone(),
         metrics: endpoint.metrics.clone(),
         guards: endpoint.guards.clone(),
     });

@@ -186,6 +186,7 @@ impl Source {
             slow_start: self.rules.slow_start,
             decay: self.balancer.decay(),
             pool: Arc::clone(&self.memory),
+            pool_metrics: state.metrics.pool(&self.pool),
             priority: spot.priority,
             max_requests: spot.max_requests,
             host: host_value(host, &peer.address),

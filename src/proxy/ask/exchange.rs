@@ -69,7 +69,8 @@ impl Exchange {
             && let Ok(connection) = stream.into_any().downcast::<EndpointConnection>()
         {
             let now = Instant::now();
-            idle.put(endpoint.peer.id, connection, &pool.keepalive, now);
+            let metrics = &pool.metrics;
+            idle.put(endpoint.peer.id, connection, &pool.keepalive, metrics, now);
         }
     }
 

@@ -20,6 +20,7 @@ use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
 use crate::proxy::presence::{Gone, client_gone};
 use crate::telemetry::metrics::HedgeResult;
+use crate::telemetry::record::Attempt;
 use crate::upstream::idle::IdlePool;
 
 /// How long the first endpoint has before a second one is asked; `None` if none is. Counts the request, if it is one of
@@ -90,6 +91,15 @@ pub async fn ask(
         Ok(ended) => ended,
         Err(Gone) => {
             first_course.note(ctx);
+            if let Some(lease) = other {
+                let hedge = Side {
+                    lease: Some(lease),
+                    course: second_course,
+                    answered: None,
+                    hedge: true,
+                };
+                hedge.note(ctx, Instant::now());
+            }
             return Err(client_gone(first_course.reached()));
         }
     };
@@ -97,6 +107,7 @@ pub async fn ask(
         lease: ctx.lease.take(),
         course: first_course,
         answered: first,
+        hedge: false,
     };
     let Some(lease) = other else {
         return first.wins(ctx);
@@ -105,6 +116,7 @@ pub async fn ask(
         lease: Some(lease),
         course: second_course,
         answered: second,
+        hedge: true,
     };
     if second.is_better_than(&first) {
         if let Some((pool, _)) = ctx.pool() {
@@ -219,6 +231,8 @@ struct Side {
     course: Course,
     /// What came of it; `None` if it was not waited for.
     answered: Option<Answered>,
+    /// Whether it was asked beside the other one.
+    hedge: bool,
 }
 
 impl Side {
@@ -236,6 +250,7 @@ impl Side {
     fn wins(self, ctx: &mut RequestCtx) -> Result<Exchange, ProxyError> {
         if let Some(lease) = &self.lease {
             ctx.endpoint = Some(Arc::clone(&lease.endpoint().name));
+            ctx.trail.begin(lease, self.hedge);
         }
         ctx.lease = self.lease;
         ctx.connect = None;
@@ -253,13 +268,34 @@ impl Side {
         }
     }
 
-    /// Lets it go. What it answered is learnt; if it was not waited for, only that it had not answered by now, and what
-    /// its ending was then.
-    fn loses(self, ctx: &mut RequestCtx, not_waited_for: Ending) {
-        let Some(lease) = self.lease else {
+    /// Adds it to the request's trail, as one that ends `now`.
+    fn note(&self, ctx: &mut RequestCtx, now: Instant) {
+        let Some(lease) = &self.lease else {
             return;
         };
+        let answered = self.answered.as_ref();
+        let exchange = answered.and_then(|answered| answered.as_ref().ok());
+        let unanswered = answered.and_then(|answered| answered.as_ref().err());
+        let status = exchange.and_then(Exchange::status);
+        ctx.trail.add(Attempt {
+            endpoint: Arc::clone(&lease.endpoint().name),
+            status: status.map(|status| status.as_u16()),
+            reason: unanswered.map(|unanswered| unanswered.error.reason),
+            connect: self.course.connect(),
+            first_byte: None,
+            duration: now.saturating_duration_since(lease.taken()),
+            hedge: self.hedge,
+        });
+    }
+
+    /// Lets it go. What it answered is learnt; if it was not waited for, only that it had not answered by now, and what
+    /// its ending was then.
+    fn loses(mut self, ctx: &mut RequestCtx, not_waited_for: Ending) {
         let now = Instant::now();
+        self.note(ctx, now);
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
         let first = ctx.lease.replace(lease);
         self.course.note(ctx);
         if let Some(Err(Unanswered {

@@ -151,6 +151,11 @@ impl Course {
         }
     }
 
+    /// How long its connection took, if it was opened.
+    pub fn connect(&self) -> Option<Duration> {
+        self.connected.flatten()
+    }
+
     /// How far on the line that is.
     pub fn reached(&self) -> Phase {
         match (self.connected, self.sent) {

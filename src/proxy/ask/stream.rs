@@ -39,7 +39,9 @@ pub(super) async fn share(
     let connection = begun.map_err(|error| ConnectError::Connect(io::Error::other(error)))?;
     let peer = &endpoint.peer;
     let now = Instant::now();
-    idle.shared.put(peer.id, &connection, &peer.keepalive, now);
+    let metrics = &endpoint.pool_metrics;
+    idle.shared
+        .put(peer.id, &connection, &peer.keepalive, metrics, now);
     Ok(connection)
 }
 

@@ -4,25 +4,23 @@
 //! it is to be stored; once it is known that it is not, it passes by at the pace of who started it, and nobody begins to read
 //! it. Whoever reads gets every byte, or is told that the body is not whole.
 
-use std::collections::VecDeque;
-use std::io;
+mod landing;
+mod pieces;
+mod reader;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version};
-use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use crate::cache::Object;
 use crate::cache::disk::Following;
 use crate::cache::purge::Seq;
-use crate::cache::rules::{Refusal, Terms};
 use crate::error::{Phase, ProxyError, Reason};
-use crate::proxy::fetch::Told;
+use pieces::{Course, Inner, Piece};
 
-/// How much of an answer that passes by may wait for its reader, and how far others may be behind him.
-const WINDOW: u64 = 256 * 1024;
+pub use landing::{Answer, Kept, Landing, NotKept};
+pub use reader::Reader;
 
 /// One fetch of one object.
 pub struct Flight {
@@ -37,211 +35,6 @@ pub struct Flight {
     room: Notify,
     /// Whether what it brings was invalidated meanwhile.
     doomed: AtomicBool,
-}
-
-#[derive(Default)]
-struct Inner {
-    landing: Option<Landing>,
-    course: Course,
-    /// The body so far, as far as it is held here.
-    pieces: VecDeque<Piece>,
-    /// Where in the body that begins.
-    first: u64,
-    /// How much of the body has come.
-    total: u64,
-    /// Where else the whole body so far can be read.
-    file: Option<Following>,
-    /// Those who read, by their number.
-    readers: FxHashMap<u64, Place>,
-    next_reader: u64,
-    /// Whether who started it does not read.
-    unread: bool,
-    /// How the body ended.
-    end: Option<Result<(), ProxyError>>,
-}
-
-/// What becomes of the body.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Course {
-    /// It is to be stored: all of it is held, here or in the file.
-    #[default]
-    Kept,
-    /// It passes by.
-    Passing,
-    /// It will not be in the file, where all who read it do so: whoever writes there goes at their pace.
-    Lost,
-    /// Nobody gets more of it.
-    Left,
-}
-
-/// A piece of the body.
-struct Piece {
-    /// Where it begins.
-    at: u64,
-    bytes: Bytes,
-}
-
-impl Piece {
-    fn end(&self) -> u64 {
-        self.at + self.bytes.len() as u64
-    }
-}
-
-/// Where a reader is.
-struct Place {
-    /// How much he has read here.
-    offset: u64,
-    /// Where he reads on, until he does. It is his from the beginning, so that nothing he needs is let go of.
-    file: Option<Following>,
-    /// Whether he started it.
-    leads: bool,
-}
-
-impl Inner {
-    /// How far whoever sets the pace has read: who started it or else the first of the others. `None` if nobody is left.
-    fn pace(&self) -> Option<u64> {
-        let mut places = self.readers.values();
-        let leader = places.find(|place| place.leads);
-        let first = || self.readers.values().map(|place| place.offset).max();
-        leader.map(|leader| leader.offset).or_else(first)
-    }
-
-    /// Lets go of what passed by: all have had it, or who has not is too far behind.
-    fn trim(&mut self) {
-        if self.course != Course::Passing {
-            return;
-        }
-        let Some(pace) = self.pace() else { return };
-        let there = self.readers.values().map(|place| place.offset);
-        let slowest = there.filter(|offset| *offset >= self.first).min();
-        let left_behind = pace.saturating_sub(WINDOW);
-        let until = slowest.unwrap_or(pace).max(left_behind);
-        while let Some(piece) = self.pieces.pop_front_if(|piece| piece.end() <= until) {
-            self.first = piece.end();
-        }
-    }
-
-    /// Whether there is any use in going on; `None` while there is no room.
-    fn has_room(&self) -> Option<bool> {
-        match self.course {
-            Course::Kept | Course::Lost => Some(true),
-            Course::Left => Some(false),
-            Course::Passing => match self.pace() {
-                None if self.unread => Some(false),
-                pace => (self.total - pace.unwrap_or(0) < WINDOW).then_some(true),
-            },
-        }
-    }
-
-    /// What is held from this place on, up to the end of a piece.
-    fn at(&self, offset: u64) -> Option<Bytes> {
-        let number = self.pieces.partition_point(|piece| piece.end() <= offset);
-        let piece = self.pieces.get(number)?;
-        let before = usize::try_from(offset.checked_sub(piece.at)?).ok()?;
-        Some(piece.bytes.slice(before..))
-    }
-}
-
-/// What came of asking.
-#[derive(Clone)]
-pub enum Landing {
-    /// An answer.
-    Answer(Arc<Answer>),
-    /// The stored object was found to be good again.
-    Good {
-        /// The object, as it is now.
-        object: Arc<Object>,
-        /// How that was found out.
-        told: Box<Told>,
-        /// Whether what was said of it is for others as well.
-        shared: bool,
-    },
-    /// No answer.
-    Failed(ProxyError, Box<Told>),
-}
-
-impl Landing {
-    /// Whether another who asks may fare better: the endpoint has failed with this one request.
-    pub fn is_failure(&self) -> bool {
-        match self {
-            Self::Good { .. } => false,
-            Self::Answer(answer) => match answer.kept {
-                Err(NotKept::Refused(refusal)) => {
-                    answer.status.is_server_error() && !refusal.lasting()
-                }
-                _ => false,
-            },
-            Self::Failed(error, _) => !shared(error.reason),
-        }
-    }
-}
-
-/// Whether a failure is that of all who waited: the pool could not be reached, whoever asks.
-fn shared(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::NoEndpoint
-            | Reason::BreakerOpen
-            | Reason::QueueFull
-            | Reason::QueueTimeout
-            | Reason::ConnectTimeout
-            | Reason::UpstreamFirstByteTimeout
-            | Reason::TotalTimeout
-    )
-}
-
-/// An endpoint's answer, without its body.
-pub struct Answer {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its fields, without those of the connection.
-    pub fields: HeaderMap,
-    /// Those that only the request has that led to it.
-    pub unshared: HeaderMap,
-    /// Whether it said how old it is.
-    pub aged: bool,
-    /// The version of HTTP it came in.
-    pub version: Version,
-    /// How long its body is, if that is said.
-    pub length: Option<u64>,
-    /// How it is stored, or why not.
-    pub kept: Result<Kept, NotKept>,
-    /// How it was fetched.
-    pub told: Told,
-}
-
-/// How an answer is stored.
-pub struct Kept {
-    /// On which terms.
-    pub terms: Terms,
-    /// The key of this variant.
-    pub key: Box<[u8]>,
-    /// Its hash.
-    pub hash: u128,
-    /// By which fields of the request it varies.
-    pub varies: Box<[http::HeaderName]>,
-}
-
-/// Why an answer is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotKept {
-    /// By the rules.
-    Refused(Refusal),
-    /// It is larger than the route allows, or than there is room for.
-    TooLarge,
-    /// It is a part, kept with others of its kind if it may be.
-    Part,
-}
-
-impl NotKept {
-    /// The word for it in `Cache-Status`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused(refusal) => refusal.as_str(),
-            Self::TooLarge => "too-large",
-            Self::Part => "partial",
-        }
-    }
 }
 
 /// What a reader finds.
@@ -446,101 +239,6 @@ impl Flight {
 /// What is told when a body has no end, and nobody said why.
 fn internal() -> ProxyError {
     ProxyError::new(Reason::Internal, Phase::Body)
-}
-
-/// Reads the body of a flight.
-pub struct Reader {
-    flight: Arc<Flight>,
-    /// Its number among those who read.
-    number: u64,
-    /// How many bytes were read.
-    offset: u64,
-    /// Where it reads on, once the body is in a file.
-    file: Option<Following>,
-}
-
-impl Reader {
-    fn new(flight: &Arc<Flight>, inner: &mut Inner, leads: bool) -> Self {
-        let number = inner.next_reader;
-        inner.next_reader += 1;
-        let place = Place {
-            offset: 0,
-            file: inner.file.as_ref().map(|file| file.from(0)),
-            leads,
-        };
-        inner.readers.insert(number, place);
-        Self {
-            flight: Arc::clone(flight),
-            number,
-            offset: 0,
-            file: None,
-        }
-    }
-
-    /// Whether the next piece is still to come.
-    pub fn must_wait(&self) -> bool {
-        let inner = self.flight.inner();
-        let place = inner.readers.get(&self.number);
-        let in_file = self.file.is_some() || place.is_some_and(|place| place.file.is_some());
-        !in_file && self.offset >= inner.total && inner.end.is_none()
-    }
-
-    /// The next piece; `None` after the last one.
-    ///
-    /// # Errors
-    ///
-    /// The body is not whole.
-    pub async fn piece(&mut self) -> Result<Option<Bytes>, ProxyError> {
-        if let Some(file) = &mut self.file {
-            let piece = file.next(self.offset).await;
-            return self.took(piece);
-        }
-        loop {
-            let flight = Arc::clone(&self.flight);
-            let changed = flight.changed.notified();
-            let mut changed = std::pin::pin!(changed);
-            changed.as_mut().enable();
-            match flight.read(self.number, self.offset) {
-                Found::Piece(piece) => {
-                    self.offset += piece.len() as u64;
-                    return Ok(Some(piece));
-                }
-                Found::InFile(file) => {
-                    let piece = self.file.insert(file).next(self.offset).await;
-                    return self.took(piece);
-                }
-                Found::End => return Ok(None),
-                Found::Broken(error) => return Err(error),
-                Found::NotYet => {}
-            }
-            changed.await;
-        }
-    }
-
-    fn took(&mut self, piece: io::Result<Option<Bytes>>) -> Result<Option<Bytes>, ProxyError> {
-        let piece = piece.map_err(|_| self.broken())?;
-        self.offset += piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Ok(piece)
-    }
-
-    /// What is told when a body that was read from its file has no end.
-    fn broken(&self) -> ProxyError {
-        match self.flight.inner().end {
-            Some(Err(error)) => error,
-            _ => internal(),
-        }
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut inner = self.flight.inner();
-        let place = inner.readers.remove(&self.number);
-        inner.unread |= place.as_ref().is_some_and(|place| place.leads);
-        inner.trim();
-        drop(inner);
-        self.flight.room.notify_one();
-    }
 }
 
 #[cfg(test)]

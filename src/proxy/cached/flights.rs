@@ -1,7 +1,6 @@
 //! Which fetches are under way, and for which objects?
 
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -18,8 +17,6 @@ pub struct Flights {
     parts: [Mutex<FxHashMap<u128, Arc<Flight>>>; PARTS],
     /// All of them, by the hash of what they fetch, whatever variant of it.
     under_way: [Mutex<FxHashMap<u128, Vec<Arc<Flight>>>>; PARTS],
-    /// Bytes of bodies that are held to be stored.
-    held: AtomicU64,
 }
 
 /// The part of a request in a flight.
@@ -35,7 +32,6 @@ impl Default for Flights {
         Self {
             parts: std::array::from_fn(|_| Mutex::default()),
             under_way: std::array::from_fn(|_| Mutex::default()),
-            held: AtomicU64::new(0),
         }
     }
 }
@@ -129,40 +125,5 @@ impl Flights {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Takes room for `bytes` of bodies that are held until they are stored, of which there are to be `most` at most.
-    pub fn hold(self: &Arc<Self>, bytes: u64, most: u64) -> Option<Held> {
-        let mut held = Held {
-            flights: Arc::clone(self),
-            bytes: 0,
-        };
-        held.grow(bytes, most).then_some(held)
-    }
-}
-
-/// Room for bodies that are held until they are stored; given back by drop.
-pub struct Held {
-    flights: Arc<Flights>,
-    bytes: u64,
-}
-
-impl Held {
-    /// Takes more; whether there is that much.
-    pub fn grow(&mut self, bytes: u64, most: u64) -> bool {
-        let held = &self.flights.held;
-        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-            held.checked_add(bytes).filter(|sum| *sum <= most)
-        });
-        if taken.is_ok() {
-            self.bytes += bytes;
-        }
-        taken.is_ok()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.flights.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

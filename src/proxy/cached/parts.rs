@@ -4,16 +4,22 @@
 //! (RFC 9111 §3.3), answer for the ranges that they cover, and are an object like any other once nothing is missing.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{IF_RANGE, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::find::Place;
+use super::flight::{Answer, Flight, Kept, Landing, NotKept};
+use super::fly::{Next, next, passed_on};
+use super::plan::Plan;
 use crate::cache::key::hash;
 use crate::cache::purge::Purged;
-use crate::cache::rules::{Added, Bounds, Partial, Portion, portion};
-use crate::cache::{Body, Cache, Object, Stored};
+use crate::cache::report::Tier;
+use crate::cache::rules::{Added, Bounds, Partial, Portion, portion, stored_fields};
+use crate::cache::{Body, Cache, Chunks, Head, Object, Stored};
+use crate::proxy::fetch::{self, Fetch};
 
 /// How many parts are kept of one object.
 const MOST: usize = 1024;
@@ -97,7 +103,7 @@ pub fn covering(
 
 /// Adds a part to those that are kept under the key of `object`, which has the head of the answer that brought it and no
 /// body yet; `sent` are its fields, with `Content-Range`. Gives the whole object, once nothing of it is missing.
-pub fn add(cache: &Cache, mut object: Object, sent: &HeaderMap, body: &[Bytes]) -> Option<Object> {
+fn add(cache: &Cache, mut object: Object, sent: &HeaderMap, body: &[Bytes]) -> Option<Object> {
     let bounds = Bounds {
         bytes: cache.memory.largest(),
         pieces: MOST,
@@ -120,13 +126,89 @@ pub fn add(cache: &Cache, mut object: Object, sent: &HeaderMap, body: &[Bytes]) 
     let hash = hash(&key);
     if let Some(whole) = parts.whole() {
         cache.memory.remove(hash);
-        object.body = Body::Memory(crate::cache::Chunks::new(whole));
+        object.body = Body::Memory(Chunks::new(whole));
         return Some(object);
     }
     object.key = key.into();
     object.body = Body::Parts(Arc::new(parts));
     cache.memory.put(hash, Stored::Object(Arc::new(object)));
     None
+}
+
+impl Plan {
+    /// Hands a part on, and adds it to those that are kept.
+    pub(super) async fn bring_part(
+        &self,
+        flight: &Arc<Flight>,
+        fetch: &Fetch,
+        mut answer: fetch::Answer,
+        requested: SystemTime,
+    ) {
+        let length = answer.length();
+        // What would be said of the whole answer holds for its parts.
+        let kept = self.judge(StatusCode::OK, fetch, answer.header(), length, requested);
+        let largest = self.cache.memory.largest();
+        let room = length.filter(|length| *length <= largest);
+        let room = room.filter(|_| kept.is_ok());
+        let mut room = room.and_then(|length| self.cache.room(length));
+        let sent = answer.header().headers.clone();
+        flight.pass();
+        flight.land(Landing::Answer(Arc::new(Answer {
+            status: answer.header().status,
+            fields: passed_on(&sent),
+            unshared: HeaderMap::new(),
+            aged: false,
+            version: answer.header().version,
+            length,
+            kept: Err(NotKept::Part),
+            told: fetch.told(),
+        })));
+        let mut pieces = Vec::new();
+        loop {
+            let mut piece = match next(flight, &mut answer).await {
+                Next::Piece(piece) => piece,
+                Next::Whole => break,
+                Next::Broken => return,
+            };
+            if let Some(room) = &mut room {
+                piece = room.counted(piece);
+                pieces.push(piece.clone());
+            }
+            if !flight.push(piece).await {
+                return;
+            }
+        }
+        if let (Ok(kept), true, false) = (kept, room.is_some(), flight.is_doomed()) {
+            self.add_part(&kept, &sent, &pieces);
+            if flight.is_doomed() {
+                forget(&self.cache, &kept.key);
+                self.cache.remove(kept.hash);
+            }
+        }
+        flight.end(Ok(()));
+        answer.end().await;
+    }
+
+    fn add_part(&self, kept: &Kept, sent: &HeaderMap, pieces: &[Bytes]) {
+        let sent = stored_fields(sent);
+        let head = Head::new(StatusCode::OK, &sent, kept.terms, self.marks(&sent));
+        // In memory of their own.
+        let sent = head.fields.clone();
+        let part = Object {
+            key: kept.key.clone(),
+            head,
+            body: Body::Memory(Chunks::new(Vec::new())),
+        };
+        let Some(whole) = add(&self.cache, part, &sent, pieces) else {
+            return;
+        };
+        let stored = Stored::Object(Arc::new(whole));
+        self.cache.memory.put(kept.hash, stored.clone());
+        self.metrics.stored(Tier::Memory);
+        if let Some(disk) = self.cache.disk() {
+            disk.put(kept.hash, stored);
+        }
+    }
 }
 
 #[cfg(test)]

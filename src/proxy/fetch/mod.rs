@@ -21,6 +21,7 @@ use super::ctx::RequestCtx;
 use super::facts::host_and_port;
 use super::forward::Fields;
 use super::presence::Gone;
+use super::trail::{self, Trail};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::Tried;
 use crate::upstream::idle::IdlePool;
@@ -41,6 +42,8 @@ pub struct Fetch {
 pub struct Told {
     /// How many attempts were made.
     pub attempts: u32,
+    /// What became of each, if it was more than one.
+    pub trail: Trail,
     /// The endpoint of the last one.
     pub endpoint: Option<Arc<str>>,
     /// How long that took to connect, if it did.
@@ -137,6 +140,7 @@ impl Fetch {
     /// Why there is no answer.
     pub async fn ask(&mut self) -> Result<Answer, ProxyError> {
         let ctx = &mut *self.ctx;
+        trail::close(ctx);
         ctx.started = Instant::now();
         ctx.failure = None;
         ctx.lease = None;
@@ -149,8 +153,12 @@ impl Fetch {
         let limits = Limits::of(ctx, timeouts);
         let mut nobody = Nobody(&self.header);
         let asked = ask::ask(&mut nobody, ctx, &pool, &self.idle, &limits).await;
+        if ctx.attempts > 1 {
+            trail::close(ctx);
+        }
         self.told = Told {
             attempts: ctx.attempts,
+            trail: ctx.trail.clone(),
             endpoint: ctx.endpoint.clone(),
             connect: ctx.connect,
             first_byte: ctx.first_byte,

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
-use super::floods::{Floods, Passed};
+use super::floods::{Counts, Floods};
 use super::frames::Frames;
-use crate::telemetry::metrics::Flood;
+use crate::telemetry::metrics::{Flood, ListenerMetrics, ResetBy};
 
 /// How long, and for how many bytes, what still comes is read and forgotten: a reset of the connection would take the
 /// GOAWAY away from the client.
@@ -53,24 +53,27 @@ pub struct Calm {
     sent: Frames,
     floods: Floods,
     alarm: Arc<Alarm>,
+    metrics: ListenerMetrics,
     lingers: Option<Pin<Box<Sleep>>>,
     forgotten: usize,
 }
 
 impl Calm {
-    /// Raises `alarm` when a budget of `floods` is overdrawn.
-    pub fn new(floods: Floods, alarm: Arc<Alarm>) -> Self {
+    /// Raises `alarm` when a budget of `floods` is overdrawn, and counts streams that are reset in the listener's `metrics`.
+    pub fn new(floods: Floods, alarm: Arc<Alarm>, metrics: ListenerMetrics) -> Self {
         Self {
             sent: Frames::ours(),
             floods,
             alarm,
+            metrics,
             lingers: None,
             forgotten: 0,
         }
     }
 
     /// Takes note of what came from the client.
-    pub fn heard(&mut self, passed: &Passed) {
+    pub fn heard(&mut self, passed: &Counts) {
+        self.metrics.reset(ResetBy::Client, passed.resets());
         if let Some(flood) = self.floods.received(passed, Instant::now) {
             self.alarm.raise(flood);
         }
@@ -79,6 +82,7 @@ impl Calm {
     /// Takes note of what went to the client.
     pub fn said(&mut self, bytes: &[u8]) {
         let passed = self.sent.follow(bytes);
+        self.metrics.reset(ResetBy::Portcullis, passed.resets());
         if let Some(flood) = self.floods.sent(&passed, Instant::now) {
             self.alarm.raise(flood);
         }
@@ -107,6 +111,11 @@ impl Calm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Metrics;
+
+    fn listener() -> ListenerMetrics {
+        Metrics::new().expect("metrics").listener("edge")
+    }
 
     #[tokio::test]
     async fn the_first_flood_is_the_one_that_is_told_whenever_it_is_asked_for() {
@@ -121,7 +130,7 @@ mod tests {
     async fn it_is_over_when_too_much_came_in_any_cut() {
         let alarm = Arc::new(Alarm::default());
         let floods = Floods::new(0, 5, Instant::now());
-        let mut calm = Calm::new(floods, Arc::clone(&alarm));
+        let mut calm = Calm::new(floods, Arc::clone(&alarm), listener());
         let mut frames = Frames::ours();
         let ping = [&b"\0\0\x08\x06\0\0\0\0\0"[..], &[0; 8]].concat();
         let most = ping.repeat(100);
@@ -136,7 +145,7 @@ mod tests {
     #[test]
     fn what_we_must_reset_counts_by_its_code() {
         let alarm = Arc::new(Alarm::default());
-        let mut calm = Calm::new(Floods::new(0, 5, Instant::now()), alarm);
+        let mut calm = Calm::new(Floods::new(0, 5, Instant::now()), alarm, listener());
         let reset = |code: u8| [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, code];
         calm.said(&reset(8).repeat(200));
         calm.said(&reset(0).repeat(200));

@@ -56,7 +56,7 @@ const fn budget(flood: Flood) -> Budget {
 
 /// What passed in one direction since it was last asked.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Passed {
+pub struct Counts {
     headers: u32,
     data: u32,
     bytes: u64,
@@ -67,7 +67,7 @@ pub struct Passed {
     most_continued: u32,
 }
 
-impl Passed {
+impl Counts {
     /// Takes note of a frame; `code` is that of a RST_STREAM.
     pub fn note(&mut self, kind: u8, flags: u8, length: usize, code: u32) {
         let flood = match kind {
@@ -100,6 +100,11 @@ impl Passed {
             _ => Flood::Other,
         };
         self.counts[flood as usize] += 1;
+    }
+
+    /// How many streams were reset.
+    pub const fn resets(&self) -> u32 {
+        self.counts[Flood::Reset as usize]
     }
 
     /// What has passed, to begin anew; a header that is passing goes on.
@@ -143,7 +148,7 @@ impl Floods {
     }
 
     /// What came from the client; the budget that is overdrawn, if one is. The clock is looked at only then.
-    pub fn received(&mut self, passed: &Passed, now: impl Fn() -> Instant) -> Option<Flood> {
+    pub fn received(&mut self, passed: &Counts, now: impl Fn() -> Instant) -> Option<Flood> {
         if passed.most_continued > self.continued {
             return Some(Flood::Continuation);
         }
@@ -156,7 +161,7 @@ impl Floods {
     }
 
     /// What went to the client, which earns it frames of its own; a budget that is overdrawn, if one is.
-    pub fn sent(&mut self, passed: &Passed, now: impl Fn() -> Instant) -> Option<Flood> {
+    pub fn sent(&mut self, passed: &Counts, now: impl Fn() -> Instant) -> Option<Flood> {
         self.earn(Flood::Reset, passed.headers);
         self.earn(Flood::Ping, passed.headers.saturating_add(passed.data));
         let pieces = u32::try_from(passed.bytes / BYTES_A_WINDOW).unwrap_or(u32::MAX);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::floods::Passed;
+use super::floods::Counts;
 use super::pong::Pong;
 
 /// Type, flags and length of a frame (RFC 9113 §4.1).
@@ -42,7 +42,7 @@ pub struct Frames {
     goes_on: bool,
     /// How many headers have begun; only compared with itself.
     begun: u32,
-    passed: Passed,
+    passed: Counts,
 }
 
 impl Default for Frames {
@@ -54,7 +54,7 @@ impl Default for Frames {
             in_header: false,
             goes_on: false,
             begun: 0,
-            passed: Passed::default(),
+            passed: Counts::default(),
         }
     }
 }
@@ -85,7 +85,7 @@ impl Frames {
     }
 
     /// Follows all of what has passed, and tells of its frames.
-    pub fn follow(&mut self, mut bytes: &[u8]) -> Passed {
+    pub fn follow(&mut self, mut bytes: &[u8]) -> Counts {
         while !bytes.is_empty() {
             bytes = &bytes[self.follow_one(bytes)..];
         }
@@ -93,7 +93,7 @@ impl Frames {
     }
 
     /// The frames since it was last asked.
-    pub fn passed(&mut self) -> Passed {
+    pub fn passed(&mut self) -> Counts {
         self.passed.take()
     }
 
@@ -170,7 +170,7 @@ impl HeaderClock {
     }
 
     /// The frames since it was last asked.
-    pub fn passed(&mut self) -> Passed {
+    pub fn passed(&mut self) -> Counts {
         self.frames.passed()
     }
 

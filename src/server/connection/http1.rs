@@ -17,11 +17,12 @@ use super::head::{self, Found, Head};
 use super::waiting::Patience;
 use crate::error::Reason;
 use crate::proxy::watch as watched;
-use crate::proxy::{ALLOWED_METHODS, About, Unread, Watchdog, error_body, unread_request};
+use crate::proxy::{ALLOWED_METHODS, About, Overtime, Unread, error_body, unread_request};
 use crate::server::connection::Connection;
 use crate::server::door::stay::{LAST_CALL, PARTING, Stay};
 use crate::server::worker::Worker;
 use crate::snapshot::Listener;
+use crate::telemetry::metrics::{CountedIn, ListenerMetrics};
 
 /// How a connection's life as HTTP/1 ended.
 pub enum Ended {
@@ -31,9 +32,14 @@ pub enum Ended {
     Http2(Box<Connection>),
 }
 
-/// Serves requests until the connection ends.
-pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Worker) -> Ended {
-    let watchdog = Arc::new(Watchdog::default());
+/// Serves requests until the connection ends. `metrics` are those of the listener that it came to.
+pub async fn serve(
+    mut connection: Box<Connection>,
+    about: &Arc<About>,
+    worker: &Worker,
+    metrics: &ListenerMetrics,
+) -> Ended {
+    let overtime = Arc::new(Overtime::default());
     let mut served: u32 = 0;
     let mut skipped = false;
     // Until when it waits although it must not stay: its last answer did not say so.
@@ -50,6 +56,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 }
             };
             // Parked: nothing but this future and the socket is held.
+            let _idle = CountedIn::new(&metrics.idle);
             let heard = tokio::select! {
                 biased;
                 heard = fast_timeout(patience, connection.fill()) => heard,
@@ -93,9 +100,9 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
         let session = session(connection, bytes, &listener, served);
         drop(listener);
         let request = worker.proxy.process_new_http(session, &worker.never);
-        let reused = match watched(Arc::clone(&watchdog), || worker.snapshot(), request).await {
+        let reused = match watched(Arc::clone(&overtime), || worker.snapshot(), request).await {
             Some(Some(reused)) => reused,
-            Some(None) if !watchdog.was_seen() => {
+            Some(None) if !overtime.was_seen() => {
                 // Pingora has refused it before any hook was called.
                 let unread = Unread {
                     reason: Reason::BadRequest,
@@ -107,7 +114,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             }
             _ => return Ended::Closed,
         };
-        watchdog.reset();
+        overtime.reset();
         let (stream, _) = reused.consume();
         let Ok(same) = stream.into_any().downcast::<Connection>() else {
             return Ended::Closed;

@@ -21,12 +21,12 @@ use tokio::sync::Notify;
 use super::calm::{Alarm, Calm};
 use super::floods::Floods;
 use crate::error::Reason;
-use crate::proxy::{About, Unread, Watchdog, unread_request, watch};
+use crate::proxy::{About, Overtime, Unread, unread_request, watch};
 use crate::server::connection::Connection;
 use crate::server::door::stay::{LAST_CALL, Word};
 use crate::server::worker::Worker;
 use crate::snapshot::Listener;
-use crate::telemetry::metrics::{Flood, ListenerMetrics};
+use crate::telemetry::metrics::{CountedIn, Flood, ListenerMetrics};
 
 /// Streams that are refused before they are requests, on one connection: past it, the connection ends.
 const MALFORMED_STREAMS: usize = 32;
@@ -41,17 +41,23 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// How long a connection that was told to end may stay without a stream.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Serves streams until the connection ends.
-pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: &Arc<Worker>) {
+/// Serves streams until the connection ends. `metrics` are those of the listener that it came to.
+pub async fn serve(
+    mut connection: Box<Connection>,
+    about: &Arc<About>,
+    worker: &Arc<Worker>,
+    metrics: &ListenerMetrics,
+) {
     // What an HTTP/2 connection was promised when it began holds to its end; its requests see the newest generation.
     let listener = about.door.listener();
     let (times, streams, requests) = (listener.timeouts, listener.streams, listener.requests);
     let options = options(&listener);
     let floods = Floods::new(streams, most_continued(&listener), Instant::now());
-    let metrics = listener.metrics.clone();
     drop(listener);
+    let _counted = CountedIn::new(&metrics.http2_connections);
     let alarm = Arc::new(Alarm::default());
-    connection.become_http2(times.header, Calm::new(floods, Arc::clone(&alarm)));
+    let calm = Calm::new(floods, Arc::clone(&alarm), metrics.clone());
+    connection.become_http2(times.header, calm);
     let digest = Arc::new(Digest {
         proxy_digest: connection.get_proxy_digest(),
         ..Digest::default()
@@ -66,7 +72,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
     let Ok(Ok(mut http2)) = begun else {
         return;
     };
-    let open = Arc::new(Open::default());
+    let open = Arc::new(Open::new(metrics.clone()));
     let mut last = std::pin::pin!(about.stay.until(Word::Last));
     let mut told = false;
     // Who has just come gets to ask: with a GOAWAY before its first request it could only try again, and meet the same.
@@ -90,7 +96,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
             }
             () = &mut may_ask, if told && !ending => continue,
             flood = alarm.raised() => {
-                note_flood(flood, about, &metrics);
+                note_flood(flood, about, metrics);
                 return calm_down(http2).await;
             }
             // A client that does not answer the PING of a graceful end could go on for ever.
@@ -141,7 +147,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                     let request = worker.proxy.process_new_http(session, &worker.never);
                     let now = || worker.snapshot();
                     // Dropped when its time is over, which resets the stream.
-                    drop(watch(Arc::new(Watchdog::default()), now, request).await);
+                    drop(watch(Arc::new(Overtime::default()), now, request).await);
                 });
             }
             Ok(Some(H2Accept::Rejected)) => {
@@ -157,7 +163,7 @@ pub async fn serve(mut connection: Box<Connection>, about: &Arc<About>, worker: 
                 if cause.is_some_and(|cause| {
                     cause.is_library() && cause.reason() == Some(Code::ENHANCE_YOUR_CALM)
                 }) {
-                    note_flood(Flood::Other, about, &metrics);
+                    note_flood(Flood::Other, about, metrics);
                 }
                 return;
             }
@@ -250,18 +256,29 @@ fn options(listener: &Listener) -> pingora::protocols::http::v2::server::H2Optio
     options
 }
 
-/// The streams that are open now.
-#[derive(Default)]
+/// The streams that are open now. While there are none, the connection is counted as idle.
 struct Open {
     streams: AtomicUsize,
     changed: Notify,
+    metrics: ListenerMetrics,
 }
 
 struct OpenStream(Arc<Open>);
 
 impl Open {
+    fn new(metrics: ListenerMetrics) -> Self {
+        metrics.idle.inc();
+        Self {
+            streams: AtomicUsize::new(0),
+            changed: Notify::new(),
+            metrics,
+        }
+    }
+
     fn stream(self: &Arc<Self>) -> OpenStream {
-        self.streams.fetch_add(1, Ordering::Relaxed);
+        if self.streams.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.metrics.idle.dec();
+        }
         OpenStream(Arc::clone(self))
     }
 
@@ -281,7 +298,15 @@ impl Open {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.metrics.idle.inc();
             self.0.changed.notify_one();
         }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Each stream held it.
+        self.metrics.idle.dec();
     }
 }

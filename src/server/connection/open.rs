@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::{Buf, BytesMut};
+use rustls::HandshakeKind;
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 
@@ -85,6 +87,7 @@ pub async fn open(
         None => (Wire::Plain(socket), None, false),
         Some(tls) => {
             socket.replay(std::mem::take(&mut ahead));
+            let begun = Instant::now();
             let accepted = TlsAcceptor::from(Arc::clone(&tls.config))
                 .accept(socket)
                 .await;
@@ -95,11 +98,13 @@ pub async fn open(
             let session = stream.get_mut().1;
             session.set_buffer_limit(Some(TLS_BUFFER));
             let tls = about_tls(session);
-            listener.metrics.tls_handshake(if tls.version == "TLSv1.3" {
-                TlsVersion::Tls13
-            } else {
-                TlsVersion::Tls12
-            });
+            let version = match tls.version {
+                "TLSv1.3" => TlsVersion::Tls13,
+                _ => TlsVersion::Tls12,
+            };
+            let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+            let metrics = &listener.metrics;
+            metrics.tls_handshake(version, resumed, begun.elapsed());
             let http2 = session.alpn_protocol() == Some(b"h2");
             (Wire::Tls(Box::new(stream)), Some(tls), http2)
         }

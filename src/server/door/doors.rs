@@ -13,8 +13,19 @@ use crate::server::door::{Door, HANDSHAKES, Queue, Tasks, tell};
 use crate::server::worker::Task;
 use crate::snapshot::Listener;
 
-/// Sockets of a predecessor: those of each door, with where it really is.
-pub type Inherited = HashMap<String, (Address, Vec<ListeningSocket>)>;
+/// Sockets that another process has opened, by the doors they are for.
+pub type Inherited = HashMap<String, Given>;
+
+/// Those of one door.
+#[derive(Debug)]
+pub struct Given {
+    /// Where it really is.
+    pub address: Address,
+    /// They may be descriptors of one and the same.
+    pub sockets: Vec<ListeningSocket>,
+    /// Whether whoever started the process has them as well, and keeps them.
+    pub passed: bool,
+}
 
 /// The doors of the process.
 #[derive(Debug)]
@@ -73,7 +84,7 @@ pub struct Plan {
 impl Plan {
     /// Takes the addresses of a predecessor for ours.
     pub fn succeed(&mut self, inherited: &Inherited) {
-        let addresses = inherited.values().map(|(address, _)| address.clone());
+        let addresses = inherited.values().map(|given| given.address.clone());
         self.ours.extend(addresses);
     }
 
@@ -115,7 +126,7 @@ impl Plan {
         inherited: &mut Inherited,
     ) -> Result<(Arc<Door>, Tasks), BindError> {
         let bound = match inherited.remove(&*listener.key) {
-            Some((address, sockets)) => adopt(address, sockets, self.workers)?,
+            Some(given) => adopt(given, self.workers)?,
             None => bind(&listener.address, self.workers, &self.ours)?,
         };
         let door = Arc::new(Door::new(listener, bound, self.workers));
@@ -185,7 +196,7 @@ impl Doors {
         }
         let is_open = |task: &Task| match task {
             Task::Accept(door, ..) => opened.iter().any(|open| Arc::ptr_eq(open, door)),
-            Task::KeepEndpoints(_) => true,
+            Task::KeepEndpoints(_) | Task::Answer(_) => true,
         };
         for (worker, task) in ajar.tasks.into_iter().filter(|(_, task)| is_open(task)) {
             // A worker ends only with the process.

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::accepted::Accepted;
+use super::doors::Given;
 use super::socket_file::{self, SocketError, SocketFile};
 use super::turn_away::turn_away;
 use crate::pool::Address;
@@ -72,6 +73,8 @@ pub struct Bound {
     pub sockets: Vec<ListeningSocket>,
     /// Of a Unix socket.
     pub file: Option<SocketFile>,
+    /// Whether whoever started the process has the sockets as well, and keeps them.
+    pub passed: bool,
 }
 
 /// Why an address can't be listened on.
@@ -140,40 +143,53 @@ fn taken(address: &Address) -> BindError {
     }
 }
 
-/// Makes the sockets of a predecessor this process's own: as many as there are, and more where there are fewer than
+/// Makes sockets that another process has opened this one's: as many as there are, and more where there are fewer than
 /// `shards`.
 ///
 /// # Errors
 ///
 /// A [`BindError`] if no more can be had.
-pub fn adopt(
-    address: Address,
-    mut sockets: Vec<ListeningSocket>,
-    shards: usize,
-) -> Result<Bound, BindError> {
-    let mut more = || {
-        while sockets.len() < shards {
-            let socket = match (&address, sockets.first()) {
-                // Not listening yet: until this process accepts, it must not get a share of the connections.
-                (Address::Inet(inet), _) => ListeningSocket::Tcp(tcp(*inet, true)?.into()),
-                (Address::Unix(_), Some(first)) => first.try_clone()?,
-                (Address::Unix(_), None) => return Err(io::ErrorKind::NotFound.into()),
-            };
-            sockets.push(socket);
-        }
-        Ok(())
+pub fn adopt(given: Given, shards: usize) -> Result<Bound, BindError> {
+    let Given {
+        address,
+        mut sockets,
+        passed,
+    } = given;
+    let more = match &address {
+        // Not listening yet: until this process accepts, it must not get a share of the connections.
+        Address::Inet(inet) if !passed => (sockets.len()..shards).try_for_each(|_| {
+            sockets.push(ListeningSocket::Tcp(tcp(*inet, true)?.into()));
+            Ok(())
+        }),
+        _ => spread(&mut sockets, shards),
     };
-    more().map_err(|error| explain(&address, error))?;
+    more.map_err(|error| explain(&address, error))?;
     let file = match &address {
         // The predecessor's, until it has gone. One that somebody has removed stays away.
-        Address::Unix(path) => SocketFile::at(path).ok(),
-        Address::Inet(_) => None,
+        Address::Unix(path) if !passed => SocketFile::at(path).ok(),
+        _ => None,
     };
     Ok(Bound {
         address,
         sockets,
         file,
+        passed,
     })
+}
+
+/// Makes at least `count` of these sockets, by further descriptors of the same ones.
+///
+/// # Errors
+///
+/// No descriptor is left, or there is no socket.
+pub fn spread(sockets: &mut Vec<ListeningSocket>, count: usize) -> io::Result<()> {
+    let had = sockets.len();
+    for number in had..count {
+        let of = number.checked_rem(had).and_then(|of| sockets.get(of));
+        let copy = of.ok_or(io::ErrorKind::NotFound)?.try_clone()?;
+        sockets.push(copy);
+    }
+    Ok(())
 }
 
 /// Why an address can't be had, in words for an operator.
@@ -220,6 +236,7 @@ fn bind_tcp(address: SocketAddr, shards: usize, shared: bool) -> io::Result<Boun
         address: Address::Inet(address),
         sockets,
         file: None,
+        passed: false,
     })
 }
 
@@ -237,11 +254,20 @@ fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     if shared {
         socket.set_reuse_port(true)?;
     }
-    // Its connections inherit it.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_notsent_lowat(UNSENT)?;
+    prepare_tcp(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Sets what the connections of a listening socket inherit.
+///
+/// # Errors
+///
+/// The system's.
+pub fn prepare_tcp(socket: &Socket) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
 }
 
 /// How many bytes of answers that are not yet on their way the kernel holds for one connection. Left to itself it takes
@@ -261,6 +287,7 @@ fn bind_unix(path: &Arc<PathBuf>, shards: usize) -> Result<Bound, SocketError> {
         address: Address::Unix(Arc::clone(path)),
         sockets,
         file: Some(file),
+        passed: false,
     })
 }
 

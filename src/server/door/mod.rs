@@ -6,6 +6,7 @@ pub mod admit;
 pub mod doors;
 pub mod listen;
 pub mod live;
+pub mod passed;
 pub mod shortage;
 pub mod socket_file;
 pub mod stay;
@@ -34,7 +35,7 @@ pub enum Queue {
         /// How long handshakes that have begun may take to end. Meanwhile nobody can begin one.
         handshakes: Duration,
     },
-    /// They stay where they are: a successor has the same socket.
+    /// They stay where they are: a successor, or whoever has passed the socket to this process, has the same one.
     Leave,
 }
 
@@ -60,6 +61,8 @@ pub struct Door {
     closing: watch::Sender<Option<Queue>>,
     accepting: Arc<Live>,
     file: Mutex<Option<SocketFile>>,
+    /// Whether whoever started the process keeps its sockets: then closing it here does not close it.
+    pub passed: bool,
 }
 
 impl Door {
@@ -68,6 +71,7 @@ impl Door {
         Self {
             file: Mutex::new(bound.file),
             accepting: Arc::default(),
+            passed: bound.passed,
             address: bound.address,
             key: Arc::clone(&listener.key),
             listener: ArcSwap::from(Arc::clone(listener)),
@@ -177,8 +181,10 @@ impl Door {
         }
     }
 
-    /// Lets nobody in any more. Those who are in stay.
+    /// Lets nobody in any more. Those who are in stay. At a socket that was passed who waits outside goes on waiting,
+    /// for the next process.
     pub fn close(&self, queue: Queue) {
+        let queue = if self.passed { Queue::Leave } else { queue };
         let file = self
             .file
             .lock()

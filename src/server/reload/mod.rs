@@ -144,11 +144,7 @@ impl Reloader {
             .metrics
             .reloaded(report.result, SystemTime::now());
         if !process.is_leaving() {
-            self.supervisor.ready(&format!(
-                "generation {}, last reload {}",
-                report.generation,
-                report.result.as_str()
-            ));
+            self.supervisor.ready(&status(&process, &report));
         }
         report
     }
@@ -217,10 +213,11 @@ impl Reloader {
         fetch_unknown(&snapshot.key_fetches, &snapshot.resolver, RESOLVE_LIMIT).await;
         let metrics = &self.process.state.metrics;
         let mut problems = Diagnostics::default();
-        snapshot.access_log = if config.access_log == self.process.config.load().access_log {
+        // What it masks depends on routes too.
+        snapshot.access_log = if snapshot.logging == old.logging {
             old.access_log.clone()
         } else {
-            let opened = run::open_access_log(config, metrics);
+            let opened = run::open_access_log(snapshot.logging.as_ref(), metrics);
             let opened = opened.map_err(|error| {
                 let position = config.access_log.path.position.clone();
                 problems.push(Diagnostic::error("access_log.path", error.to_string()).at(position));
@@ -297,9 +294,17 @@ impl Reloader {
         }
         for door in &moved.closed {
             let name = Arc::clone(&door.listener().name);
+            let (address, who_else) = (
+                &door.address,
+                match door.passed {
+                    true => {
+                        ", but its socket is open: whoever passed it (systemd) has it until its unit is stopped"
+                    }
+                    false => "",
+                },
+            );
             report.changes.push(format!(
-                "listener {name} is not listening on {} any more",
-                door.address
+                "listener {name} is not listening on {address} any more{who_else}"
             ));
         }
         let mut problems = Diagnostics::default();
@@ -382,6 +387,26 @@ async fn behind_requests<T: Send + 'static>(
         .inspect_err(|error| log::error!("reload: {error}"))
         .ok()?;
     done.await.ok()
+}
+
+/// What the process serves, and why it is not what was to be reloaded.
+fn status(process: &Process, report: &ReloadReport) -> String {
+    let serves = process.status();
+    let (word, why) = match report.result {
+        ReloadResult::Applied | ReloadResult::Unchanged => return serves,
+        ReloadResult::Rejected => ("rejected", &report.diagnostics),
+        ReloadResult::NeedsUpgrade => ("needs an upgrade", &report.needs_upgrade),
+    };
+    // Warnings may come before what it was rejected for.
+    let first = why.iter().find(|line| line.contains("error: "));
+    let first = first.or(why.first()).map_or("", String::as_str);
+    // A hint is a line of its own.
+    let first = first.lines().next().unwrap_or_default();
+    let more = match why.len() {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    format!("{serves}; the last reload {word}: {first}{more}")
 }
 
 /// One line for the reload and one for each thing to know about it; what is too much for a log is in the answer.

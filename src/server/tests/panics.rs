@@ -70,6 +70,7 @@ async fn edge() -> Edge {
         mark: None,
         pool: Arc::clone(&healthy.pool),
         state: Arc::clone(&healthy.state),
+        pool_metrics: healthy.pool_metrics.clone(),
         metrics: healthy.metrics.clone(),
         guards: healthy.guards.clone(),
     })]);

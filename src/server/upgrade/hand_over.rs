@@ -134,6 +134,10 @@ fn start(new: &NewProcess, socket: &Path) -> Result<Child, String> {
         .arg("--take-over")
         .arg(socket)
         .stdin(Stdio::null())
+        // Sockets that were passed to this process, and which the new one gets with the others.
+        .env_remove("LISTEN_PID")
+        .env_remove("LISTEN_FDS")
+        .env_remove("LISTEN_FDNAMES")
         .spawn()
         .map_err(|error| format!("{}: {error}", new.binary.display()))
 }
@@ -242,6 +246,7 @@ fn talk(link: &Link, process: &Process, admin: &AdminDoor, deadline: Instant) ->
         let of = SocketOf {
             door: door.key().to_owned(),
             address: door.address.to_string(),
+            passed: door.passed,
         };
         sockets.extend(
             door.sockets()?
@@ -335,6 +340,7 @@ fn follow(link: Link, process: Arc<Process>) {
         loop {
             match link.receive(Instant::now().checked_add(TELL_EVERY)) {
                 Ok((FromNew::Reopen, _)) => process.reopen_logs("the new process"),
+                Ok((FromNew::Stop, _)) => process.stop(),
                 // Later than it was waited for.
                 Ok((FromNew::Settled, _)) => {}
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {}

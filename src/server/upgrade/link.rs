@@ -22,6 +22,10 @@ pub const MOST_DESCRIPTORS: usize = 64;
 /// The largest message, in bytes: what host names resolve to may be much.
 const LARGEST: usize = 64 << 20;
 
+/// How long the rest of a message may take, though its deadline is over: a message that is left half read takes the
+/// conversation with it.
+const REST: Duration = Duration::from_secs(2);
+
 /// How much is read at once.
 const PIECE: usize = 64 * 1024;
 
@@ -118,7 +122,7 @@ impl Link {
         Ok(())
     }
 
-    /// The next message with its descriptors. Waits until `deadline`, or for ever.
+    /// The next message with its descriptors. Waits until `deadline`, or for ever, for its beginning.
     ///
     /// # Errors
     ///
@@ -134,6 +138,7 @@ impl Link {
         if length > LARGEST {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
+        let deadline = deadline.map(|deadline| deadline.max(Instant::now() + REST));
         let mut body = Zeroizing::new(Vec::new());
         while body.len() < length {
             // No more memory than what really comes.
@@ -256,6 +261,23 @@ mod tests {
             .receive::<String>(soon())
             .expect_err("nobody is there");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_message_that_has_begun_is_read_to_its_end() {
+        let (one, other) = links();
+        let write = |bytes| io::Write::write_all(&mut &one.stream, bytes).expect("sent");
+        let deadline = Instant::now() + Duration::from_millis(300);
+        write(b"\0\0\0\x06");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let late = deadline.saturating_duration_since(Instant::now());
+                std::thread::sleep(late + Duration::from_millis(50));
+                write(b"\"late\"");
+            });
+            let received = other.receive::<String>(Some(deadline)).expect("a message");
+            assert_eq!(received.0, "late");
+        });
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum FromNew {
     Settled,
     /// The old process's logs were moved away.
     Reopen,
+    /// Both are to end.
+    Stop,
 }
 
 /// What the old process says.
@@ -64,6 +66,9 @@ pub struct SocketOf {
     pub door: String,
     /// Where it really is.
     pub address: String,
+    /// Whether whoever started the first process keeps it.
+    #[serde(default)]
+    pub passed: bool,
 }
 
 /// What is cheap to hand over, and dear to lose.

@@ -20,7 +20,7 @@ use crate::pool::address::{self, WrittenAddress};
 use crate::pool::discovery::Resolved;
 use crate::pool::endpoint::EndpointKey;
 use crate::pool::{Address, EndpointState};
-use crate::server::door::doors::Inherited;
+use crate::server::door::doors::{Given, Inherited};
 use crate::server::door::listen::ListeningSocket;
 use crate::state::State;
 use crate::tls::SessionState;
@@ -60,8 +60,12 @@ impl Predecessor {
                     }
                     for (of, descriptor) in of.into_iter().zip(descriptors) {
                         let (address, socket) = open(&of, descriptor)?;
-                        let known = sockets.entry(of.door).or_insert((address, Vec::new()));
-                        known.1.push(socket);
+                        let known = sockets.entry(of.door).or_insert(Given {
+                            address,
+                            sockets: Vec::new(),
+                            passed: of.passed,
+                        });
+                        known.sockets.push(socket);
                     }
                 }
                 (FromOld::Memory(memory), _) => {
@@ -202,6 +206,11 @@ impl Former {
     /// Tells it to open its logs anew.
     pub fn reopen(&self) {
         self.say(&FromNew::Reopen);
+    }
+
+    /// Tells it that it is to end as well, within its grace.
+    pub fn stop(&self) {
+        self.say(&FromNew::Stop);
     }
 
     /// Tells it that whoever looks for the process finds this one.

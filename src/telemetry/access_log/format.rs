@@ -3,19 +3,18 @@
 mod combined;
 mod json;
 
+use super::mask::Mask;
 use crate::telemetry::Record;
 
+pub use json::Layout;
+
 /// How a request becomes a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line (RFC 8259), with the fields that [`Record`] has and under their names.
-    ///
-    /// `time` is RFC 3339 in UTC with milliseconds. `duration`, `connect` and `first_byte` are seconds with six
-    /// decimals. `status`, `upstream_status`, `bytes_received`, `bytes_sent`, `attempts` and `retries` are whole numbers, all
-    /// others strings. A field without a value is left out; the order is fixed. In `user_agent` and `referer` each
-    /// sequence that is not UTF-8 becomes one U+FFFD.
-    #[default]
-    Json,
+    /// One JSON object a line (RFC 8259), with the fields of its layout. A field without a value is left out. Numbers are
+    /// numbers, times are seconds with six decimals. In what a client may choose each sequence that is not UTF-8 becomes
+    /// one U+FFFD.
+    Json(Layout),
     /// The `combined` format of nginx: `client - - [time] "method target protocol" status bytes "referer" "user agent"`.
     ///
     /// As in nginx a missing value is `-`, and in the three quoted fields `"`, `\`, control bytes and all bytes above
@@ -24,11 +23,17 @@ pub enum Format {
 }
 
 impl Format {
-    /// Appends the line of `record`, newline included.
-    pub(super) fn append(self, out: &mut Vec<u8>, record: &Record<'_>) {
+    /// Appends the line of `record`, newline included. `of_a_million` is how many of its like have one, if not all.
+    pub(super) fn append(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_>,
+        mask: &Mask,
+        of_a_million: Option<u32>,
+    ) {
         match self {
-            Format::Json => json::append(out, record),
-            Format::Combined => combined::append(out, record),
+            Format::Json(layout) => json::append(out, record, layout, mask, of_a_million),
+            Format::Combined => combined::append(out, record, mask),
         }
     }
 }

@@ -5,7 +5,10 @@
 //! must not slow down what it logs.
 
 mod format;
+mod headers;
+mod mask;
 mod queue;
+mod sample;
 mod sink;
 
 use std::cell::Cell;
@@ -21,7 +24,10 @@ use super::metrics::AccessLogMetrics;
 use queue::{Batch, Queue};
 use sink::Sink;
 
-pub use format::Format;
+pub use format::{Format, Layout};
+pub use headers::Chosen;
+pub use mask::{Mask, Pattern};
+pub use sample::{Outcome, Sample};
 
 /// A line that needed a larger buffer than this gives it back: one huge request shall not hold memory for ever.
 const KEPT_LINE_BYTES: usize = 64 * 1024;
@@ -48,6 +54,10 @@ pub struct Settings {
     pub destination: Destination,
     /// How a request becomes a line.
     pub format: Format,
+    /// Which requests have a line.
+    pub sample: Sample,
+    /// What no line shows.
+    pub mask: Mask,
     /// How many bytes of lines may wait to be written; a line that would exceed them is dropped.
     /// The log takes at most twice this memory.
     pub queue_bytes: usize,
@@ -64,6 +74,8 @@ impl Settings {
 /// log and drop this one; before the process exits, [`flush`](Self::flush) it.
 pub struct AccessLog {
     format: Format,
+    sample: Sample,
+    mask: Mask,
     queue: Arc<Queue>,
     metrics: AccessLogMetrics,
 }
@@ -87,22 +99,39 @@ impl AccessLog {
             .name("access-log".to_owned())
             .spawn(move || write_batches(&thread_queue, first, sink, &thread_metrics))?;
         Ok(Self {
-            format: settings.format,
+            format: settings.format.clone(),
+            sample: settings.sample,
+            mask: settings.mask.clone(),
             queue,
             metrics,
         })
     }
 
-    /// Queues the line of `record`, or drops and counts it if the queue is full.
-    pub fn write(&self, record: &Record<'_>) {
+    /// How many of a million requests that ended so have a line, if this one has. To be asked once, before a record is
+    /// built.
+    pub fn samples(&self, outcome: &Outcome) -> Option<u32> {
+        self.sample.take(outcome)
+    }
+
+    /// Queues the line of `record`; drops and counts it if the queue is full. Of its like so many of a million have one.
+    pub fn write(&self, record: &Record<'_>, of_a_million: u32) {
+        let told = self.sample.is_partial().then_some(of_a_million);
         let mut line = LINE.take();
         line.clear();
-        self.format.append(&mut line, record);
+        self.format.append(&mut line, record, &self.mask, told);
         if !self.queue.push(&line) {
             self.metrics.dropped.inc();
         }
         if line.capacity() <= KEPT_LINE_BYTES {
             LINE.set(line);
+        }
+    }
+
+    /// The fields of requests that a line may show.
+    pub fn request_headers(&self) -> &[Chosen] {
+        match &self.format {
+            Format::Json(layout) => &layout.request_headers,
+            Format::Combined => &[],
         }
     }
 

@@ -1,3 +1,5 @@
+//! Does every line come whole, and does nobody wait for one?
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +21,9 @@ fn metrics() -> AccessLogMetrics {
 fn settings(destination: Destination) -> Settings {
     Settings {
         destination,
-        format: Format::Json,
+        format: Format::Json(Layout::default()),
+        sample: Sample::ALL,
+        mask: Mask::default(),
         queue_bytes: Settings::QUEUE_BYTES,
     }
 }
@@ -27,6 +31,10 @@ fn settings(destination: Destination) -> Settings {
 fn open(path: &Path, metrics: &AccessLogMetrics) -> AccessLog {
     let settings = settings(Destination::File(path.to_owned()));
     AccessLog::open(&settings, metrics.clone()).expect("the log opens")
+}
+
+fn write(log: &AccessLog, record: &Record<'_>) {
+    log.write(record, sample::MILLION);
 }
 
 /// Takes nothing until its sender is dropped.
@@ -62,11 +70,14 @@ fn lines_of_many_threads_are_whole_and_complete() {
             let log = &log;
             scope.spawn(move || {
                 for request in 0..1_000u64 {
-                    log.write(&Record {
-                        attempts: thread,
-                        bytes_sent: request,
-                        ..full()
-                    });
+                    write(
+                        log,
+                        &Record {
+                            attempts: thread,
+                            bytes_sent: request,
+                            ..full()
+                        },
+                    );
                 }
             });
         }
@@ -95,7 +106,7 @@ fn a_file_is_created_for_owner_and_group_only_and_appended_to() {
     let path = directory.path().join("access.log");
     for lines in 1..=2 {
         let log = open(&path, &metrics());
-        log.write(&full());
+        write(&log, &full());
         assert!(log.flush(PATIENCE));
         let text = fs::read_to_string(&path).expect("the log");
         assert_eq!(text.lines().count(), lines);
@@ -110,7 +121,7 @@ fn a_single_line_shows_soon_without_a_flush() {
     let path = directory.path().join("access.log");
     let log = open(&path, &metrics());
     for lines in 1..=3 {
-        log.write(&full());
+        write(&log, &full());
         wait_for(|| fs::read_to_string(&path).is_ok_and(|text| text.lines().count() == lines));
     }
 }
@@ -128,7 +139,7 @@ fn a_blocked_destination_drops_and_counts_lines_and_blocks_nobody() {
 
     let start = Instant::now();
     for _ in 0..10_000 {
-        log.write(&full());
+        write(&log, &full());
     }
     assert!(!log.flush(Duration::from_millis(50)));
     assert!(start.elapsed() < PATIENCE);
@@ -139,7 +150,7 @@ fn a_blocked_destination_drops_and_counts_lines_and_blocks_nobody() {
     drop(unblock);
     assert!(log.flush(PATIENCE));
     assert_eq!(metrics.written.get() + dropped, 10_000);
-    log.write(&full());
+    write(&log, &full());
     assert!(log.flush(PATIENCE), "the thread is still there");
 }
 
@@ -165,7 +176,7 @@ fn a_fifo_that_is_full_is_waited_for_without_an_error() {
     };
     let mut reader = reader.join().expect("a reader").expect("a FIFO");
     for _ in 0..1_000 {
-        log.write(&full());
+        write(&log, &full());
     }
     assert!(!log.flush(Duration::from_millis(50)));
     drop(log);
@@ -180,7 +191,7 @@ fn a_full_disk_is_counted_and_fails_nobody() {
     let metrics = metrics();
     let log = open(Path::new("/dev/full"), &metrics);
     for failures in 1..=3 {
-        log.write(&full());
+        write(&log, &full());
         assert!(log.flush(PATIENCE));
         assert_eq!(metrics.write_errors.get(), failures);
     }
@@ -194,12 +205,12 @@ fn a_file_that_was_moved_away_is_opened_anew() {
     let path = directory.path().join("access.log");
     let moved = directory.path().join("access.log.1");
     let log = open(&path, &metrics());
-    log.write(&full());
+    write(&log, &full());
     assert!(log.flush(PATIENCE));
     fs::rename(&path, &moved).expect("a rename");
     log.reopen();
     wait_for(|| path.exists());
-    log.write(&full());
+    write(&log, &full());
     assert!(log.flush(PATIENCE));
     for file in [path, moved] {
         assert_eq!(fs::read_to_string(file).expect("a log").lines().count(), 1);
@@ -215,7 +226,7 @@ fn a_reopen_that_fails_keeps_the_open_file() {
     fs::rename(&path, &moved).expect("a rename");
     fs::create_dir(&path).expect("a directory can't be opened for writing");
     log.reopen();
-    log.write(&full());
+    write(&log, &full());
     assert!(log.flush(PATIENCE));
     assert_eq!(fs::read_to_string(moved).expect("a log").lines().count(), 1);
 }

@@ -9,30 +9,30 @@ use super::families::{counter, remove_counter};
 use super::labels::{DiskOperation, Fetch, PurgeKind};
 use super::live::{Family, Handle};
 use super::signed;
-use crate::cache::Outcome;
+use crate::cache::CacheResult;
 use crate::cache::report::{Kept, Report, Tier};
 
 /// The metrics of a route that answers from the cache.
 pub type CachedRouteMetrics = Handle<CachedRoutes>;
 
-/// The metrics labelled by route and outcome.
+/// The metrics labelled by route and result.
 pub struct CachedRoutes {
     pub(super) requests: IntCounterVec,
 }
 
 /// What a [`CachedRouteMetrics`] gives access to.
 pub struct CachedRouteSeries {
-    requests: [IntCounter; Outcome::ALL.len()],
+    requests: [IntCounter; CacheResult::ALL.len()],
 }
 
 impl CachedRouteSeries {
     /// Counts a request that was served in this way.
-    pub fn served(&self, outcome: Outcome) {
-        self.requests[outcome as usize].inc();
+    pub fn served(&self, result: CacheResult) {
+        self.requests[result as usize].inc();
     }
 
-    /// How many were, in the order of [`Outcome::ALL`].
-    pub fn so_far(&self) -> [u64; Outcome::ALL.len()] {
+    /// How many were, in the order of [`CacheResult::ALL`].
+    pub fn so_far(&self) -> [u64; CacheResult::ALL.len()] {
         std::array::from_fn(|number| self.requests[number].get())
     }
 }
@@ -42,13 +42,14 @@ impl Family for CachedRoutes {
 
     fn resolve(&self, labels: &[&str]) -> CachedRouteSeries {
         CachedRouteSeries {
-            requests: Outcome::ALL.map(|outcome| counter(&self.requests, labels, outcome.as_str())),
+            requests: CacheResult::ALL
+                .map(|result| counter(&self.requests, labels, result.as_str())),
         }
     }
 
     fn remove(&self, labels: &[&str]) {
-        for outcome in Outcome::ALL {
-            remove_counter(&self.requests, labels, outcome.as_str());
+        for result in CacheResult::ALL {
+            remove_counter(&self.requests, labels, result.as_str());
         }
     }
 }

@@ -3,58 +3,58 @@
 use std::sync::Mutex;
 
 use prometheus::core::Collector;
-use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
-};
+use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::cache::{CacheMetrics, CachedRoutes};
+use super::certificates::Certificates;
 use super::compression::Compression;
 use super::disk::{DiskMetrics, DiskRead, DiskWrite};
-use super::families::{Checks, Endpoints, Listeners, Pools, Routes};
+use super::families::{Checks, Endpoints, Pools, Routes};
 use super::guards::{Breakers, Ejections, FailOpens};
+use super::histograms::Histograms;
 use super::labels::{DiskOperation, Fetch, PurgeKind};
+use super::listeners::Listeners;
 use super::overload::OverloadMetrics;
+use super::process::Process;
 use super::rates::RateLimits;
+use super::settings::Settings;
 use super::shared::SharedLimits;
+use super::states::States;
 use super::tokens::{KeySources, Tokens};
 use super::{AccessLogMetrics, ReloadMetrics, ReloadResult};
 use crate::admission::overload::Resource;
 use crate::cache::report::Tier;
-use crate::error::Reason;
 use crate::pool::Priority;
-
-/// Upper bounds in seconds of what a whole request or an endpoint's answer may take.
-const ANSWER_BUCKETS: [f64; 15] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
-/// Upper bounds in seconds of what opening a connection may take: much less if the endpoint is near.
-const CONNECT_BUCKETS: [f64; 12] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
-];
 
 /// Upper bounds in seconds of what an answer of Redis may take: its deadline is some milliseconds.
 const SHARED_LIMIT_BUCKETS: [f64; 9] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 ];
-
-/// Upper bounds in seconds of how long a request may wait for a slot.
-const QUEUE_BUCKETS: [f64; 13] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+/// Upper bounds in seconds of what a TLS handshake may take: our own part is a millisecond, the rest is the way to the client.
+const HANDSHAKE_BUCKETS: [f64; 11] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
+/// Upper bounds in seconds of how long a client may stay.
+const CONNECTION_BUCKETS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
 
 /// Makes each metric once and registers it.
-pub(super) struct Catalogue(Registry);
+pub(super) struct Catalogue {
+    registry: Registry,
+    usual: Settings,
+}
 
 impl Catalogue {
-    pub(super) fn new() -> Self {
-        Self(Registry::new())
+    /// With the buckets of these settings, until others are chosen.
+    pub(super) fn new(usual: Settings) -> Self {
+        Self {
+            registry: Registry::new(),
+            usual,
+        }
     }
 
     /// The registry with every metric that was made.
     pub(super) fn into_registry(self) -> Registry {
-        self.0
+        self.registry
     }
 
     pub(super) fn routes(&self) -> Result<Routes, Error> {
@@ -66,9 +66,9 @@ impl Catalogue {
             )?,
             duration: self.histograms(
                 "portcullis_request_duration_seconds",
-                "From the first byte of a request to the end of its response.",
+                "From the header of a request to the end of its answer.",
                 &["route"],
-                &ANSWER_BUCKETS,
+                &self.usual.request,
             )?,
             bytes_received: self.counters(
                 "portcullis_request_body_bytes_total",
@@ -80,6 +80,11 @@ impl Catalogue {
                 "Bytes of response bodies sent to clients.",
                 &["route"],
             )?,
+            failures: self.counters(
+                "portcullis_failures_total",
+                "Requests that failed, by reason; the route is (none) where the request ended before one was found.",
+                &["route", "reason"],
+            )?,
         })
     }
 
@@ -88,6 +93,11 @@ impl Catalogue {
             connections: self.gauges(
                 "portcullis_connections",
                 "Open connections from clients.",
+                &["listener"],
+            )?,
+            idle: self.gauges(
+                "portcullis_connections_idle",
+                "Open connections from clients that wait for a request, the first or another.",
                 &["listener"],
             )?,
             accepted: self.counters(
@@ -100,15 +110,42 @@ impl Catalogue {
                 "Accepted connections closed before their first request, by cause.",
                 &["listener", "reason"],
             )?,
+            lasted: self.histograms(
+                "portcullis_connection_duration_seconds",
+                "How long connections from clients were open, of those that have ended; those at a limit are not taken in and not among them.",
+                &["listener"],
+                &CONNECTION_BUCKETS,
+            )?,
+            tls_handshakes: self.counters(
+                "portcullis_tls_handshakes_total",
+                "Completed TLS handshakes with clients, by version and by whether they went on with an earlier session; failed ones are among the refused connections.",
+                &["listener", "version", "resumed"],
+            )?,
+            tls_duration: self.histograms(
+                "portcullis_tls_handshake_duration_seconds",
+                "How long completed TLS handshakes with clients took, with the way there and back.",
+                &["listener"],
+                &HANDSHAKE_BUCKETS,
+            )?,
+            http2_connections: self.gauges(
+                "portcullis_http2_connections",
+                "Open connections from clients that speak HTTP/2.",
+                &["listener"],
+            )?,
+            resets: self.counters(
+                "portcullis_http2_streams_reset_total",
+                "HTTP/2 streams that were reset, by who did it.",
+                &["listener", "by"],
+            )?,
             floods: self.counters(
                 "portcullis_http2_floods_total",
                 "HTTP/2 connections ended with ENHANCE_YOUR_CALM, by what there was too much of.",
                 &["listener", "kind"],
             )?,
-            tls_handshakes: self.counters(
-                "portcullis_tls_handshakes_total",
-                "Completed TLS handshakes with clients, by version; failed ones are among the refused connections.",
-                &["listener", "version"],
+            requests: self.counters(
+                "portcullis_requests_by_protocol_total",
+                "Finished requests, by what was spoken with the client; upgrade is what went on as something else, a WebSocket.",
+                &["listener", "protocol"],
             )?,
             requests_in_flight: self.gauges(
                 "portcullis_requests_in_flight",
@@ -124,18 +161,23 @@ impl Catalogue {
                 "portcullis_upstream_connect_duration_seconds",
                 "Opening a connection to an endpoint, TLS included.",
                 &["pool"],
-                &CONNECT_BUCKETS,
+                &self.usual.connect,
             )?,
             first_byte: self.histograms(
                 "portcullis_upstream_first_byte_duration_seconds",
                 "From the request sent, as far as it had come, to the first byte of the endpoint's response.",
                 &["pool"],
-                &ANSWER_BUCKETS,
+                &self.usual.first_byte,
             )?,
             refused: self.counters(
                 "portcullis_pool_refused_total",
                 "Requests that a pool did not give an endpoint, by reason.",
                 &["pool", "reason"],
+            )?,
+            idle_connections: self.gauges(
+                "portcullis_upstream_idle_connections",
+                "Connections to endpoints that wait for a request, counted once a second; without those of requests with a body, which Pingora keeps.",
+                &["pool"],
             )?,
             queue_length: self.gauges(
                 "portcullis_pool_queue_length",
@@ -146,7 +188,7 @@ impl Catalogue {
                 "portcullis_pool_queue_wait_seconds",
                 "How long requests waited for a slot of the pool, of those that had to; those that gave up count as well.",
                 &["pool"],
-                &QUEUE_BUCKETS,
+                &self.usual.queue,
             )?,
             hedges: self.counters(
                 "portcullis_upstream_hedges_total",
@@ -173,7 +215,7 @@ impl Catalogue {
                 "Attempts at an endpoint that have not ended.",
                 &["pool", "endpoint"],
             )?,
-            drained: self.gauges(
+            drained: self.states(
                 "portcullis_upstream_drained",
                 "1 if the operator has drained the endpoint, else 0.",
                 &["pool", "endpoint"],
@@ -188,7 +230,7 @@ impl Catalogue {
 
     pub(super) fn checks(&self) -> Result<Checks, Error> {
         Ok(Checks {
-            healthy: self.gauges(
+            healthy: self.states(
                 "portcullis_upstream_healthy",
                 "1 if health checks let an endpoint be used, 0 if not.",
                 &["pool", "endpoint"],
@@ -208,7 +250,7 @@ impl Catalogue {
 
     pub(super) fn breakers(&self) -> Result<Breakers, Error> {
         Ok(Breakers {
-            state: self.gauges(
+            state: self.states(
                 "portcullis_upstream_breaker_state",
                 "0 while a breaker is closed, 1 while it is half-open (from its first trial on), 2 while it is open (until the first trial, also when its time is over); a breaker of a whole pool has no endpoint.",
                 &["pool", "endpoint"],
@@ -228,7 +270,7 @@ impl Catalogue {
                 "How often an endpoint was ejected because its answers showed that it is ill.",
                 &["pool", "endpoint"],
             )?,
-            ejected: self.gauges(
+            ejected: self.states(
                 "portcullis_upstream_ejected",
                 "1 while an endpoint is ejected, until the first request after that time.",
                 &["pool", "endpoint"],
@@ -424,17 +466,6 @@ impl Catalogue {
         )
     }
 
-    pub(super) fn failures(&self) -> Result<[IntCounter; Reason::ALL.len()], Error> {
-        let failures = self.counters(
-            "portcullis_failures_total",
-            "Requests that failed, by reason.",
-            &["reason"],
-        )?;
-        Ok(std::array::from_fn(|number| {
-            failures.with_label_values(&[Reason::ALL[number].as_str()])
-        }))
-    }
-
     pub(super) fn reload(&self) -> Result<ReloadMetrics, Error> {
         let reloads = self.counters(
             "portcullis_reloads_total",
@@ -479,6 +510,18 @@ impl Catalogue {
             "portcullis_predecessor_connections",
             "Connections that the process before the last upgrade still has; 0 when it has ended.",
         )
+    }
+
+    pub(super) fn workers(&self) -> Result<IntGauge, Error> {
+        self.gauge("portcullis_workers", "Threads that serve connections.")
+    }
+
+    pub(super) fn certificates(&self) -> Result<Certificates, Error> {
+        let opts = Opts::new(
+            "portcullis_certificate_expiry_timestamp_seconds",
+            "When a certificate of a listener ends, in seconds since 1970; by the first name it is for.",
+        );
+        self.registered(Certificates::new(opts, ["listener", "certificate"]))
     }
 
     pub(super) fn connections_limit(&self) -> Result<IntGauge, Error> {
@@ -592,7 +635,11 @@ impl Catalogue {
 
     /// `process_*`: memory, file descriptors, threads, CPU time and start of this process.
     pub(super) fn process(&self) -> Result<(), Error> {
-        self.0.register(Box::new(ProcessCollector::for_self()))
+        let cpu = Opts::new(
+            "process_cpu_seconds_total",
+            "Total user and system CPU time spent in seconds.",
+        );
+        self.registry.register(Box::new(Process::new(cpu)))
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
@@ -601,6 +648,11 @@ impl Catalogue {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
         self.registered(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    /// Gauges of endpoints that tell a state.
+    fn states(&self, name: &str, help: &str, labels: &[&str]) -> Result<States, Error> {
+        States::new(self.gauges(name, help, labels)?)
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
@@ -613,9 +665,8 @@ impl Catalogue {
         help: &str,
         labels: &[&str],
         buckets: &[f64],
-    ) -> Result<HistogramVec, Error> {
-        let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.registered(HistogramVec::new(opts, labels))
+    ) -> Result<Histograms, Error> {
+        self.registered(Histograms::new(name, help, labels, buckets))
     }
 
     fn registered<M>(&self, metric: Result<M, Error>) -> Result<M, Error>
@@ -623,7 +674,7 @@ impl Catalogue {
         M: Collector + Clone + 'static,
     {
         let metric = metric?;
-        self.0.register(Box::new(metric.clone()))?;
+        self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
 }

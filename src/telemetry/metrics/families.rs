@@ -1,17 +1,19 @@
-//! What can a listener, route, pool or endpoint count?
+//! What can a route, pool or endpoint count?
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::labels::{Flood, HedgeResult, RefusedReason, RetryResult, TlsVersion};
+use super::NO_ROUTE;
+use super::histograms::Histograms;
+use super::labels::{HedgeResult, RetryResult};
 use super::live::{Family, Handle};
+use super::states::States;
 use crate::error::Reason;
 
 /// The metrics of one route.
 pub type RouteMetrics = Handle<Routes>;
-/// The metrics of one listener.
-pub type ListenerMetrics = Handle<Listeners>;
 /// The metrics of one pool.
 pub type PoolMetrics = Handle<Pools>;
 /// The metrics of one endpoint.
@@ -27,14 +29,16 @@ const NOT_SENT: u16 = 499;
 /// The metrics labelled by route.
 pub struct Routes {
     pub(super) requests: IntCounterVec,
-    pub(super) duration: HistogramVec,
+    pub(super) duration: Histograms,
     pub(super) bytes_received: IntCounterVec,
     pub(super) bytes_sent: IntCounterVec,
+    pub(super) failures: IntCounterVec,
 }
 
 /// What a [`RouteMetrics`] gives access to.
 pub struct RouteSeries {
     requests: [IntCounter; CODES.len()],
+    failures: Failures,
     duration: Histogram,
     bytes_received: IntCounter,
     bytes_sent: IntCounter,
@@ -53,6 +57,42 @@ impl RouteSeries {
         self.bytes_received.inc_by(bytes_received);
         self.bytes_sent.inc_by(bytes_sent);
     }
+
+    /// Counts a request that failed.
+    pub fn failed(&self, reason: Reason) {
+        self.failures.counter(reason).inc();
+    }
+}
+
+/// The failures of one route. Few reasons ever come up at a route, so each is looked up when it first does; those of
+/// requests without a route are there from the beginning.
+struct Failures {
+    counters: IntCounterVec,
+    route: Box<str>,
+    by_reason: [OnceLock<IntCounter>; Reason::ALL.len()],
+}
+
+impl Failures {
+    fn new(counters: &IntCounterVec, route: &str) -> Self {
+        let failures = Self {
+            counters: counters.clone(),
+            route: route.into(),
+            by_reason: [const { OnceLock::new() }; Reason::ALL.len()],
+        };
+        if route == NO_ROUTE {
+            for reason in Reason::ALL {
+                failures.counter(*reason);
+            }
+        }
+        failures
+    }
+
+    fn counter(&self, reason: Reason) -> &IntCounter {
+        self.by_reason[reason as usize].get_or_init(|| {
+            self.counters
+                .with_label_values(&[&*self.route, reason.as_str()])
+        })
+    }
 }
 
 impl Family for Routes {
@@ -64,6 +104,7 @@ impl Family for Routes {
             duration: self.duration.with_label_values(labels),
             bytes_received: self.bytes_received.with_label_values(labels),
             bytes_sent: self.bytes_sent.with_label_values(labels),
+            failures: Failures::new(&self.failures, labels.first().copied().unwrap_or_default()),
         }
     }
 
@@ -71,93 +112,24 @@ impl Family for Routes {
         for code in CODES {
             remove_counter(&self.requests, labels, code);
         }
+        for reason in Reason::ALL {
+            remove_counter(&self.failures, labels, reason.as_str());
+        }
+        self.duration.remove(labels);
         // Removing fails only for a series that is not there.
-        let _ = self.duration.remove_label_values(labels);
         let _ = self.bytes_received.remove_label_values(labels);
         let _ = self.bytes_sent.remove_label_values(labels);
     }
 }
 
-/// The metrics labelled by listener.
-pub struct Listeners {
-    pub(super) connections: IntGaugeVec,
-    pub(super) accepted: IntCounterVec,
-    pub(super) refused: IntCounterVec,
-    pub(super) floods: IntCounterVec,
-    pub(super) tls_handshakes: IntCounterVec,
-    pub(super) requests_in_flight: IntGaugeVec,
-}
-
-/// What a [`ListenerMetrics`] gives access to.
-pub struct ListenerSeries {
-    /// Open connections.
-    pub connections: IntGauge,
-    /// Connections accepted.
-    pub accepted: IntCounter,
-    /// Requests being served.
-    pub requests_in_flight: IntGauge,
-    refused: [IntCounter; RefusedReason::ALL.len()],
-    floods: [IntCounter; Flood::ALL.len()],
-    tls_handshakes: [IntCounter; TlsVersion::ALL.len()],
-}
-
-impl ListenerSeries {
-    /// Counts an accepted connection that was closed before its first request.
-    pub fn refused(&self, reason: RefusedReason) {
-        self.refused[reason as usize].inc();
-    }
-
-    /// Counts an HTTP/2 connection that was ended for a flood.
-    pub fn flooded(&self, flood: Flood) {
-        self.floods[flood as usize].inc();
-    }
-
-    /// Counts a completed TLS handshake.
-    pub fn tls_handshake(&self, version: TlsVersion) {
-        self.tls_handshakes[version as usize].inc();
-    }
-}
-
-impl Family for Listeners {
-    type Series = ListenerSeries;
-
-    fn resolve(&self, labels: &[&str]) -> ListenerSeries {
-        let refused = RefusedReason::ALL.map(RefusedReason::as_str);
-        let floods = Flood::ALL.map(Flood::as_str);
-        let versions = TlsVersion::ALL.map(TlsVersion::as_str);
-        ListenerSeries {
-            connections: self.connections.with_label_values(labels),
-            accepted: self.accepted.with_label_values(labels),
-            requests_in_flight: self.requests_in_flight.with_label_values(labels),
-            refused: refused.map(|reason| counter(&self.refused, labels, reason)),
-            floods: floods.map(|flood| counter(&self.floods, labels, flood)),
-            tls_handshakes: versions.map(|version| counter(&self.tls_handshakes, labels, version)),
-        }
-    }
-
-    fn remove(&self, labels: &[&str]) {
-        for reason in RefusedReason::ALL {
-            remove_counter(&self.refused, labels, reason.as_str());
-        }
-        for flood in Flood::ALL {
-            remove_counter(&self.floods, labels, flood.as_str());
-        }
-        for version in TlsVersion::ALL {
-            remove_counter(&self.tls_handshakes, labels, version.as_str());
-        }
-        let _ = self.connections.remove_label_values(labels);
-        let _ = self.accepted.remove_label_values(labels);
-        let _ = self.requests_in_flight.remove_label_values(labels);
-    }
-}
-
 /// The metrics labelled by pool.
 pub struct Pools {
-    pub(super) connect: HistogramVec,
-    pub(super) first_byte: HistogramVec,
+    pub(super) connect: Histograms,
+    pub(super) first_byte: Histograms,
     pub(super) refused: IntCounterVec,
+    pub(super) idle_connections: IntGaugeVec,
     pub(super) queue_length: IntGaugeVec,
-    pub(super) queue_wait: HistogramVec,
+    pub(super) queue_wait: Histograms,
     pub(super) retries: IntCounterVec,
     pub(super) hedges: IntCounterVec,
 }
@@ -173,6 +145,8 @@ const REFUSALS: [Reason; 4] = [
 /// What a [`PoolMetrics`] gives access to.
 pub struct PoolSeries {
     refused: [IntCounter; REFUSALS.len()],
+    /// Connections to its endpoints that wait for a request; see [`crate::upstream::idle`].
+    pub idle_connections: IntGauge,
     /// Requests that wait for a slot.
     pub queue_length: IntGauge,
     queue_wait: Histogram,
@@ -222,6 +196,7 @@ impl Family for Pools {
     fn resolve(&self, labels: &[&str]) -> PoolSeries {
         PoolSeries {
             refused: REFUSALS.map(|reason| counter(&self.refused, labels, reason.as_str())),
+            idle_connections: self.idle_connections.with_label_values(labels),
             queue_length: self.queue_length.with_label_values(labels),
             queue_wait: self.queue_wait.with_label_values(labels),
             hedges: HedgeResult::ALL.map(|result| counter(&self.hedges, labels, result.as_str())),
@@ -241,10 +216,12 @@ impl Family for Pools {
         for reason in REFUSALS {
             remove_counter(&self.refused, labels, reason.as_str());
         }
+        self.queue_wait.remove(labels);
+        self.connect.remove(labels);
+        self.first_byte.remove(labels);
+        // Removing fails only for a series that is not there.
+        let _ = self.idle_connections.remove_label_values(labels);
         let _ = self.queue_length.remove_label_values(labels);
-        let _ = self.queue_wait.remove_label_values(labels);
-        let _ = self.connect.remove_label_values(labels);
-        let _ = self.first_byte.remove_label_values(labels);
     }
 }
 
@@ -252,7 +229,7 @@ impl Family for Pools {
 pub struct Endpoints {
     pub(super) requests: IntCounterVec,
     pub(super) in_flight: IntGaugeVec,
-    pub(super) drained: IntGaugeVec,
+    pub(super) drained: States,
     pub(super) connections: IntCounterVec,
 }
 
@@ -276,6 +253,7 @@ pub struct EndpointSeries {
 
 impl Family for Endpoints {
     type Series = EndpointSeries;
+    const KEPT: usize = 1;
 
     fn resolve(&self, labels: &[&str]) -> EndpointSeries {
         EndpointSeries {
@@ -296,15 +274,15 @@ impl Family for Endpoints {
         for reused in ["false", "true"] {
             remove_counter(&self.connections, labels, reused);
         }
+        self.drained.remove(labels);
         let _ = self.in_flight.remove_label_values(labels);
-        let _ = self.drained.remove_label_values(labels);
     }
 }
 
 /// The metrics of the health checks of an endpoint, labelled by pool and endpoint. Endpoints that are not checked have
 /// none.
 pub struct Checks {
-    pub(super) healthy: IntGaugeVec,
+    pub(super) healthy: States,
     pub(super) checks: IntCounterVec,
     pub(super) changes: IntCounterVec,
 }
@@ -325,6 +303,7 @@ pub struct CheckSeries {
 
 impl Family for Checks {
     type Series = CheckSeries;
+    const KEPT: usize = 1;
 
     fn resolve(&self, labels: &[&str]) -> CheckSeries {
         CheckSeries {
@@ -343,7 +322,7 @@ impl Family for Checks {
         for to in ["healthy", "unhealthy"] {
             remove_counter(&self.changes, labels, to);
         }
-        let _ = self.healthy.remove_label_values(labels);
+        self.healthy.remove(labels);
     }
 }
 

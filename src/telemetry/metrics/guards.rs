@@ -4,6 +4,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::families::{counter, remove_counter};
 use super::live::{Family, Handle};
+use super::states::States;
 
 /// The metrics of one breaker.
 pub type BreakerMetrics = Handle<Breakers>;
@@ -20,7 +21,7 @@ const OPEN: usize = 2;
 
 /// The metrics of breakers, labelled by pool and endpoint; the endpoint of a whole pool's breaker is empty.
 pub struct Breakers {
-    pub(super) state: IntGaugeVec,
+    pub(super) state: States,
     pub(super) transitions: IntCounterVec,
 }
 
@@ -59,6 +60,7 @@ impl BreakerSeries {
 
 impl Family for Breakers {
     type Series = BreakerSeries;
+    const KEPT: usize = 1;
 
     fn resolve(&self, labels: &[&str]) -> BreakerSeries {
         BreakerSeries {
@@ -68,8 +70,7 @@ impl Family for Breakers {
     }
 
     fn remove(&self, labels: &[&str]) {
-        // Removing fails only for a series that is not there.
-        let _ = self.state.remove_label_values(labels);
+        self.state.remove(labels);
         for to in STATES {
             remove_counter(&self.transitions, labels, to);
         }
@@ -79,7 +80,7 @@ impl Family for Breakers {
 /// The metrics of ejections, labelled by pool and endpoint.
 pub struct Ejections {
     pub(super) ejections: IntCounterVec,
-    pub(super) ejected: IntGaugeVec,
+    pub(super) ejected: States,
 }
 
 /// What an [`EjectionMetrics`] gives access to.
@@ -92,6 +93,7 @@ pub struct EjectionSeries {
 
 impl Family for Ejections {
     type Series = EjectionSeries;
+    const KEPT: usize = 1;
 
     fn resolve(&self, labels: &[&str]) -> EjectionSeries {
         EjectionSeries {
@@ -101,8 +103,9 @@ impl Family for Ejections {
     }
 
     fn remove(&self, labels: &[&str]) {
+        self.ejected.remove(labels);
+        // Removing fails only for a series that is not there.
         let _ = self.ejections.remove_label_values(labels);
-        let _ = self.ejected.remove_label_values(labels);
     }
 }
 

@@ -190,6 +190,56 @@ impl TlsVersion {
     }
 }
 
+/// What a request was spoken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 1945.
+    Http10,
+    /// RFC 9112.
+    Http11,
+    /// RFC 9113.
+    Http2,
+    /// HTTP/1.1 at first, and something else after 101: a WebSocket.
+    Upgrade,
+}
+
+impl Protocol {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Http10, Self::Http11, Self::Http2, Self::Upgrade];
+
+    /// The metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "http/1.0",
+            Self::Http11 => "http/1.1",
+            Self::Http2 => "http/2",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
+
+/// Who ended a stream of HTTP/2 before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetBy {
+    /// The client has taken its request back.
+    Client,
+    /// We have: the request has failed, its time is over, or the rest of its body is not wanted.
+    Portcullis,
+}
+
+impl ResetBy {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Client, Self::Portcullis];
+
+    /// The metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Portcullis => "portcullis",
+        }
+    }
+}
+
 /// What became of the wish to make an attempt again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryResult {

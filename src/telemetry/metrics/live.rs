@@ -8,15 +8,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The label value that names past the limit share.
-pub(super) const OVERFLOW: &str = "_overflow";
+pub(super) const OTHER: &str = "(other)";
 
 /// Metrics that carry the same labels.
 pub trait Family {
     /// What a handle gives access to: the metrics of one set of label values.
     type Series;
+
+    /// How many labels those past the limit keep, from the first on: the configuration bounds these by itself.
+    const KEPT: usize = 0;
 
     /// Looks the series up in every metric, or adds it there.
     fn resolve(&self, labels: &[&str]) -> Self::Series;
@@ -28,8 +32,14 @@ pub trait Family {
 /// The series of one family that someone holds.
 pub(super) struct Live<F: Family> {
     family: F,
-    limit: usize,
-    held: Mutex<HashMap<Vec<String>, Weak<Held<F>>>>,
+    limit: AtomicUsize,
+    held: Mutex<Table<F>>,
+}
+
+struct Table<F: Family> {
+    by_labels: HashMap<Vec<String>, Weak<Held<F>>>,
+    /// How many of them stand for those past the limit.
+    others: usize,
 }
 
 struct Held<F: Family> {
@@ -47,19 +57,34 @@ impl<F: Family> Live<F> {
     pub(super) fn new(family: F, limit: usize) -> Arc<Self> {
         Arc::new(Self {
             family,
-            limit,
-            held: Mutex::default(),
+            limit: AtomicUsize::new(limit),
+            held: Mutex::new(Table {
+                by_labels: HashMap::new(),
+                others: 0,
+            }),
         })
     }
 
-    /// The series with these label values; that of `_overflow` if it would be a new one past the limit.
+    /// Changes how many series there may be; those that are there stay.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Its metrics.
+    pub(super) fn family(&self) -> &F {
+        &self.family
+    }
+
+    /// The series with these label values; that of `(other)` if it would be a new one past the limit.
     pub(super) fn hold(self: &Arc<Self>, labels: &[&str]) -> Handle<F> {
         let mut held = self.lock();
         let mut names: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
-        if held.len() >= self.limit && !held.contains_key(&names) {
-            names.fill(OVERFLOW.to_owned());
+        let limit = self.limit.load(Ordering::Relaxed);
+        let own = held.by_labels.len() - held.others;
+        if own >= limit && !held.by_labels.contains_key(&names) {
+            names[F::KEPT..].fill(OTHER.to_owned());
         }
-        if let Some(series) = held.get(&names).and_then(Weak::upgrade) {
+        if let Some(series) = held.by_labels.get(&names).and_then(Weak::upgrade) {
             return Handle(series);
         }
         let series = Arc::new(Held {
@@ -67,19 +92,28 @@ impl<F: Family> Live<F> {
             labels: names.clone(),
             live: Arc::clone(self),
         });
-        held.insert(names, Arc::downgrade(&series));
+        let is_other = is_other(&names);
+        let before = held.by_labels.insert(names, Arc::downgrade(&series));
+        if is_other && before.is_none() {
+            held.others += 1;
+        }
         Handle(series)
     }
 
     /// What is made of each series that someone holds.
     pub(super) fn each<T>(&self, of: impl Fn(&[String], &F::Series) -> T) -> Vec<T> {
         // Dropped when the lock is open again, which the last handle of a series needs.
-        let held: Vec<Arc<Held<F>>> = self.lock().values().filter_map(Weak::upgrade).collect();
+        let held: Vec<Arc<Held<F>>> = self
+            .lock()
+            .by_labels
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
         let each = held.iter();
         each.map(|held| of(&held.labels, &held.series)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<String>, Weak<Held<F>>>> {
+    fn lock(&self) -> MutexGuard<'_, Table<F>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,8 +123,11 @@ impl<F: Family> Drop for Held<F> {
         let mut held = self.live.lock();
         // Between the last handle's end and this lock someone may have asked for the same series: then it is theirs.
         let own = |series: &Weak<Self>| ptr::eq(series.as_ptr(), self);
-        if held.get(&self.labels).is_some_and(own) {
-            held.remove(&self.labels);
+        if held.by_labels.get(&self.labels).is_some_and(own) {
+            held.by_labels.remove(&self.labels);
+            if is_other(&self.labels) {
+                held.others -= 1;
+            }
             self.live.family.remove(&borrowed(&self.labels));
         }
     }
@@ -116,6 +153,11 @@ impl<F: Family> fmt::Debug for Handle<F> {
     }
 }
 
+/// Whether these are the labels of those past the limit. What is called so by the configuration counts as one of them.
+fn is_other(labels: &[String]) -> bool {
+    labels.last().is_some_and(|label| label == OTHER)
+}
+
 fn borrowed(labels: &[String]) -> Vec<&str> {
     labels.iter().map(String::as_str).collect()
 }
@@ -131,6 +173,7 @@ mod tests {
 
     impl Family for Known {
         type Series = String;
+        const KEPT: usize = 1;
 
         fn resolve(&self, labels: &[&str]) -> String {
             self.0.lock().expect("a lock").insert(labels.join("/"));
@@ -157,7 +200,7 @@ mod tests {
         assert_eq!(known(&live), ["pool/a"]);
         drop(second);
         assert!(known(&live).is_empty());
-        assert!(live.lock().is_empty());
+        assert!(live.lock().by_labels.is_empty());
     }
 
     #[test]
@@ -165,7 +208,7 @@ mod tests {
         let live = Live::new(Known::default(), 1);
         let first = live.hold(&["pool", "a"]);
         let over = [live.hold(&["pool", "b"]), live.hold(&["other", "c"])];
-        assert_eq!(known(&live), ["_overflow/_overflow", "pool/a"]);
+        assert_eq!(known(&live), ["other/(other)", "pool/(other)", "pool/a"]);
         assert_eq!(*live.hold(&["pool", "a"]), "pool/a");
         drop((first, over));
         assert_eq!(*live.hold(&["pool", "b"]), "pool/b");

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::families::{counter, remove_counter};
+use super::histograms::Histograms;
 use super::labels::Missed;
 use super::live::{Family, Handle};
 
@@ -15,7 +16,7 @@ pub type SharedLimitMetrics = Handle<SharedLimits>;
 pub struct SharedLimits {
     pub(super) reachable: IntGaugeVec,
     pub(super) fallbacks: IntCounterVec,
-    pub(super) duration: HistogramVec,
+    pub(super) duration: Histograms,
 }
 
 /// What a [`SharedLimitMetrics`] gives access to.
@@ -60,6 +61,6 @@ impl Family for SharedLimits {
         for cause in Missed::ALL {
             remove_counter(&self.fallbacks, labels, cause.as_str());
         }
-        let _ = self.duration.remove_label_values(labels);
+        self.duration.remove(labels);
     }
 }

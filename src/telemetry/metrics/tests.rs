@@ -1,5 +1,8 @@
+//! Is everything counted once, under its name, and gone when its subject is?
+
 use super::*;
 use crate::cache::report::{DiskReport, Kept, Report, Tier};
+use crate::error::Reason;
 
 fn rendered(metrics: &Metrics) -> String {
     let mut out = Vec::new();
@@ -18,19 +21,29 @@ fn metrics() -> Metrics {
 #[test]
 fn two_sets_of_metrics_know_nothing_of_each_other() {
     let (one, other) = (metrics(), metrics());
-    one.failed(Reason::NoRoute);
-    let line = "portcullis_failures_total{reason=\"no_route\"} 1";
+    let (unrouted, _held) = (one.route(NO_ROUTE), other.route(NO_ROUTE));
+    unrouted.failed(Reason::NoRoute);
+    let line = "portcullis_failures_total{reason=\"no_route\",route=\"(none)\"} 1";
     assert!(has_line(&one, line));
     assert!(!has_line(&other, line));
 }
 
 #[test]
-fn every_reason_is_there_before_its_first_failure() {
+fn every_reason_is_there_before_its_first_failure_and_at_a_route_from_it_on() {
     let metrics = metrics();
+    let (_unrouted, api) = (metrics.route(NO_ROUTE), metrics.route("api"));
     for reason in Reason::ALL {
-        let line = format!("portcullis_failures_total{{reason=\"{reason}\"}} 0");
+        let line = format!("portcullis_failures_total{{reason=\"{reason}\",route=\"(none)\"}} 0");
         assert!(has_line(&metrics, &line));
     }
+    let failures = || rendered(&metrics).matches("_failures_total{").count();
+    assert_eq!(failures(), Reason::ALL.len());
+    api.failed(Reason::TotalTimeout);
+    api.failed(Reason::TotalTimeout);
+    let line = "portcullis_failures_total{reason=\"total_timeout\",route=\"api\"} 2";
+    assert!(has_line(&metrics, line));
+    drop(api);
+    assert_eq!(failures(), Reason::ALL.len());
 }
 
 #[test]
@@ -60,7 +73,7 @@ fn a_request_without_an_answer_has_no_class() {
     for status in [0, 499, 600, u16::MAX] {
         route.finished(status, Duration::ZERO, 0, 0);
     }
-    let line = "portcullis_requests_total{code=\"none\",route=\"_none\"} 4";
+    let line = "portcullis_requests_total{code=\"none\",route=\"(none)\"} 4";
     assert!(has_line(&metrics, line));
 }
 
@@ -73,9 +86,13 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     let endpoint = metrics.endpoint("api", "10.0.0.7:8080");
     listener.accepted.inc();
     listener.refused(RefusedReason::TlsHandshake);
-    listener.tls_handshake(TlsVersion::Tls13);
+    listener.tls_handshake(TlsVersion::Tls13, true, Duration::from_millis(3));
     listener.flooded(Flood::Ping);
-    let open = Counted::new(&listener.connections);
+    listener.reset(ResetBy::Client, 3);
+    listener.served(Protocol::Upgrade);
+    let open = OpenConnection::new(listener.clone());
+    let idle = CountedIn::new(&listener.idle);
+    let http2 = CountedIn::new(&listener.http2_connections);
     let request = Counted::new(&listener.requests_in_flight);
     pool.connected(Duration::from_micros(300));
     pool.first_byte(Duration::from_millis(2));
@@ -101,7 +118,17 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
         "portcullis_connections{listener=\"edge\"} 1",
         "portcullis_connections_total{listener=\"edge\"} 1",
         "portcullis_connections_refused_total{listener=\"edge\",reason=\"tls_handshake\"} 1",
-        "portcullis_tls_handshakes_total{listener=\"edge\",version=\"1.3\"} 1",
+        "portcullis_connections_idle{listener=\"edge\"} 1",
+        "portcullis_connection_duration_seconds_count{listener=\"edge\"} 0",
+        "portcullis_tls_handshakes_total{listener=\"edge\",resumed=\"yes\",version=\"1.3\"} 1",
+        "portcullis_tls_handshakes_total{listener=\"edge\",resumed=\"no\",version=\"1.3\"} 0",
+        "portcullis_tls_handshake_duration_seconds_bucket{listener=\"edge\",le=\"0.005\"} 1",
+        "portcullis_http2_connections{listener=\"edge\"} 1",
+        "portcullis_http2_streams_reset_total{by=\"client\",listener=\"edge\"} 3",
+        "portcullis_http2_streams_reset_total{by=\"portcullis\",listener=\"edge\"} 0",
+        "portcullis_requests_by_protocol_total{listener=\"edge\",protocol=\"upgrade\"} 1",
+        "portcullis_requests_by_protocol_total{listener=\"edge\",protocol=\"http/1.0\"} 0",
+        "portcullis_upstream_idle_connections{pool=\"api\"} 0",
         "portcullis_http2_floods_total{kind=\"ping\",listener=\"edge\"} 1",
         "portcullis_requests_in_flight{listener=\"edge\"} 1",
         "portcullis_upstream_connect_duration_seconds_count{pool=\"api\"} 1",
@@ -126,11 +153,15 @@ fn every_series_of_a_listener_pool_and_endpoint_appears_and_vanishes() {
     ] {
         assert!(has_line(&metrics, line), "{line}");
     }
-    drop((open, request, attempt, waiting));
-    assert!(has_line(
-        &metrics,
-        "portcullis_connections{listener=\"edge\"} 0"
-    ));
+    drop((open, idle, http2, request, attempt, waiting));
+    for line in [
+        "portcullis_connections{listener=\"edge\"} 0",
+        "portcullis_connections_idle{listener=\"edge\"} 0",
+        "portcullis_connection_duration_seconds_bucket{listener=\"edge\",le=\"3600\"} 1",
+        "portcullis_http2_connections{listener=\"edge\"} 0",
+    ] {
+        assert!(has_line(&metrics, line), "{line}");
+    }
     drop((listener, pool, endpoint));
     drop((breaker, ejection, fail_open, redis));
     let text = rendered(&metrics);
@@ -163,7 +194,7 @@ fn names_past_the_limit_share_a_series() {
     for route in &routes {
         route.finished(200, Duration::ZERO, 0, 0);
     }
-    let line = "portcullis_requests_total{code=\"2xx\",route=\"_overflow\"} 5";
+    let line = "portcullis_requests_total{code=\"2xx\",route=\"(other)\"} 5";
     assert!(has_line(&metrics, line));
 }
 
@@ -218,9 +249,9 @@ fn a_route_that_answers_from_the_cache_counts_how() {
     let metrics = metrics();
     let shop = metrics.cached_route("shop");
     let blog = metrics.cached_route("blog");
-    shop.served(Outcome::Hit);
-    shop.served(Outcome::Hit);
-    shop.served(Outcome::Bypass);
+    shop.served(CacheResult::Hit);
+    shop.served(CacheResult::Hit);
+    shop.served(CacheResult::Bypass);
     let line = "portcullis_cache_requests_total{result=\"hit\",route=\"shop\"} 2";
     assert!(has_line(&metrics, line));
     let line = "portcullis_cache_requests_total{result=\"miss\",route=\"blog\"} 0";
@@ -292,4 +323,175 @@ fn what_the_cache_keeps_is_told_by_tier() {
     ] {
         assert!(has_line(&metrics, line), "{line}");
     }
+}
+
+#[test]
+fn buckets_and_the_number_of_endpoints_are_settled_once() {
+    let metrics = metrics();
+    let settings = Settings {
+        request: vec![0.5],
+        queue: vec![0.1, 2.0],
+        endpoints: 1,
+        ..Settings::default()
+    };
+    metrics.settle(&settings);
+    metrics.settle(&Settings::default());
+    let (route, pool) = (metrics.route("api"), metrics.pool("api"));
+    route.finished(200, Duration::from_secs(1), 0, 0);
+    pool.queued(Duration::from_secs(1));
+    for line in [
+        "portcullis_request_duration_seconds_bucket{route=\"api\",le=\"0.5\"} 0",
+        "portcullis_request_duration_seconds_bucket{route=\"api\",le=\"+Inf\"} 1",
+        "portcullis_pool_queue_wait_seconds_bucket{pool=\"api\",le=\"2\"} 1",
+    ] {
+        assert!(has_line(&metrics, line), "{line}");
+    }
+    let text = rendered(&metrics);
+    let buckets = |name: &str| text.matches(&format!("\n{name}_bucket{{")).count();
+    assert_eq!(buckets("portcullis_request_duration_seconds"), 2);
+    assert_eq!(buckets("portcullis_pool_queue_wait_seconds"), 3);
+    assert_eq!(buckets("portcullis_upstream_connect_duration_seconds"), 15);
+}
+
+#[test]
+fn bounds_that_can_not_be_used_leave_the_usual_ones() {
+    let metrics = metrics();
+    let settings = Settings {
+        request: vec![0.5, 0.1],
+        ..Settings::default()
+    };
+    metrics.settle(&settings);
+    let _route = metrics.route("api");
+    let text = rendered(&metrics);
+    let bucket = "\nportcullis_request_duration_seconds_bucket{";
+    assert_eq!(text.matches(bucket).count(), 16);
+}
+
+#[test]
+fn endpoints_past_the_limit_share_what_adds_up_and_tell_no_state() {
+    let metrics = metrics();
+    let settings = Settings {
+        endpoints: 1,
+        ..Settings::default()
+    };
+    metrics.settle(&settings);
+    let endpoints: Vec<_> = ["a", "b", "c"]
+        .into_iter()
+        .map(|name| {
+            let endpoint = metrics.endpoint("api", name);
+            endpoint.in_flight.inc();
+            endpoint.drained.set(1);
+            let (check, breaker) = (metrics.check("api", name), metrics.breaker("api", name));
+            let ejection = metrics.ejection("api", name);
+            check.healthy.set(1);
+            check.failed.inc();
+            breaker.opened();
+            ejection.ejected.set(1);
+            (endpoint, check, breaker, ejection)
+        })
+        .collect();
+    for line in [
+        "portcullis_upstream_in_flight{endpoint=\"a\",pool=\"api\"} 1",
+        "portcullis_upstream_in_flight{endpoint=\"(other)\",pool=\"api\"} 2",
+        "portcullis_upstream_checks_total{endpoint=\"(other)\",pool=\"api\",result=\"failed\"} 2",
+        "portcullis_upstream_breaker_transitions_total{endpoint=\"(other)\",pool=\"api\",to=\"open\"} 2",
+        "portcullis_upstream_healthy{endpoint=\"a\",pool=\"api\"} 1",
+        "portcullis_upstream_drained{endpoint=\"a\",pool=\"api\"} 1",
+        "portcullis_upstream_ejected{endpoint=\"a\",pool=\"api\"} 1",
+        "portcullis_upstream_breaker_state{endpoint=\"a\",pool=\"api\"} 2",
+    ] {
+        assert!(has_line(&metrics, line), "{line}");
+    }
+    let text = rendered(&metrics);
+    for state in ["healthy", "drained", "ejected", "breaker_state"] {
+        let other = format!("portcullis_upstream_{state}{{endpoint=\"(other)\"");
+        assert!(!text.contains(&other), "{other}");
+    }
+    drop(endpoints);
+    assert!(!rendered(&metrics).contains("endpoint="));
+}
+
+#[test]
+fn the_first_end_counts_of_certificates_of_one_name_and_those_not_in_force_are_not_told() {
+    let metrics = metrics();
+    let after = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    let certificates = [
+        ("edge", "a.test", after(2_000_000_000)),
+        ("edge", "a.test", after(1_900_000_000)),
+        ("inner", "a.test", after(2_000_000_000)),
+        ("edge", "old.test", UNIX_EPOCH - Duration::from_secs(1)),
+    ];
+    metrics.certificates.put_in_force(certificates.into_iter());
+    let name = "portcullis_certificate_expiry_timestamp_seconds";
+    for (certificate, listener, end) in [
+        ("a.test", "edge", 1_900_000_000),
+        ("a.test", "inner", 2_000_000_000),
+        ("old.test", "edge", -1_i64),
+    ] {
+        let line = format!("{name}{{certificate=\"{certificate}\",listener=\"{listener}\"}} {end}");
+        assert!(has_line(&metrics, &line), "{line}");
+    }
+    metrics
+        .certificates
+        .put_in_force(certificates.into_iter().take(1));
+    assert_eq!(
+        rendered(&metrics).matches(&format!("\n{name}{{")).count(),
+        1
+    );
+    metrics.certificates.put_in_force(std::iter::empty());
+    assert!(!rendered(&metrics).contains(name));
+}
+
+#[test]
+fn certificates_past_the_limit_share_a_name_and_the_first_end_of_theirs_counts() {
+    let metrics = metrics();
+    let names: Vec<String> = (0..NAME_LIMIT + 5)
+        .map(|number| format!("{number}.test"))
+        .collect();
+    let end = UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+    let ends = (0..).map(|number| end - Duration::from_secs(number));
+    let certificates = names.iter().zip(ends);
+    metrics
+        .certificates
+        .put_in_force(certificates.map(|(name, end)| ("edge", name.as_str(), end)));
+    let text = rendered(&metrics);
+    let name = "portcullis_certificate_expiry_timestamp_seconds";
+    assert_eq!(text.matches(&format!("\n{name}{{")).count(), NAME_LIMIT + 1);
+    let first = 2_000_000_000 - (NAME_LIMIT + 4);
+    let line = format!("{name}{{certificate=\"(other)\",listener=\"edge\"}} {first}");
+    assert!(has_line(&metrics, &line), "{line}");
+}
+
+/// The names of metrics are in one file, where help and labels are.
+#[test]
+fn no_other_file_of_the_source_has_the_name_of_a_metric() {
+    fn files(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => files(&path, found),
+                false => found.push(path),
+            }
+        }
+    }
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    files(&source, &mut found);
+    let is_test = |path: &std::path::Path| {
+        let mut parts = path.components();
+        parts.any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+    };
+    let mut named = Vec::new();
+    for path in found {
+        let is_rust = path.extension().is_some_and(|kind| kind == "rs");
+        if !is_rust || is_test(path.strip_prefix(&source).expect("within")) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("text");
+        let code = text.split("#[cfg(test)]").next().expect("a first part");
+        if code.contains("\"portcullis_") {
+            named.push(path.file_name().expect("a name").to_owned());
+        }
+    }
+    assert_eq!(named, ["catalogue.rs"]);
 }

@@ -1,3 +1,5 @@
+//! Is a certificate that can not be used told, with its files?
+
 use super::*;
 use crate::tls::self_signed;
 use crate::tls::tests::Issuer;

@@ -1,3 +1,5 @@
+//! Which certificate is presented to which name?
+
 use super::*;
 use crate::tls::tests::Issuer;
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};

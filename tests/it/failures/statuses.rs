@@ -24,7 +24,7 @@ async fn fails(portcullis: &Portcullis, failure: &Failure<'_>) {
         error,
     } = *failure;
     let address = portcullis.listener("http");
-    let series = format!("portcullis_failures_total{{reason=\"{reason}\"}}");
+    let series = format!("portcullis_failures_total{{reason=\"{reason}\"");
     let before = portcullis.metric(&series).await;
     for mut client in [http1(address).await, http2(address).await] {
         let answer = client.get(path).await;

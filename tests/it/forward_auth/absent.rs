@@ -40,7 +40,7 @@ async fn nobody_comes_in_unasked_unless_the_route_says_so() {
             let line = portcullis.logged(|line| line["status"] == status).await;
             assert_eq!(line["reason"].as_str(), reason, "{line}");
             if let Some(reason) = reason {
-                let failures = format!("portcullis_failures_total{{reason=\"{reason}\"}}");
+                let failures = format!("portcullis_failures_total{{reason=\"{reason}\"");
                 assert_eq!(portcullis.metric(&failures).await, 2.0);
             }
             portcullis.says("pool auth: endpoint").await;

@@ -26,8 +26,7 @@ async fn endure(options: &[&str], path: &str, reason: &str) {
     let output = match in_time("slowhttptest's end", run).await {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("skipped: slowhttptest is not installed");
-            return;
+            return skipped("there is no slowhttptest (Debian: apt-get install slowhttptest)");
         }
         Err(error) => panic!("slowhttptest: {error}"),
     };

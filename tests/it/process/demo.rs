@@ -51,8 +51,7 @@ async fn it_says_what_listens_where_answers_and_stops_on_sigint_and_names_a_port
         .iter()
         .find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, **port)).is_err())
     {
-        eprintln!("skipped: port {port} of this machine is in use");
-        return;
+        return skipped(&format!("port {port} of this machine is in use"));
     }
     let mut demo = start();
     let said = Arc::new(Mutex::new(String::new()));

@@ -37,7 +37,7 @@ async fn what_is_too_much_gets_429_with_its_fields_and_does_not_reach_the_origin
         assert_eq!(line["reason"], "rate_limited");
         assert_eq!(counted(&portcullis, "route", "slow", "allowed").await, 3.0);
         assert_eq!(counted(&portcullis, "route", "slow", "refused").await, 2.0);
-        let failures = "portcullis_failures_total{reason=\"rate_limited\"}";
+        let failures = "portcullis_failures_total{reason=\"rate_limited\"";
         assert_eq!(portcullis.metric(failures).await, 2.0);
     })
     .await;

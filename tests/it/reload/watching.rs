@@ -120,6 +120,31 @@ async fn a_certificate_swapped_by_a_symlink_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_configuration_swapped_by_a_symlink_is_noticed() {
+    // As Kubernetes mounts a ConfigMap: the file is a link into ..data, which is a link to a directory of this version. A new
+    // version is another directory; the former one is removed when ..data has been renamed over.
+    let builder = Portcullis::builder("include: [mounted/site.yaml]\nruntime: {watch: 100ms}\n");
+    let mounted = builder.directory().join("mounted");
+    let version = |name: &str, word: &str| {
+        let version = mounted.join(name);
+        std::fs::create_dir_all(&version).expect("a directory");
+        let yaml = config(&[HTTP], &[&says(word, &[])], &[]);
+        std::fs::write(version.join("site.yaml"), yaml).expect("a file");
+        symlink(name, mounted.join("..data_tmp")).expect("a symlink");
+        std::fs::rename(mounted.join("..data_tmp"), mounted.join("..data")).expect("renamed");
+    };
+    version("..2026_1", "first");
+    symlink("..data/site.yaml", mounted.join("site.yaml")).expect("a symlink");
+    let portcullis = builder.start().await;
+    assert_eq!(text(portcullis.listener("http")).await, "first");
+    version("..2026_2", "second");
+    std::fs::remove_dir_all(mounted.join("..2026_1")).expect("removed");
+    becomes(&portcullis, "second").await;
+    several_looks().await;
+    assert_eq!(reloads(&portcullis, "rejected").await, 0.0);
+}
+
+#[tokio::test]
 async fn a_broken_file_is_rejected_once_and_its_repair_is_noticed() {
     let yaml = |word: &str| config(&[HTTP], &[&says(word, &[])], &[]) + WATCH;
     let portcullis = Portcullis::start(&yaml("first")).await;

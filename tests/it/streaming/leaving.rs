@@ -59,7 +59,7 @@ async fn a_client_of_http1_that_leaves_ends_the_endpoints_work() {
         }
         assert!(
             portcullis
-                .metric("portcullis_failures_total{reason=\"client_gone\"}")
+                .metric("portcullis_failures_total{reason=\"client_gone\"")
                 .await
                 >= 4.0
         );

@@ -178,7 +178,7 @@ async fn a_websocket_is_one_line_in_the_log_and_no_failure() {
     let lines = portcullis.access_log();
     assert_eq!(lines.len(), 2, "{lines:?}");
     let refused = portcullis
-        .metric("portcullis_failures_total{reason=\"bad_request\"}")
+        .metric("portcullis_failures_total{reason=\"bad_request\"")
         .await;
     assert_eq!(refused, 0.0);
 }

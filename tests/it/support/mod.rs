@@ -12,7 +12,9 @@
 //! - [`Authority`]: certificates for made-up names.
 //! - [`Dns`]: a name server that says what the test wants.
 //! - [`Redis`]: a redis-server of the test's own.
+//! - [`Systemd`]: what systemd is told.
 //! - [`Issuer`]: whoever signs tokens, and serves the keys they are verified with.
+//! - [`skipped`]: what a test says that can't be run here.
 //! - [`eventually`]: waiting for a fact. [`at_once`]: that nothing is waited for. [`both_carriers`]: the same test through both carriers.
 
 mod callers;
@@ -27,6 +29,8 @@ mod ports;
 mod raw;
 mod redis;
 mod site;
+mod skipped;
+mod systemd;
 mod tls;
 mod waiting;
 mod websocket;
@@ -43,6 +47,8 @@ pub use ports::free_port;
 pub use raw::{Raw, RawResponse};
 pub use redis::Redis;
 pub use site::{Carrier, arrived, both_carriers, origin, site};
+pub use skipped::skipped;
+pub use systemd::Systemd;
 pub use tls::{client_config, tls, tls_over};
 pub use waiting::{PATIENCE, at_once, eventually, eventually_some, in_time};
 pub use websocket::WebSocket;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -32,6 +33,8 @@ pub struct Builder {
     environment: Vec<(OsString, OsString)>,
     /// What a shell is told before it becomes the process.
     limits: String,
+    /// The socket that is passed to it.
+    passed: Option<OwnedFd>,
 }
 
 impl Builder {
@@ -81,6 +84,24 @@ impl Builder {
         self
     }
 
+    /// Passes it a listening socket, as systemd does (sd_listen_fds(3)).
+    #[must_use]
+    pub fn passes(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.passed = Some(socket.into());
+        self.limits.push_str(
+            "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web; ",
+        );
+        self
+    }
+
+    /// Lets another program start it, such as `systemd-socket-activate -l 80`.
+    #[must_use]
+    pub fn under(mut self, program: &str) -> Self {
+        self.limits
+            .push_str(&format!("exec {program} \"$0\" \"$@\"; "));
+        self
+    }
+
     /// The working directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -126,10 +147,14 @@ impl Builder {
         let directory = self.directory.path();
         call::configure(&self.yaml, directory);
         let command = call::command(words, directory, &self.environment);
-        match self.limits.as_str() {
+        let mut command = match self.limits.as_str() {
             "" => command,
             limits => call::with_limits(&command, limits),
+        };
+        if let Some(socket) = &self.passed {
+            command.stdin(socket.try_clone().expect("a descriptor"));
         }
+        command
     }
 }
 
@@ -171,6 +196,7 @@ impl Portcullis {
             directory,
             environment: Vec::new(),
             limits: String::new(),
+            passed: None,
         }
     }
 

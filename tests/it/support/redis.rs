@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::portcullis::signal;
-use super::{eventually, free_port, in_time};
+use super::{eventually, free_port, in_time, skipped};
 
 /// A redis-server that keeps nothing on disk. Dropping it kills it.
 pub struct Redis {
@@ -25,7 +25,7 @@ impl Redis {
     pub async fn start(settings: &[&str]) -> Option<Self> {
         let installed = Command::new("redis-server").arg("--version").output();
         if installed.is_err() {
-            eprintln!("skipped: there is no redis-server (Debian: apt-get install redis-server)");
+            skipped("there is no redis-server (Debian: apt-get install redis-server)");
             return None;
         }
         let mut redis = Self {

@@ -188,6 +188,35 @@ async fn the_old_process_does_not_stay_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_the_new_process_stops_the_old_ones_in_good_order() {
+    let origin = origin().await;
+    let mut portcullis = Portcullis::start(&site("", origin.address())).await;
+    let address = portcullis.listener("http");
+    let mut upload = Raw::connect(address).await;
+    upload
+        .send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234")
+        .await;
+    let received = |journal: &origin::Journal| journal.in_flight() == 1;
+    assert!(origin.journal().becomes(PATIENCE, received).await);
+    let mut first = portcullis.upgrade(&[]).await;
+    let mut second = portcullis.upgrade(&[]).await;
+    portcullis.signal("TERM");
+    // From one to the next.
+    eventually("both have heard it", async || {
+        let said = portcullis.stderr();
+        said.matches("the new process: stopping").count() == 2
+    })
+    .await;
+    assert_eq!(first.ended(), None, "the upload is under way");
+    upload.send("56789").await;
+    let answer = upload.last_response().await;
+    assert_eq!(answer.json()["bytes"], 10);
+    // The service ends with its last process.
+    assert_eq!(portcullis.end().await.code(), Some(0));
+    assert!(first.is_gone() && second.is_gone());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_keeps_an_admin_connection_open_is_sent_to_the_new_process() {
     let origin = origin().await;
     let mut portcullis = Portcullis::start(&site("", origin.address())).await;

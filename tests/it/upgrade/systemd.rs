@@ -1,81 +1,11 @@
 //! Is systemd told what happens, in the right order and by the right process?
 
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
-use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, Mutex};
-
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
-
 use crate::support::*;
-
-/// A systemd that listens.
-struct Systemd {
-    heard: Arc<Mutex<Vec<Message>>>,
-}
-
-/// What it was told, and by which process.
-type Message = (u32, String);
-
-impl Systemd {
-    /// Listens at `path`.
-    fn at(path: &std::path::Path) -> Self {
-        let socket = UnixDatagram::bind(path).expect("a socket");
-        sockopt::set_socket_passcred(&socket, true).expect("credentials");
-        let heard = Arc::<Mutex<Vec<Message>>>::default();
-        let hears = Arc::clone(&heard);
-        std::thread::spawn(move || {
-            loop {
-                let message = receive(&socket);
-                hears.lock().expect("no panic inside").push(message);
-            }
-        });
-        Self { heard }
-    }
-
-    fn heard(&self) -> Vec<Message> {
-        self.heard.lock().expect("no panic inside").clone()
-    }
-
-    /// The message of this number, once it is there.
-    async fn message(&self, number: usize) -> Message {
-        let what = format!("message {number}");
-        eventually_some(&what, async || self.heard().get(number).cloned()).await
-    }
-}
-
-/// The next message, and who sent it, as the kernel knows.
-fn receive(socket: &UnixDatagram) -> Message {
-    let mut bytes = [0; 4096];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut piece = [IoSliceMut::new(&mut bytes)];
-    let received = recvmsg(socket, &mut piece, &mut control, RecvFlags::empty());
-    let length = received.expect("a message").bytes;
-    let sender = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmCredentials(sender) => Some(sender.pid.as_raw_nonzero().get()),
-        _ => None,
-    });
-    let sender = u32::try_from(sender.expect("a sender")).expect("a number");
-    (
-        sender,
-        String::from_utf8_lossy(&bytes[..length]).into_owned(),
-    )
-}
-
-/// A process that systemd has started.
-async fn service(yaml: &str) -> (Portcullis, Systemd) {
-    let builder = Portcullis::builder(yaml);
-    let path = builder.directory().join("notify");
-    let systemd = Systemd::at(&path);
-    let path = path.to_str().expect("a path");
-    (builder.env("NOTIFY_SOCKET", path).start().await, systemd)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_hears_of_the_start_of_upgrades_and_of_the_end() {
     let origin = origin().await;
-    let (mut portcullis, systemd) = service(&site("", origin.address())).await;
+    let (mut portcullis, systemd) = Systemd::starts(&site("", origin.address())).await;
     let (sender, message) = systemd.message(0).await;
     assert_eq!(
         (sender, message.lines().next()),
@@ -124,7 +54,7 @@ async fn it_hears_of_the_start_of_upgrades_and_of_the_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_hears_that_a_reload_begins_and_ends() {
     let origin = origin().await;
-    let (portcullis, systemd) = service(&site("", origin.address())).await;
+    let (portcullis, systemd) = Systemd::starts(&site("", origin.address())).await;
     let good = site("limits: {uri: 1KiB}", origin.address());
     for (number, yaml) in [good.clone(), good + "nonsense: 1\n"].iter().enumerate() {
         portcullis.configure(yaml);
@@ -137,4 +67,15 @@ async fn it_hears_that_a_reload_begins_and_ends() {
         let (_, message) = systemd.message(number * 2 + 2).await;
         assert_eq!(message.lines().next(), Some("READY=1"));
     }
+    // What `systemctl status` shows: what is in force, and why it is not what was wanted.
+    let status = |number: usize| systemd.heard()[number].1.lines().nth(1).map(str::to_owned);
+    let serves = "STATUS=generation 2: 1 listeners, 1 routes, 1 pools";
+    assert_eq!(status(2).as_deref(), Some(serves));
+    let refused = status(4).expect("a status");
+    let why = refused.strip_prefix(&format!("{serves}; the last reload rejected: "));
+    let why = why.unwrap_or_else(|| panic!("{refused}"));
+    assert!(
+        why.contains("portcullis.yaml:") && why.contains("nonsense"),
+        "{why}"
+    );
 }

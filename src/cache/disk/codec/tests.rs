@@ -1,3 +1,5 @@
+//! Is a head read as it was written, and nothing else taken for one?
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Is a file told from one that was cut, changed or made by something else?
+
 use super::*;
 
 const KEY: u128 = 0x0123_4567_89ab_cdef_0011_2233_4455_6677;

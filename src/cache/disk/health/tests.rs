@@ -1,3 +1,5 @@
+//! Is a disk that fails left alone, and used again when it can be?
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Who has to go when there is no room, and is the index right about who is there?
+
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::collection::vec;

@@ -1,3 +1,5 @@
+//! Is the line to the disk bounded, and does one bad job harm no other?
+
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 

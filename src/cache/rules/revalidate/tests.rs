@@ -112,6 +112,14 @@ fn rfc9111_3_2_each_newer_field_replaces_all_stored_ones_of_its_name() {
 }
 
 #[test]
+fn rfc9110_6_6_1_the_stored_date_is_not_that_of_a_304_without_one() {
+    let mut stored = fields(&[("date", SUNDAY), ("x-kept", "1")]);
+    freshen(&mut stored, &fields(&[("expires", AN_HOUR_LATER)]));
+    let expected = fields(&[("expires", AN_HOUR_LATER), ("x-kept", "1")]);
+    assert_eq!(stored, expected);
+}
+
+#[test]
 fn rfc9111_3_2_what_says_how_the_stored_body_is_coded_and_framed_stays() {
     let mut stored = fields(&[("content-length", "42"), ("content-encoding", "gzip")]);
     let before = stored.clone();

@@ -1,3 +1,5 @@
+//! What do the priorities and weights of SRV records become?
+
 use std::net::IpAddr;
 
 use super::*;

@@ -1,15 +1,19 @@
+//! Does whoever follows a fetch get all of its body, however fast each of them reads?
+
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
+use http::{HeaderMap, StatusCode};
 use tempfile::TempDir;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
 
+use super::pieces::WINDOW;
 use super::*;
 use crate::cache::Head;
 use crate::cache::disk::{Disk, Writing};
 use crate::cache::purge::Marks;
-use crate::cache::rules::Validators;
+use crate::cache::rules::{Terms, Validators};
 use crate::telemetry::Metrics;
 
 const PIECE: usize = 100_000;
@@ -145,6 +149,22 @@ async fn all_get_all_when_the_disk_fails_in_mid_body_whenever_they_begin() {
         assert_reads(reading, &all).await;
     }
     assert_reads(begun, &all.slice(PIECE..)).await;
+}
+
+#[tokio::test]
+async fn who_reads_from_a_file_may_have_to_wait_until_all_of_it_is_there() {
+    let ((_dir, disk), all) = (small(), body(PIECE));
+    let flight = Flight::alone();
+    let mut reader = flight.lead();
+    let mut writing = begin(&disk);
+    flight.to_file(&writing.follow());
+    assert!(reader.must_wait());
+    assert!(step(&flight, &mut writing, all.clone()).await);
+    let piece = in_time(reader.piece()).await.expect("whole");
+    assert!(piece.is_some() && reader.must_wait());
+    assert!(writing.finish().await.is_some());
+    flight.end(Ok(()));
+    assert!(!reader.must_wait());
 }
 
 #[tokio::test]

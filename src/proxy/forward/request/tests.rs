@@ -1,3 +1,5 @@
+//! Whose word about the client is passed on?
+
 use super::super::{Keep, TrustedProxies, strip_request};
 use super::*;
 use http::HeaderMap;

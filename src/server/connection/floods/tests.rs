@@ -22,8 +22,8 @@ const MESSAGE: Frame = (DATA, 0, 7);
 const WINDOW: Frame = (WINDOW_UPDATE, 0, 4);
 const ASK: Frame = (PING, 0, 8);
 
-fn passed(frames: &[Frame], code: u32) -> Passed {
-    let mut passed = Passed::default();
+fn passed(frames: &[Frame], code: u32) -> Counts {
+    let mut passed = Counts::default();
     for (kind, flags, length) in frames {
         passed.note(*kind, *flags, *length, code);
     }

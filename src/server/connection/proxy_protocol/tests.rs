@@ -1,3 +1,5 @@
+//! Is a PROXY header read as its specification says, and nothing else taken for one?
+
 use super::*;
 use proptest::prelude::*;
 

@@ -2,7 +2,7 @@
 
 /// The word in the access log and the metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CacheResult {
     /// From the cache, fresh.
     Hit,
     /// From the cache, stale: the client allows it, or no other could be had.
@@ -19,7 +19,7 @@ pub enum Outcome {
     Bypass,
 }
 
-impl Outcome {
+impl CacheResult {
     /// Every one, in the order of their numbers.
     pub const ALL: [Self; 7] = [
         Self::Hit,

@@ -15,12 +15,12 @@ use crate::pool::clock;
 use crate::snapshot::Snapshot;
 
 tokio::task_local! {
-    static CURRENT: Arc<Watchdog>;
+    static CURRENT: Arc<Overtime>;
 }
 
 /// A deadline that can be moved.
 #[derive(Debug)]
-pub struct Watchdog {
+pub struct Overtime {
     start: Instant,
     /// Milliseconds from `start`; 0 for none.
     total: AtomicU64,
@@ -30,7 +30,7 @@ pub struct Watchdog {
     seen: AtomicBool,
 }
 
-impl Default for Watchdog {
+impl Default for Overtime {
     fn default() -> Self {
         Self {
             start: Instant::now(),
@@ -42,7 +42,7 @@ impl Default for Watchdog {
     }
 }
 
-impl Watchdog {
+impl Overtime {
     /// The one that watches over the session that is being polled.
     pub fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok()
@@ -123,11 +123,11 @@ impl Watchdog {
 ///
 /// The same if it panics, which is counted in the generation of now. Our hooks catch their own panics before.
 pub async fn watch<F: Future>(
-    watchdog: Arc<Watchdog>,
+    overtime: Arc<Overtime>,
     now: impl FnOnce() -> Arc<Snapshot>,
     session: F,
 ) -> Option<F::Output> {
-    let mut session = pin!(CURRENT.scope(Arc::clone(&watchdog), session));
+    let mut session = pin!(CURRENT.scope(Arc::clone(&overtime), session));
     let mut timer = None;
     let ended = poll_fn(|cx| {
         match unwind::catch_now(|| session.as_mut().poll(cx)) {
@@ -135,7 +135,7 @@ pub async fn watch<F: Future>(
             Ok(Poll::Pending) => {}
             Err(panic) => return Poll::Ready(Err(panic)),
         }
-        let Some(deadline) = watchdog.deadline() else {
+        let Some(deadline) = overtime.deadline() else {
             return Poll::Pending;
         };
         let deadline = tokio::time::Instant::from_std(deadline);

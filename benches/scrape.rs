@@ -1,0 +1,295 @@
+//! What does it cost to read the metrics of a thousand endpoints, and do requests notice?
+//!
+//! First the text alone, in this process. Then the built binary in front of one origin at a thousand addresses, with health
+//! checks and breakers: scrapes as a scraper sees them, and requests at a steady pace in phases with and without scrapes in
+//! turn, so that what the machine does beside it hits both. A scraper comes each 15 s or so; here one comes four times a
+//! second. `cargo bench --bench scrape`; with `--test` as short as can be.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use origin::Origin;
+use portcullis::telemetry::Metrics;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+/// Pools, and endpoints in each of them.
+const POOLS: usize = 10;
+const ENDPOINTS: usize = 100;
+/// Connections that requests come on, and how often each of them asks.
+const CLIENTS: usize = 8;
+const PACE: Duration = Duration::from_millis(4);
+/// How often a scraper comes.
+const SCRAPES: Duration = Duration::from_millis(250);
+
+/// What half of the plain scrapes do not exceed.
+const MOST: Duration = Duration::from_millis(50);
+
+/// The allocator of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let short = std::env::args().any(|argument| argument == "--test");
+    let (texts, phase, rounds) = match short {
+        true => (3, Duration::from_millis(500), 1),
+        false => (100, Duration::from_secs(5), 5),
+    };
+    text(texts);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let plain = runtime.block_on(beside_requests(phase, rounds));
+    // A time of one short run tells nothing.
+    if !short {
+        assert!(plain < MOST, "a plain scrape took {plain:.1?}");
+    }
+}
+
+/// Every family that an endpoint can have.
+fn text(times: usize) {
+    let metrics = Metrics::new().expect("metrics");
+    let _held: Vec<_> = (0..POOLS * ENDPOINTS)
+        .map(|number| {
+            let (pool, endpoint) = (
+                format!("pool-{}", number / ENDPOINTS),
+                address(number, 8080),
+            );
+            let endpoint = endpoint.to_string();
+            let held = (
+                metrics.endpoint(&pool, &endpoint),
+                metrics.check(&pool, &endpoint),
+                metrics.breaker(&pool, &endpoint),
+                metrics.ejection(&pool, &endpoint),
+                metrics.pool(&pool),
+            );
+            held.0.success.inc_by(1_000_000 + number as u64);
+            held
+        })
+        .collect();
+    let mut taken = Vec::new();
+    let mut text = Vec::new();
+    for _ in 0..times {
+        text.clear();
+        let started = Instant::now();
+        metrics.render(&mut text);
+        taken.push(started.elapsed());
+    }
+    taken.sort();
+    let lines = text.split(|byte| *byte == b'\n').count();
+    println!(
+        "text of {} endpoints: {lines} lines, {} KiB; median {:.1?}, p99 {:.1?}",
+        POOLS * ENDPOINTS,
+        text.len() >> 10,
+        at(&taken, 50),
+        at(&taken, 99)
+    );
+}
+
+fn address(number: usize, port: u16) -> SocketAddr {
+    let (high, low) = (number / 250, number % 250 + 1);
+    let address = format!("127.0.{high}.{low}:{port}");
+    address.parse().expect("an address")
+}
+
+/// Gives what half of the plain scrapes took at most.
+async fn beside_requests(phase: Duration, rounds: usize) -> Duration {
+    let builder = Origin::builder().listen("0.0.0.0:0");
+    let origin = builder.start().await.expect("an origin");
+    let port = origin.address().expect("an origin on TCP").port();
+    let directory = tempfile::tempdir().expect("a directory");
+    let proxy = Proxy::start(&directory, port).await;
+    let times = Arc::new(Times::default());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (address, times) = (proxy.http, Arc::clone(&times));
+            tokio::spawn(async move { ask(address, &times).await })
+        })
+        .collect();
+    let mut scrapes = [Vec::new(), Vec::new()];
+    let mut sizes = [0, 0];
+    for _ in 0..rounds {
+        times.phase.store(1, Ordering::Relaxed);
+        tokio::time::sleep(phase).await;
+        times.phase.store(2, Ordering::Relaxed);
+        let started = Instant::now();
+        while started.elapsed() < phase {
+            for gzip in [false, true] {
+                let (taken, size) = proxy.scrape(gzip).await;
+                scrapes[usize::from(gzip)].push(taken);
+                sizes[usize::from(gzip)] = size;
+                tokio::time::sleep(SCRAPES).await;
+            }
+        }
+    }
+    times.over.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.expect("every request is answered");
+    }
+    for ((coding, scrapes), size) in ["plain", "gzip"].iter().zip(&mut scrapes).zip(sizes) {
+        scrapes.sort();
+        println!(
+            "scrape, {coding}: {} KiB; median {:.1?}, most {:.1?} of {}",
+            size >> 10,
+            at(scrapes, 50),
+            at(scrapes, 100),
+            scrapes.len()
+        );
+    }
+    for (phase, what) in [(1, "without scrapes"), (2, "with four scrapes a second")] {
+        let taken = times.taken(phase);
+        println!(
+            "requests {what}: {} of them, p50 {:.2?}, p99 {:.2?}, p99.9 {:.2?}",
+            taken.len(),
+            at(&taken, 50),
+            at(&taken, 99),
+            taken[taken.len() * 999 / 1000]
+        );
+    }
+    at(&scrapes[0], 50)
+}
+
+/// How long requests took, by phase.
+#[derive(Default)]
+struct Times {
+    phase: AtomicUsize,
+    over: AtomicBool,
+    taken: Mutex<[Vec<Duration>; 3]>,
+}
+
+impl Times {
+    fn taken(&self, phase: usize) -> Vec<Duration> {
+        let mut taken = self.taken.lock().expect("no panic inside")[phase].clone();
+        taken.sort();
+        taken
+    }
+}
+
+fn at(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(address).await.expect("connected");
+    stream.set_nodelay(true).expect("a TCP socket");
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    tokio::spawn(connection);
+    sender
+}
+
+/// Asks at its pace; a late answer counts from when it should have been asked for.
+async fn ask(address: SocketAddr, times: &Times) {
+    let mut sender = connect(address).await;
+    let mut due = Instant::now();
+    while !times.over.load(Ordering::Relaxed) {
+        due += PACE;
+        tokio::time::sleep_until(due.into()).await;
+        let phase = times.phase.load(Ordering::Relaxed);
+        let request = Request::get("/")
+            .header("host", "a.test")
+            .body(Empty::new());
+        sender.ready().await.expect("a connection");
+        let response = sender.send_request(request.expect("a request")).await;
+        let response = response.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().collect().await.expect("a whole body");
+        let taken = due.elapsed();
+        times.taken.lock().expect("no panic inside")[phase].push(taken);
+    }
+}
+
+struct Proxy {
+    child: Child,
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Proxy {
+    async fn start(directory: &TempDir, port: u16) -> Self {
+        let config = directory.path().join("portcullis.yaml");
+        write(&config, port);
+        let log = directory.path().join("log");
+        let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["run", "-c"])
+            .arg(&config)
+            .env("RUNTIME_DIRECTORY", directory.path().join("run"))
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).expect("a file"))
+            .spawn()
+            .expect("the binary");
+        let started = Instant::now();
+        let said = loop {
+            let said = fs::read_to_string(&log).expect("a file");
+            if said.contains(": ready") {
+                break said;
+            }
+            let waited = started.elapsed();
+            assert!(waited < Duration::from_secs(30), "not ready:\n{said}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let address = |name: &str| {
+            let mut lines = said.lines();
+            let line = lines.find_map(|line| line.split_once(&format!("{name} is listening on ")));
+            line.expect("it says where").1.parse().expect("an address")
+        };
+        Self {
+            http: address("http"),
+            admin: address("admin"),
+            child,
+        }
+    }
+
+    /// How long a scrape takes to its last byte, and how many those are.
+    async fn scrape(&self, gzip: bool) -> (Duration, usize) {
+        let mut sender = connect(self.admin).await;
+        let request = Request::get("/metrics")
+            .header("host", "localhost")
+            .header("accept-encoding", if gzip { "gzip" } else { "identity" })
+            .body(Empty::new())
+            .expect("a request");
+        let started = Instant::now();
+        let response = sender.send_request(request).await.expect("an answer");
+        let body = response.into_body().collect().await.expect("a whole body");
+        (started.elapsed(), body.to_bytes().len())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It has ended by itself if this fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A thousand endpoints in ten pools, with all that has series for each of them.
+fn write(path: &Path, port: u16) {
+    let mut text = String::from(
+        "admin: { address: \"127.0.0.1:0\" }\naccess_log: { format: off }\nlisteners:\n  - { name: http, address: \"127.0.0.1:0\", limits: { requests: 0 } }\nroutes:\n  - { name: all, pool: pool-0 }\npools:\n",
+    );
+    for pool in 0..POOLS {
+        let endpoints: Vec<String> = (0..ENDPOINTS)
+            .map(|number| format!("\"{}\"", address(pool * ENDPOINTS + number, port)))
+            .collect();
+        writeln!(
+            text,
+            "  - {{ name: pool-{pool}, endpoints: [{}], health: {{ path: /, interval: 10s }}, breaker: {{ consecutive_failures: 5 }}, ejection: {{}} }}",
+            endpoints.join(", ")
+        )
+        .expect("a string takes everything");
+    }
+    fs::write(path, text).expect("a file");
+}
