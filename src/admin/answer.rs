@@ -11,24 +11,24 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, USER_AGENT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
+use super::asked::{Ask, body, parameter};
 use super::cache::CacheReport;
 use super::compare;
 use super::drain::{self, Which};
 use super::pools::PoolsReport;
 use super::purge::{PurgeRequest, Refused as NotPurged, purge};
+use super::reply::{Answer, json, leaving, text, wrong_method};
 use super::report::{ReloadResult, UpgradeReport};
 use super::scrape::{Scraped, scrape};
 use crate::cache::report::Report;
-use crate::route::parameter as parameter_of;
 use crate::server::checks::{Checked, Refused};
 use crate::server::process::Process;
 use crate::server::reload::Reloads;
@@ -67,59 +67,6 @@ pub struct CheckReport {
     pub pool: String,
     /// What came of the checks, by endpoint.
     pub checks: Vec<Checked>,
-}
-
-type Answer = Response<Full<Bytes>>;
-
-/// How long a body may take, as a whole.
-const BODY_TIME: Duration = Duration::from_secs(10);
-
-/// What can be asked for.
-#[derive(Clone, Copy)]
-enum Ask {
-    Metrics,
-    Alive,
-    Ready,
-    Pools,
-    Cache,
-    Purge,
-    Reload,
-    Drain,
-    Undrain,
-    DrainEndpoint,
-    UndrainEndpoint,
-    Compare,
-    Check,
-    Upgrade,
-}
-
-impl Ask {
-    fn of(path: &str) -> Option<Self> {
-        Some(match path {
-            "/metrics" => Self::Metrics,
-            "/livez" => Self::Alive,
-            "/readyz" => Self::Ready,
-            "/pools" => Self::Pools,
-            "/cache" => Self::Cache,
-            "/cache/purge" => Self::Purge,
-            "/reload" => Self::Reload,
-            "/drain" => Self::Drain,
-            "/undrain" => Self::Undrain,
-            "/endpoints/drain" => Self::DrainEndpoint,
-            "/endpoints/undrain" => Self::UndrainEndpoint,
-            "/compare" => Self::Compare,
-            "/check" => Self::Check,
-            "/upgrade" => Self::Upgrade,
-            _ => return None,
-        })
-    }
-
-    const fn changes(self) -> bool {
-        !matches!(
-            self,
-            Self::Metrics | Self::Alive | Self::Ready | Self::Pools | Self::Cache
-        )
-    }
 }
 
 impl View {
@@ -383,62 +330,4 @@ impl View {
             None => through.to_owned(),
         }
     }
-}
-
-async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, Box<Answer>> {
-    let body = Limited::new(request.into_body(), most).collect();
-    match tokio::time::timeout(BODY_TIME, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) => Err(Box::new(text(
-            StatusCode::BAD_REQUEST,
-            format!("the body can't be read: {error}\n"),
-        ))),
-        Err(_) => Err(Box::new(text(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body took too long\n",
-        ))),
-    }
-}
-
-/// The value of a parameter of the query.
-fn parameter(uri: &Uri, name: &str) -> Option<String> {
-    parameter_of(uri.query()?, name)
-}
-
-fn leaving() -> Answer {
-    text(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the process is leaving; ask the one that follows it\n",
-    )
-}
-
-fn wrong_method(allowed: &'static str) -> Answer {
-    let mut response = text(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("only {allowed} is answered here\n"),
-    );
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    response(status, "text/plain; charset=utf-8", body.into())
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    // Our own types, whose keys are strings: writing them does not fail.
-    let mut body = serde_json::to_vec_pretty(value).unwrap_or_default();
-    body.push(b'\n');
-    response(status, "application/json", Bytes::from(body))
-}
-
-fn response(status: StatusCode, media_type: &'static str, body: Bytes) -> Answer {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

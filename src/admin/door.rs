@@ -11,8 +11,9 @@ use super::answer::View;
 use super::serve::serve;
 use crate::pool::Address;
 use crate::server::door::Queue;
+use crate::server::door::bind::{BindError, Bound, adopt, bind, explain};
 use crate::server::door::doors::Inherited;
-use crate::server::door::listen::{BindError, Bound, ListeningSocket, adopt, bind, explain};
+use crate::server::door::listen::ListeningSocket;
 use crate::server::door::socket_file::SocketFile;
 use crate::server::upgrade::SocketOf;
 

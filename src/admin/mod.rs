@@ -2,6 +2,7 @@
 //! traffic, and over a control socket that only its own user reaches. The commands of the command line use the latter.
 
 mod answer;
+mod asked;
 mod cache;
 pub mod client;
 mod compare;
@@ -10,6 +11,7 @@ mod door;
 mod drain;
 mod pools;
 mod purge;
+mod reply;
 mod report;
 mod scrape;
 mod serve;

@@ -173,16 +173,7 @@ mod tests {
     const MADE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
     fn head(fields: &HeaderMap, received: SystemTime) -> Head {
-        let terms = Terms {
-            received,
-            initial_age: Duration::ZERO,
-            lifetime: Duration::from_secs(60),
-            while_revalidate: Duration::ZERO,
-            if_error: Duration::ZERO,
-            strict: false,
-            validate: false,
-            immutable: false,
-        };
+        let terms = Terms::for_test(received);
         Head::new(StatusCode::OK, fields, terms, Marks::default())
     }
 

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod overload;
 pub mod pool;
 pub mod print;
+pub mod process_log;
 pub mod redis;
 pub mod reference;
 pub mod resolver;
@@ -35,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use document::{Kind, Node};
 
-pub use access_log::{AccessLog, AccessLogField, AccessLogFormat, ProcessLog, ProcessLogFormat};
+pub use access_log::{AccessLog, AccessLogField, AccessLogFormat};
 pub use admin::Admin;
 pub use cache::Cache;
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
@@ -45,6 +46,7 @@ pub use listener::Listener;
 pub use metrics::Metrics;
 pub use overload::Overload;
 pub use pool::Pool;
+pub use process_log::{ProcessLog, ProcessLogFormat};
 pub use redis::Redis;
 pub use resolver::Resolver;
 pub use route::Route;

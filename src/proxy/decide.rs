@@ -224,7 +224,7 @@ fn arrive(header: &RequestHeader, about: &Arc<About>, ctx: &mut RequestCtx) -> A
         // Its listener was removed; who is in is served as if it were still there.
         None => about.door.listener(),
     };
-    ctx.in_flight = Some(Counted::new(&listener.metrics.requests_in_flight));
+    ctx.in_flight = Some(Counted::new(listener.metrics.requests_in_flight.clone()));
     note_origin(header, about, ctx);
     ctx.listener = Some(Arc::clone(&listener));
     listener

@@ -11,7 +11,7 @@ use super::decide::{Next, Step, decide};
 use crate::config::{Diagnostics, load};
 use crate::error::Reason;
 use crate::server::door::Door;
-use crate::server::door::listen::Bound;
+use crate::server::door::bind::Bound;
 use crate::server::reload::prepare::prepare_loaded;
 use crate::server::run::new_state;
 use crate::snapshot::Snapshot;
@@ -237,7 +237,7 @@ mod overtime {
         let in_flight = &snapshot.listeners[0].metrics.requests_in_flight;
         let panics = async {
             let mut ctx = RequestCtx::new(now());
-            ctx.in_flight = Some(Counted::new(in_flight));
+            ctx.in_flight = Some(Counted::new(in_flight.clone()));
             ctx.asked = Some(Box::new(Asked::of(&request("/", &[]), None)));
             tokio::task::yield_now().await;
             assert_eq!(in_flight.get(), 0, "as Pingora might");

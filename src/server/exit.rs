@@ -7,8 +7,8 @@ use crate::config::Diagnostics;
 use crate::config::diagnostics::Severity;
 use crate::pool::Address;
 use crate::server::directory::DirectoryError;
+use crate::server::door::bind::BindError;
 use crate::server::door::doors::NotBound;
-use crate::server::door::listen::BindError;
 
 /// The exit code of a new process that did not come to take over.
 pub const UPGRADE: u8 = 7;

@@ -1,4 +1,4 @@
-//! The process: sockets, workers, connections, and how it all starts, changes and stops.
+//! How does the process start, change and stop, with its sockets, workers and connections?
 //!
 //! Portcullis brings its own listening service (see [`service`]) instead of Pingora's: each worker thread accepts on its
 //! own socket of every door, reads PROXY headers and whole request headers under deadlines of its own, parks idle
@@ -6,7 +6,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `run`, `service`, [`exit`] | how is a process put together, and why did it not start? |
+//! | `run`, `logs`, `service`, [`exit`] | how is a process put together, and why did it not start? |
 //! | [`door`] | which addresses are open, who may come in, and who may stay? |
 //! | `worker` | what does one thread do? |
 //! | [`connection`] | how does a client's connection live? |
@@ -24,6 +24,7 @@ pub mod descriptors;
 pub mod directory;
 pub mod door;
 pub mod exit;
+mod logs;
 mod overload;
 mod pid_file;
 pub mod process;

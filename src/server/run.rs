@@ -10,7 +10,7 @@ use pingora::server::{RunArgs, Server};
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::admin::{AdminDoor, ControlSocket, View, admin_key};
-use crate::config::{Config, ProcessLogFormat};
+use crate::config::Config;
 use crate::pool::Address;
 use crate::pool::retries::Retries;
 use crate::server::descriptors;
@@ -18,6 +18,7 @@ use crate::server::directory::{AUTO, Directory};
 use crate::server::door::doors::{Doors, Inherited};
 use crate::server::door::passed::{Passed, Wanted};
 use crate::server::exit::StartError;
+use crate::server::logs;
 use crate::server::pid_file::PidFile;
 use crate::server::process::Process;
 use crate::server::reload::prepare::{Prepared, Source};
@@ -28,9 +29,7 @@ use crate::server::supervisor::Supervisor;
 use crate::server::upgrade::{NewProcess, Predecessor, Upgrader, Upgrades};
 use crate::snapshot::{Listener, Snapshot};
 use crate::state::State;
-use crate::telemetry::access_log::{self, AccessLog};
-use crate::telemetry::process_log::ProcessLog;
-use crate::telemetry::{Metrics, process_log};
+use crate::telemetry::Metrics;
 use crate::upstream::key_sets::Keeping;
 use crate::upstream::system_roots;
 
@@ -107,7 +106,7 @@ fn start(
     let Some(mut snapshot) = snapshot else {
         return Err(StartError::Config(diagnostics));
     };
-    let log = Arc::new(start_process_log(&config)?);
+    let log = Arc::new(logs::start_process_log(&config)?);
     // From here on there is something to tidy up, and below there are threads.
     let taken = Taken::all().map_err(|error| StartError::Other(format!("signals: {error}")))?;
     for warning in diagnostics.iter() {
@@ -116,7 +115,8 @@ fn start(
         log::warn!("{place}{}: {}", warning.key, warning.message);
     }
     snapshot.generation = generation;
-    snapshot.access_log = open_access_log(snapshot.logging.as_ref(), &state.metrics)?.map(Arc::new);
+    snapshot.access_log =
+        logs::open_access_log(snapshot.access_log_settings.as_ref(), &state.metrics)?.map(Arc::new);
     let disk = state.cache.open_disk(&snapshot.cache, &state.metrics.disk);
     snapshot.disk = disk.map_err(StartError::CacheDisk)?;
     let state = Arc::new(state);
@@ -383,38 +383,4 @@ fn server_conf(threads: usize) -> ServerConf {
         ca_file: system_roots::ca_file(),
         ..ServerConf::default()
     }
-}
-
-/// Opens the access log that a generation is to have.
-///
-/// # Errors
-///
-/// It can't be written.
-pub fn open_access_log(
-    settings: Option<&access_log::Settings>,
-    metrics: &Metrics,
-) -> Result<Option<AccessLog>, StartError> {
-    let Some(settings) = settings else {
-        return Ok(None);
-    };
-    match AccessLog::open(settings, metrics.access_log.clone()) {
-        Ok(log) => Ok(Some(log)),
-        Err(source) => Err(StartError::AccessLog {
-            path: settings.destination.to_string(),
-            source,
-        }),
-    }
-}
-
-/// What the process log is written as.
-pub fn log_format(config: &Config) -> process_log::Format {
-    match config.log.format {
-        ProcessLogFormat::Text => process_log::Format::Text,
-        ProcessLogFormat::Json => process_log::Format::Json,
-    }
-}
-
-fn start_process_log(config: &Config) -> Result<ProcessLog, StartError> {
-    process_log::init(log_format(config), config.log.level.as_str())
-        .map_err(|error| StartError::Other(format!("process log: {error}")))
 }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::config::{Diagnostics, load};
 use crate::pool::{Address, Pool};
 use crate::server::door::Door;
-use crate::server::door::listen::bind;
+use crate::server::door::bind::bind;
 use crate::server::reload::prepare::prepare_loaded;
 use crate::server::run::new_state;
 use crate::server::worker::{Task, Worker};

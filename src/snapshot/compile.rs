@@ -59,7 +59,7 @@ pub fn compile(
     cache::check_used(config, unread.has_routes(), &mut diagnostics);
     let admin = admin(config, &mut diagnostics);
     let most_connections = most_connections(config, &mut diagnostics);
-    let logging = access_log::compile(config, &mut diagnostics);
+    let access_log_settings = access_log::compile(config, &mut diagnostics);
     check_directory(config, &mut diagnostics);
     addresses::check(config, &listeners, admin.as_ref(), &mut diagnostics);
     if config.listeners.is_empty() && unread.is_empty() && !diagnostics.has_errors() {
@@ -118,7 +118,7 @@ pub fn compile(
         admin,
         metrics: Arc::clone(&state.metrics),
         unrouted,
-        logging,
+        access_log_settings,
         access_log: None,
     };
     Compiled {

@@ -53,7 +53,7 @@ use crate::proxy::forward::{AddedFields, TrustedProxies};
 use crate::route::{Request, RouteMatch, RouteTable};
 use crate::server::connection::head::HeadLimits;
 use crate::telemetry::AccessLog;
-use crate::telemetry::access_log::Settings as LogSettings;
+use crate::telemetry::access_log::Settings as AccessLogSettings;
 use crate::telemetry::metrics::{CachedRouteMetrics, ListenerMetrics, Metrics, RouteMetrics};
 use crate::tls::SessionState;
 use crate::upstream::PeerId;
@@ -111,7 +111,7 @@ pub struct Snapshot {
     /// The metrics of requests no route takes.
     pub unrouted: RouteMetrics,
     /// What its access log is opened with; `None` if it has none.
-    pub logging: Option<LogSettings>,
+    pub access_log_settings: Option<AccessLogSettings>,
     /// One line a request; opened by whoever runs this generation.
     pub access_log: Option<Arc<AccessLog>>,
 }

@@ -9,6 +9,7 @@ mod cache;
 mod catalogue;
 mod certificates;
 mod compression;
+mod counted;
 mod disk;
 mod families;
 mod guards;
@@ -44,9 +45,10 @@ use tokens::{KeySources, Tokens};
 pub use cache::{CacheMetrics, CachedRouteMetrics, CachedRouteSeries};
 pub use certificates::Certificates;
 pub use compression::{CompressionMetrics, CompressionSeries};
+pub use counted::Counted;
 pub use disk::{DiskMetrics, DiskRead, DiskWrite};
 pub use families::{
-    CheckMetrics, CheckSeries, Counted, EndpointMetrics, EndpointSeries, PoolMetrics, PoolSeries,
+    CheckMetrics, CheckSeries, EndpointMetrics, EndpointSeries, PoolMetrics, PoolSeries,
     RouteMetrics, RouteSeries,
 };
 pub use guards::{
@@ -56,7 +58,7 @@ pub use labels::{
     DiskOperation, Fetch, Flood, HedgeResult, Missed, Protocol, PurgeKind, RefusedReason,
     ReloadResult, ResetBy, RetryResult, TlsVersion,
 };
-pub use listeners::{CountedIn, ListenerMetrics, ListenerSeries, OpenConnection};
+pub use listeners::{ListenerMetrics, ListenerSeries, OpenConnection};
 pub use live::{Family, Handle};
 pub use overload::OverloadMetrics;
 pub use rates::{RateLimitMetrics, RateLimitSeries};

@@ -1,6 +1,6 @@
 //! Is the memory tier bounded, and does it keep what is asked for?
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -22,25 +22,12 @@ fn object(name: u128, bytes: usize) -> Stored {
         head: Head {
             status: StatusCode::OK,
             fields,
-            terms: terms(),
+            terms: Terms::for_test(SystemTime::UNIX_EPOCH),
             validators: Validators::default(),
             marks: Marks::default(),
         },
         body: Body::Memory(Chunks::new(vec![Bytes::from(vec![0; bytes])])),
     }))
-}
-
-fn terms() -> Terms {
-    Terms {
-        received: SystemTime::UNIX_EPOCH,
-        initial_age: Duration::ZERO,
-        lifetime: Duration::from_secs(60),
-        while_revalidate: Duration::ZERO,
-        if_error: Duration::ZERO,
-        strict: false,
-        validate: false,
-        immutable: false,
-    }
 }
 
 fn name(stored: &Stored) -> u128 {

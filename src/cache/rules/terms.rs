@@ -62,3 +62,20 @@ impl Terms {
         by_age.max(by_purge)
     }
 }
+
+#[cfg(test)]
+impl Terms {
+    /// Those of a response that came new at that time: it is fresh for a minute, and no more is said about it.
+    pub(crate) const fn for_test(received: SystemTime) -> Self {
+        Self {
+            received,
+            initial_age: Duration::ZERO,
+            lifetime: Duration::from_secs(60),
+            while_revalidate: Duration::ZERO,
+            if_error: Duration::ZERO,
+            strict: false,
+            validate: false,
+            immutable: false,
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! The endpoint with the fewest requests in flight for its weight.
+//! Which endpoint has the fewest requests in flight for its weight?
 //!
 //! By default the better of two that are drawn by weight: nearly as even as the best of all (Mitzenmacher 2001, "The power
 //! of two choices in randomized load balancing"), at a cost that does not grow with the pool, and without many threads

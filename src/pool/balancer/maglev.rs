@@ -1,4 +1,4 @@
-//! Each key to the endpoint that holds its place in a table: Maglev (Eisenbud et al., NSDI 2016, §3.4).
+//! Which endpoint holds the place of a key in a table? That is Maglev (Eisenbud et al., NSDI 2016, §3.4).
 //!
 //! The endpoints take turns, more often the heavier they are, and each turn takes the next free place of an order of
 //! the endpoint's own. So the table is shared out more evenly than any ring of that size, and a choice is one look into

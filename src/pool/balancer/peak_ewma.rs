@@ -1,5 +1,6 @@
-//! The endpoint that will answer soonest, by how long its answers [take](crate::pool::latency) and how many requests it has
-//! in flight.
+//! Which endpoint will answer soonest?
+//!
+//! That is told by how long its answers [take](crate::pool::latency) and how many requests it has in flight.
 //!
 //! The better of two that are drawn by weight; what it costs to wait is the latency × (requests in flight + 1) / weight, as
 //! with Finagle's "Peak EWMA". An endpoint of which nothing is known is asked once, and not again before it has answered.

@@ -1,4 +1,4 @@
-//! Any endpoint, as often as its weight says.
+//! Which endpoint does chance choose, each as often as its weight says?
 
 use std::sync::Arc;
 

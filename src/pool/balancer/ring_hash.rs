@@ -1,4 +1,4 @@
-//! Each key to the endpoint whose point is next on a ring of hashes: ketama, as nginx's `hash … consistent` has it.
+//! Whose point is next to a key's on a ring of hashes? That is ketama, as nginx's `hash … consistent` has it.
 //!
 //! An endpoint has [`points`](RingHash::new) places for each unit of its weight, by CRC-32 of its address and the place
 //! before. The places depend on nothing but the endpoint, so when one goes, its keys go to the next on the ring and all

@@ -1,4 +1,4 @@
-//! Each endpoint in turn, smoothly by weight: weights 5, 1, 1 give `a b a a a c a`, not `a a a a a b c`.
+//! Whose turn is it? Each endpoint's, smoothly by weight: weights 5, 1, 1 give `a b a a a c a`, not `a a a a a b c`.
 //!
 //! The order of a whole round is computed when the endpoints change, so that a pick is one atomic addition.
 

@@ -22,7 +22,7 @@ use crate::server::connection::Connection;
 use crate::server::door::stay::{LAST_CALL, PARTING, Stay};
 use crate::server::worker::Worker;
 use crate::snapshot::Listener;
-use crate::telemetry::metrics::{CountedIn, ListenerMetrics};
+use crate::telemetry::metrics::{Counted, ListenerMetrics};
 
 /// How a connection's life as HTTP/1 ended.
 pub enum Ended {
@@ -56,7 +56,7 @@ pub async fn serve(
                 }
             };
             // Parked: nothing but this future and the socket is held.
-            let _idle = CountedIn::new(&metrics.idle);
+            let _idle = Counted::new(&metrics.idle);
             let heard = tokio::select! {
                 biased;
                 heard = fast_timeout(patience, connection.fill()) => heard,

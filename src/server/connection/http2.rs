@@ -26,7 +26,7 @@ use crate::server::connection::Connection;
 use crate::server::door::stay::{LAST_CALL, Word};
 use crate::server::worker::Worker;
 use crate::snapshot::Listener;
-use crate::telemetry::metrics::{CountedIn, Flood, ListenerMetrics};
+use crate::telemetry::metrics::{Counted, Flood, ListenerMetrics};
 
 /// Streams that are refused before they are requests, on one connection: past it, the connection ends.
 const MALFORMED_STREAMS: usize = 32;
@@ -54,7 +54,7 @@ pub async fn serve(
     let options = options(&listener);
     let floods = Floods::new(streams, most_continued(&listener), Instant::now());
     drop(listener);
-    let _counted = CountedIn::new(&metrics.http2_connections);
+    let _counted = Counted::new(&metrics.http2_connections);
     let alarm = Arc::new(Alarm::default());
     let calm = Calm::new(floods, Arc::clone(&alarm), metrics.clone());
     connection.become_http2(times.header, calm);

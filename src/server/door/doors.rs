@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::listen::{BindError, ListeningSocket, adopt, bind, explain};
+use super::bind::{BindError, adopt, bind, explain};
+use super::listen::ListeningSocket;
 use super::stay::{Guests, PARTING, Word};
 use crate::pool::Address;
 use crate::server::door::{Door, HANDSHAKES, Queue, Tasks, tell};

@@ -3,6 +3,7 @@
 
 pub mod accepted;
 pub mod admit;
+pub mod bind;
 pub mod doors;
 pub mod listen;
 pub mod live;
@@ -22,7 +23,8 @@ use tokio::sync::watch;
 use crate::pool::Address;
 use crate::server::worker::Task;
 use crate::snapshot::Listener;
-use listen::{Bound, ListeningSocket};
+use bind::Bound;
+use listen::ListeningSocket;
 use live::Live;
 use socket_file::SocketFile;
 use stay::{Guests, Stay, Word};

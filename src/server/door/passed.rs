@@ -9,8 +9,9 @@ use std::sync::Arc;
 use listenfd::ListenFd;
 use socket2::{SockRef, Socket};
 
+use super::bind::{BindError, explain, prepare_tcp, spread};
 use super::doors::{Given, Inherited};
-use super::listen::{BindError, ListeningSocket, explain, prepare_tcp, spread};
+use super::listen::ListeningSocket;
 use crate::pool::Address;
 
 /// More are not believed: a process may have about a thousand descriptors unless it asks for more.

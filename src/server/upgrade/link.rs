@@ -272,6 +272,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let late = deadline.saturating_duration_since(Instant::now());
+                // The rest must come after the deadline, and only time makes it pass.
                 std::thread::sleep(late + Duration::from_millis(50));
                 write(b"\"late\"");
             });

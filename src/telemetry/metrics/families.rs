@@ -326,24 +326,6 @@ impl Family for Checks {
     }
 }
 
-/// Counts one thing in a gauge for as long as it lives: whatever ends it, a panic too, takes it out again.
-#[derive(Debug)]
-pub struct Counted(IntGauge);
-
-impl Counted {
-    /// One more in `gauge`.
-    pub fn new(gauge: &IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 fn with_value<'a>(labels: &[&'a str], value: &'a str) -> Vec<&'a str> {
     [labels, &[value]].concat()
 }

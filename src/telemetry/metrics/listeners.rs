@@ -169,21 +169,3 @@ impl Drop for OpenConnection {
         self.metrics.lasted.observe(lasted.as_secs_f64());
     }
 }
-
-/// Counts one thing in a gauge that is held by somebody else, for as long as it lives.
-#[derive(Debug)]
-pub struct CountedIn<'g>(&'g IntGauge);
-
-impl<'g> CountedIn<'g> {
-    /// One more in `gauge`.
-    pub fn new(gauge: &'g IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for CountedIn<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}

@@ -46,16 +46,7 @@ fn begin(disk: &Disk) -> Writing {
     let fields = HeaderMap::new();
     let head = Head {
         status: StatusCode::OK,
-        terms: Terms {
-            received: SystemTime::now(),
-            initial_age: Duration::ZERO,
-            lifetime: Duration::from_secs(60),
-            while_revalidate: Duration::ZERO,
-            if_error: Duration::ZERO,
-            strict: false,
-            validate: false,
-            immutable: false,
-        },
+        terms: Terms::for_test(SystemTime::now()),
         validators: Validators::of(&fields),
         marks: Marks {
             since: Seq::default(),

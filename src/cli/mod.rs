@@ -1,8 +1,11 @@
 //! What can be said on the command line?
 
+mod check;
 mod healthcheck;
+mod orders;
 mod papers;
 mod purge;
+mod running;
 mod warm;
 
 use std::io::{self, Write};
@@ -12,24 +15,16 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use http::StatusCode;
 
-use crate::admin::client::{AskError, Place, read};
-use crate::admin::{
-    Candidate, Comparison, DrainReport, PoolsReport, ReloadReport, UpgradeReport, UpgradeRequest,
-};
-use crate::admission::rate::{self, Buckets};
-use crate::config::{Config, Diagnostics, load, print, reference, schema};
+use crate::admin::client::AskError;
+use crate::config::{print, reference, schema};
 use crate::demo;
 use crate::pool::Address;
-use crate::pool::address::{self, WrittenAddress};
-use crate::route::encode_parameter as encode;
-use crate::server::directory::{AUTO, Directory};
 use crate::server::door::passed::Passed;
 use crate::server::exit::StartError;
-use crate::server::reload::prepare::{self, Prepared};
+use crate::server::reload::prepare;
 use crate::server::run::{self, Launch};
-use crate::state::State;
+use running::{Running, place};
 
 /// Where the configuration is, unless said otherwise.
 const DEFAULT_CONFIG: &str = "/etc/portcullis/portcullis.yaml";
@@ -185,28 +180,6 @@ struct ConfigFile {
     path: PathBuf,
 }
 
-/// Which process is asked.
-#[derive(clap::Args)]
-struct Running {
-    #[command(flatten)]
-    config: ConfigFile,
-    /// Where the process is asked, instead of the control socket in the directory that its configuration names: a control
-    /// socket as `unix:/run/portcullis/control.sock`, or the admin listener as `127.0.0.1:9901`.
-    #[arg(long, value_name = "unix:/PATH|IP:PORT", value_parser = place)]
-    at: Option<Address>,
-}
-
-fn place(written: &str) -> Result<Address, String> {
-    let written = written.strip_prefix("http://").unwrap_or(written);
-    match address::parse(written.trim_end_matches('/')) {
-        Ok(WrittenAddress::Known(address)) => Ok(address),
-        Ok(WrittenAddress::Named { .. } | WrittenAddress::Service { .. }) => {
-            Err("write `IP:port` or `unix:/path`".to_owned())
-        }
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 /// Does what the command line says, with the sockets that were passed to the process.
 pub fn main(passed: Passed) -> ExitCode {
     let command = match CommandLine::try_parse() {
@@ -226,14 +199,14 @@ pub fn main(passed: Passed) -> ExitCode {
             config,
             strict,
             against,
-        } => check(&config.path, strict, against),
-        Command::Reload { running } => answered(reload(&running)),
+        } => check::check(&config.path, strict, against),
+        Command::Reload { running } => answered(orders::reload(&running)),
         Command::Drain {
             running,
             off,
             pool,
             endpoint,
-        } => answered(drain(
+        } => answered(orders::drain(
             &running,
             off,
             pool.as_deref().zip(endpoint.as_deref()),
@@ -242,7 +215,7 @@ pub fn main(passed: Passed) -> ExitCode {
             running,
             pool,
             json,
-        } => answered(status(&running, pool.as_deref(), json)),
+        } => answered(orders::status(&running, pool.as_deref(), json)),
         Command::Healthcheck(check) => answered(check.ask()),
         Command::Purge { running, purge } => answered(purge.order(&running)),
         Command::Warm(warm) => warm.run(),
@@ -259,7 +232,7 @@ pub fn main(passed: Passed) -> ExitCode {
                 },
                 at,
             };
-            answered(upgrade(&running, binary, config))
+            answered(orders::upgrade(&running, binary, config))
         }
         Command::Print { config } => effective(&config.path),
         Command::Schema => say(&format!("{:#}", schema::schema()), ExitCode::SUCCESS),
@@ -305,192 +278,6 @@ fn serve(path: &Path, take_over: Option<PathBuf>, passed: Passed) -> Result<(), 
     Ok(())
 }
 
-impl Running {
-    fn place(&self) -> Place {
-        match &self.at {
-            Some(address) => Place::At(address.clone()),
-            None => {
-                // What is wrong with the configuration is told by the process; its directory may still be read.
-                let mut wrong = Diagnostics::default();
-                let path = &self.config.path;
-                let loaded = load::load(path, &prepare::environment, &mut wrong);
-                let config = loaded.map(|loaded| Config::read(&loaded.root, &mut wrong));
-                let directory = config.unwrap_or_default().runtime.directory;
-                let mut directories = Directory::candidates(&directory.value, path);
-                if directory.value != AUTO {
-                    // The process may have been started before this directory was written down, and can say so.
-                    directories.extend(Directory::candidates(AUTO, path));
-                }
-                Place::In(directories, wrong)
-            }
-        }
-    }
-}
-
-fn reload(running: &Running) -> Result<ExitCode, AskError> {
-    let answer = running.place().ask("/reload", Vec::new())?;
-    let expected = [
-        StatusCode::OK,
-        StatusCode::CONFLICT,
-        StatusCode::UNPROCESSABLE_ENTITY,
-    ];
-    let report: ReloadReport = read(answer, &expected)?;
-    Ok(say(
-        &report.to_string(),
-        ExitCode::from(report.result.exit_code()),
-    ))
-}
-
-fn drain(
-    running: &Running,
-    off: bool,
-    endpoint: Option<(&str, &str)>,
-) -> Result<ExitCode, AskError> {
-    let word = if off { "undrain" } else { "drain" };
-    if let Some((pool, endpoint)) = endpoint {
-        let (pool, endpoint) = (encode(pool), encode(endpoint));
-        let path = format!("/endpoints/{word}?pool={pool}&endpoint={endpoint}");
-        let answer = running.place().ask(&path, Vec::new())?;
-        let report: DrainReport = read(answer, &[StatusCode::OK])?;
-        return Ok(say(&report.to_string(), ExitCode::SUCCESS));
-    }
-    let (status, body) = running.place().ask(&format!("/{word}"), Vec::new())?;
-    let text = String::from_utf8_lossy(&body).into_owned();
-    if status != StatusCode::OK {
-        return Err(AskError::Refused(text));
-    }
-    Ok(say(text.trim_end(), ExitCode::SUCCESS))
-}
-
-fn status(running: &Running, pool: Option<&str>, json: bool) -> Result<ExitCode, AskError> {
-    let path = match pool {
-        None => "/pools".to_owned(),
-        Some(pool) => format!("/pools?pool={}", encode(pool)),
-    };
-    let answer = running.place().look(&path)?;
-    if json && answer.0 == StatusCode::OK {
-        // As it came: the process may be of a newer version, and know more.
-        let text = String::from_utf8_lossy(&answer.1);
-        return Ok(say(text.trim_end(), ExitCode::SUCCESS));
-    }
-    let report: PoolsReport = read(answer, &[StatusCode::OK])?;
-    Ok(say(&report.to_string(), ExitCode::SUCCESS))
-}
-
-fn upgrade(
-    running: &Running,
-    binary: Option<PathBuf>,
-    config: Option<PathBuf>,
-) -> Result<ExitCode, AskError> {
-    // The process may be in another directory.
-    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
-    let wanted = UpgradeRequest {
-        binary: binary.map(absolute),
-        config: config.map(absolute),
-    };
-    // Two paths: writing them does not fail.
-    let body = serde_json::to_vec(&wanted).unwrap_or_default();
-    let answer = running.place().ask("/upgrade", body)?;
-    let report: UpgradeReport = read(answer, &[StatusCode::OK, StatusCode::CONFLICT])?;
-    let code = match report {
-        UpgradeReport::Upgraded { .. } => ExitCode::SUCCESS,
-        UpgradeReport::Failed { .. } => ExitCode::FAILURE,
-    };
-    Ok(say(&report.to_string(), code))
-}
-
-fn check(path: &Path, strict: bool, against: Option<Option<Address>>) -> ExitCode {
-    let state = match run::new_state() {
-        Ok(state) => state,
-        Err(error) => return started(Err(error)),
-    };
-    let Prepared {
-        config,
-        snapshot,
-        diagnostics,
-        ..
-    } = prepare::prepare(path, &state);
-    let mut text = String::new();
-    if !diagnostics.is_empty() {
-        text.push_str(&format!("{diagnostics}\n"));
-    }
-    let snapshot = snapshot.filter(|_| !strict || diagnostics.is_empty());
-    let Some(snapshot) = snapshot else {
-        text.push_str(&format!("{}: {}", path.display(), count(&diagnostics)));
-        return say(&text, ExitCode::FAILURE);
-    };
-    text.push_str(&format!(
-        "{}: ok ({}, {}, {}{})",
-        path.display(),
-        count_of(config.listeners.len(), "listener"),
-        count_of(config.routes.len(), "route"),
-        count_of(config.pools.len(), "pool"),
-        if diagnostics.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", count(&diagnostics))
-        },
-    ));
-    text.push_str(&format!("\n  connections: {}", snapshot.most_connections));
-    if let Some(memory) = &snapshot.most_memory {
-        text.push_str(&format!("\n  memory: {memory}"));
-    }
-    for line in memory_of_limits(&state) {
-        text.push_str(&format!("\n  {line}"));
-    }
-    match against {
-        None => say(&text, ExitCode::SUCCESS),
-        Some(at) => {
-            let config_file = ConfigFile {
-                path: path.to_owned(),
-            };
-            let running = Running {
-                config: config_file,
-                at,
-            };
-            let candidate = Candidate::new(&config, &snapshot.files);
-            answered(compare(&candidate, &running.place(), text))
-        }
-    }
-}
-
-/// How much memory each rate limit takes from the start, and never more.
-fn memory_of_limits(state: &State) -> Vec<String> {
-    let mut limits = state.buckets.held();
-    limits.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let line = |(place, buckets): &(rate::Place, Arc<Buckets>)| {
-        let keys = count_of(place.keys as usize, "key");
-        format!(
-            "{place}: {keys} in {}",
-            crate::config::units::rounded(buckets.bytes() as u64)
-        )
-    };
-    limits.iter().map(line).collect()
-}
-
-fn compare(candidate: &Candidate, running: &Place, mut text: String) -> Result<ExitCode, AskError> {
-    let body = serde_json::to_vec(candidate).unwrap_or_default();
-    let answer = running.ask("/compare", body)?;
-    let comparison: Comparison = read(answer, &[StatusCode::OK])?;
-    let generation = comparison.generation;
-    let changes = comparison.changes.len();
-    text.push_str(&format!(
-        "\nagainst generation {generation}: {}",
-        count_of(changes, "change")
-    ));
-    for line in &comparison.changes {
-        text.push_str(&format!("\n  {line}"));
-    }
-    if comparison.needs_upgrade.is_empty() {
-        return Ok(say(&text, ExitCode::SUCCESS));
-    }
-    text.push_str("\na reload would be refused, because these settings take a new process (`portcullis upgrade`):");
-    for line in &comparison.needs_upgrade {
-        text.push_str(&format!("\n  {line}"));
-    }
-    Ok(say(&text, ExitCode::from(2)))
-}
-
 /// Writes to standard output. Whoever reads may have heard enough; that is no failure.
 fn say(text: &str, code: ExitCode) -> ExitCode {
     match writeln!(io::stdout().lock(), "{text}") {
@@ -500,24 +287,6 @@ fn say(text: &str, code: ExitCode) -> ExitCode {
         }
         _ => code,
     }
-}
-
-fn count(diagnostics: &Diagnostics) -> String {
-    use crate::config::diagnostics::Severity;
-    let errors = diagnostics
-        .iter()
-        .filter(|one| one.severity == Severity::Error)
-        .count();
-    let warnings = diagnostics.len() - errors;
-    format!(
-        "{}, {}",
-        count_of(errors, "error"),
-        count_of(warnings, "warning")
-    )
-}
-
-fn count_of(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn write_pages(directory: &Path) -> ExitCode {
