@@ -4,28 +4,21 @@
 //! The built binary with 1,000 and 10,000 routes, requests at a steady pace, and phases with and without reloads in turn,
 //! so that what the machine does beside it hits both. `cargo bench --bench reload`; with `--test` as short as can be.
 
+mod support;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Request};
 use origin::Origin;
-use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-/// Connections that requests come on.
-const CLIENTS: usize = 8;
-/// How often each of them asks. Slow enough that the proxy is never the bottleneck: queueing is not what is looked for.
-const PACE: Duration = Duration::from_millis(4);
+use support::paced::{CLIENTS, Paced, Phase, at, connect};
+use support::process::Process;
+
 /// Routes for each pool.
 const ROUTES_PER_POOL: usize = 10;
 
@@ -68,17 +61,13 @@ async fn measure(routes: usize, lengths: &Lengths) -> String {
     let origin = Origin::builder().start().await.expect("an origin");
     let endpoint = origin.address().expect("an origin on TCP");
     let directory = tempfile::tempdir().expect("a directory");
-    let proxy = Proxy::start(&directory, routes, endpoint).await;
-    let times = Arc::new(Times::default());
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| {
-            let (address, times) = (proxy.http, Arc::clone(&times));
-            // Spread over the routes, so that what a reload has just made is what is used.
-            let path = format!("/service-{}/echo", number * (routes / CLIENTS));
-            let host = format!("host-{}.example.com", number * (routes / CLIENTS) / 4);
-            tokio::spawn(async move { ask(address, &host, &path, &times).await })
-        })
-        .collect();
+    let proxy = Proxy::start(directory.path(), routes, endpoint).await;
+    let clients = Paced::start(proxy.process.http, |number| {
+        // Spread over the routes, so that what a reload has just made is what is used.
+        let path = format!("/service-{}/echo", number * (routes / CLIENTS));
+        let host = format!("host-{}.example.com", number * (routes / CLIENTS) / 4);
+        (host, path)
+    });
     tokio::time::sleep(lengths.phase / 4).await;
     let mut applied = Vec::new();
     // Once before it counts, as in a process that has been reloaded before.
@@ -87,31 +76,31 @@ async fn measure(routes: usize, lengths: &Lengths) -> String {
     proxy.one_generation().await;
     let before = proxy.memory("VmRSS");
     // Makes the peak begin anew (proc(5)).
-    fs::write(format!("/proc/{}/clear_refs", proxy.child.id()), "5").expect("its own child");
+    fs::write(
+        format!("/proc/{}/clear_refs", proxy.process.child.id()),
+        "5",
+    )
+    .expect("its own child");
     for _ in 0..lengths.rounds {
-        times.phase(1);
+        clients.phase(Phase::Without);
         quiet(&proxy, routes, endpoint, lengths).await;
-        times.phase(0);
+        clients.phase(Phase::Between);
         tokio::time::sleep(SETTLE).await;
-        times.phase(2);
+        clients.phase(Phase::With);
         let started = Instant::now();
         while started.elapsed() < lengths.phase {
             proxy.write(routes, endpoint, applied.len() + 2);
             applied.push(proxy.reload().await);
             tokio::time::sleep(lengths.pause).await;
         }
-        times.phase(0);
+        clients.phase(Phase::Between);
         proxy.one_generation().await;
         tokio::time::sleep(SETTLE).await;
     }
     let peak = proxy.memory("VmHWM");
     let after = proxy.memory("VmRSS");
-    times.over.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.expect("every request is answered");
-    }
+    let [_, quiet, reloading] = clients.stop().await;
     applied.sort();
-    let (quiet, reloading) = (times.taken(1), times.taken(2));
     let (calm, busy) = (at(&quiet, 99), at(&reloading, 99));
     format!(
         "| {routes} | {:.1?} / {:.1?} ({} reloads) | {:.2?}, {calm:.2?} | {:.2?}, {busy:.2?} | {:.2} | {} / {} / {} MiB |",
@@ -139,104 +128,18 @@ async fn quiet(proxy: &Proxy, routes: usize, endpoint: SocketAddr, lengths: &Len
     }
 }
 
-/// How long requests took, by phase.
-#[derive(Default)]
-struct Times {
-    phase: AtomicUsize,
-    over: AtomicBool,
-    taken: Mutex<[Vec<Duration>; 3]>,
-}
-
-impl Times {
-    fn phase(&self, phase: usize) {
-        self.phase.store(phase, Ordering::Relaxed);
-    }
-
-    fn taken(&self, phase: usize) -> Vec<Duration> {
-        let mut taken = self.taken.lock().expect("no panic inside")[phase].clone();
-        taken.sort();
-        taken
-    }
-}
-
-fn at(sorted: &[Duration], percent: usize) -> Duration {
-    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
-}
-
-async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
-    let stream = TcpStream::connect(address).await.expect("connected");
-    stream.set_nodelay(true).expect("a TCP socket");
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-    tokio::spawn(connection);
-    sender
-}
-
-/// Asks at its pace; a late answer counts from when it should have been asked for.
-async fn ask(address: SocketAddr, host: &str, path: &str, times: &Times) {
-    let mut sender = connect(address).await;
-    let mut due = Instant::now();
-    while !times.over.load(Ordering::Relaxed) {
-        due += PACE;
-        tokio::time::sleep_until(due.into()).await;
-        let phase = times.phase.load(Ordering::Relaxed);
-        let request = Request::builder()
-            .uri(path)
-            .header("host", host)
-            .body(Empty::new())
-            .expect("a request");
-        sender.ready().await.expect("a connection");
-        let response = sender.send_request(request).await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::OK);
-        response.into_body().collect().await.expect("a whole body");
-        // From when it was due: a pause delays all that were due in it.
-        let taken = due.elapsed();
-        times.taken.lock().expect("no panic inside")[phase].push(taken);
-    }
-}
-
+/// The process, and the file that it reads.
 struct Proxy {
-    child: Child,
-    http: SocketAddr,
-    admin: SocketAddr,
+    process: Process,
     config: PathBuf,
 }
 
 impl Proxy {
-    async fn start(directory: &TempDir, routes: usize, endpoint: SocketAddr) -> Self {
-        let config = directory.path().join("portcullis.yaml");
+    async fn start(directory: &Path, routes: usize, endpoint: SocketAddr) -> Self {
+        let config = directory.join("portcullis.yaml");
         write(&config, routes, endpoint, 0);
-        let log = directory.path().join("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["run", "-c"])
-            .arg(&config)
-            .env("RUNTIME_DIRECTORY", directory.path().join("run"))
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).expect("a file"))
-            .spawn()
-            .expect("the binary");
-        let started = Instant::now();
-        let said = loop {
-            let said = fs::read_to_string(&log).expect("a file");
-            if said.contains(": ready") {
-                break said;
-            }
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "not ready:\n{said}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        let address = |name: &str| {
-            let mut lines = said.lines();
-            let line = lines.find_map(|line| line.split_once(&format!("{name} is listening on ")));
-            line.expect("it says where").1.parse().expect("an address")
-        };
-        Self {
-            http: address("http"),
-            admin: address("admin"),
-            child,
-            config,
-        }
+        let process = Process::start(directory, &config).await;
+        Self { process, config }
     }
 
     fn write(&self, routes: usize, endpoint: SocketAddr, number: usize) {
@@ -262,7 +165,7 @@ impl Proxy {
     }
 
     async fn ask(&self, method: Method, path: &str) -> (Duration, String) {
-        let mut sender = connect(self.admin).await;
+        let mut sender = connect(self.process.admin).await;
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -283,20 +186,12 @@ impl Proxy {
 
     /// A size of the process in KiB.
     fn memory(&self, which: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id()));
         let status = status.expect("it runs");
         let mut lines = status.lines();
         let line = lines.find_map(|line| line.strip_prefix(&format!("{which}:")));
         let size = line.expect("it is there").trim().trim_end_matches(" kB");
         size.parse().expect("a number")
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // It has ended by itself if this fails.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

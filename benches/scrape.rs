@@ -5,31 +5,25 @@
 //! turn, so that what the machine does beside it hits both. A scraper comes each 15 s or so; here one comes four times a
 //! second. `cargo bench --bench scrape`; with `--test` as short as can be.
 
+mod support;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::Request;
 use origin::Origin;
 use portcullis::telemetry::Metrics;
-use tempfile::TempDir;
-use tokio::net::TcpStream;
+
+use support::paced::{Paced, Phase, at, connect};
+use support::process::Process;
 
 /// Pools, and endpoints in each of them.
 const POOLS: usize = 10;
 const ENDPOINTS: usize = 100;
-/// Connections that requests come on, and how often each of them asks.
-const CLIENTS: usize = 8;
-const PACE: Duration = Duration::from_millis(4);
 /// How often a scraper comes.
 const SCRAPES: Duration = Duration::from_millis(250);
 
@@ -111,34 +105,27 @@ async fn beside_requests(phase: Duration, rounds: usize) -> Duration {
     let origin = builder.start().await.expect("an origin");
     let port = origin.address().expect("an origin on TCP").port();
     let directory = tempfile::tempdir().expect("a directory");
-    let proxy = Proxy::start(&directory, port).await;
-    let times = Arc::new(Times::default());
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|_| {
-            let (address, times) = (proxy.http, Arc::clone(&times));
-            tokio::spawn(async move { ask(address, &times).await })
-        })
-        .collect();
+    let config = directory.path().join("portcullis.yaml");
+    write(&config, port);
+    let proxy = Process::start(directory.path(), &config).await;
+    let clients = Paced::start(proxy.http, |_| ("a.test".to_owned(), "/".to_owned()));
     let mut scrapes = [Vec::new(), Vec::new()];
     let mut sizes = [0, 0];
     for _ in 0..rounds {
-        times.phase.store(1, Ordering::Relaxed);
+        clients.phase(Phase::Without);
         tokio::time::sleep(phase).await;
-        times.phase.store(2, Ordering::Relaxed);
+        clients.phase(Phase::With);
         let started = Instant::now();
         while started.elapsed() < phase {
             for gzip in [false, true] {
-                let (taken, size) = proxy.scrape(gzip).await;
+                let (taken, size) = scrape(proxy.admin, gzip).await;
                 scrapes[usize::from(gzip)].push(taken);
                 sizes[usize::from(gzip)] = size;
                 tokio::time::sleep(SCRAPES).await;
             }
         }
     }
-    times.over.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.expect("every request is answered");
-    }
+    let [_, without, with] = clients.stop().await;
     for ((coding, scrapes), size) in ["plain", "gzip"].iter().zip(&mut scrapes).zip(sizes) {
         scrapes.sort();
         println!(
@@ -149,8 +136,10 @@ async fn beside_requests(phase: Duration, rounds: usize) -> Duration {
             scrapes.len()
         );
     }
-    for (phase, what) in [(1, "without scrapes"), (2, "with four scrapes a second")] {
-        let taken = times.taken(phase);
+    for (taken, what) in [
+        (without, "without scrapes"),
+        (with, "with four scrapes a second"),
+    ] {
         println!(
             "requests {what}: {} of them, p50 {:.2?}, p99 {:.2?}, p99.9 {:.2?}",
             taken.len(),
@@ -162,117 +151,18 @@ async fn beside_requests(phase: Duration, rounds: usize) -> Duration {
     at(&scrapes[0], 50)
 }
 
-/// How long requests took, by phase.
-#[derive(Default)]
-struct Times {
-    phase: AtomicUsize,
-    over: AtomicBool,
-    taken: Mutex<[Vec<Duration>; 3]>,
-}
-
-impl Times {
-    fn taken(&self, phase: usize) -> Vec<Duration> {
-        let mut taken = self.taken.lock().expect("no panic inside")[phase].clone();
-        taken.sort();
-        taken
-    }
-}
-
-fn at(sorted: &[Duration], percent: usize) -> Duration {
-    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
-}
-
-async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
-    let stream = TcpStream::connect(address).await.expect("connected");
-    stream.set_nodelay(true).expect("a TCP socket");
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-    tokio::spawn(connection);
-    sender
-}
-
-/// Asks at its pace; a late answer counts from when it should have been asked for.
-async fn ask(address: SocketAddr, times: &Times) {
-    let mut sender = connect(address).await;
-    let mut due = Instant::now();
-    while !times.over.load(Ordering::Relaxed) {
-        due += PACE;
-        tokio::time::sleep_until(due.into()).await;
-        let phase = times.phase.load(Ordering::Relaxed);
-        let request = Request::get("/")
-            .header("host", "a.test")
-            .body(Empty::new());
-        sender.ready().await.expect("a connection");
-        let response = sender.send_request(request.expect("a request")).await;
-        let response = response.expect("an answer");
-        assert_eq!(response.status(), StatusCode::OK);
-        response.into_body().collect().await.expect("a whole body");
-        let taken = due.elapsed();
-        times.taken.lock().expect("no panic inside")[phase].push(taken);
-    }
-}
-
-struct Proxy {
-    child: Child,
-    http: SocketAddr,
-    admin: SocketAddr,
-}
-
-impl Proxy {
-    async fn start(directory: &TempDir, port: u16) -> Self {
-        let config = directory.path().join("portcullis.yaml");
-        write(&config, port);
-        let log = directory.path().join("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["run", "-c"])
-            .arg(&config)
-            .env("RUNTIME_DIRECTORY", directory.path().join("run"))
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).expect("a file"))
-            .spawn()
-            .expect("the binary");
-        let started = Instant::now();
-        let said = loop {
-            let said = fs::read_to_string(&log).expect("a file");
-            if said.contains(": ready") {
-                break said;
-            }
-            let waited = started.elapsed();
-            assert!(waited < Duration::from_secs(30), "not ready:\n{said}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        let address = |name: &str| {
-            let mut lines = said.lines();
-            let line = lines.find_map(|line| line.split_once(&format!("{name} is listening on ")));
-            line.expect("it says where").1.parse().expect("an address")
-        };
-        Self {
-            http: address("http"),
-            admin: address("admin"),
-            child,
-        }
-    }
-
-    /// How long a scrape takes to its last byte, and how many those are.
-    async fn scrape(&self, gzip: bool) -> (Duration, usize) {
-        let mut sender = connect(self.admin).await;
-        let request = Request::get("/metrics")
-            .header("host", "localhost")
-            .header("accept-encoding", if gzip { "gzip" } else { "identity" })
-            .body(Empty::new())
-            .expect("a request");
-        let started = Instant::now();
-        let response = sender.send_request(request).await.expect("an answer");
-        let body = response.into_body().collect().await.expect("a whole body");
-        (started.elapsed(), body.to_bytes().len())
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // It has ended by itself if this fails.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// How long a scrape takes to its last byte, and how many those are.
+async fn scrape(admin: SocketAddr, gzip: bool) -> (Duration, usize) {
+    let mut sender = connect(admin).await;
+    let request = Request::get("/metrics")
+        .header("host", "localhost")
+        .header("accept-encoding", if gzip { "gzip" } else { "identity" })
+        .body(Empty::new())
+        .expect("a request");
+    let started = Instant::now();
+    let response = sender.send_request(request).await.expect("an answer");
+    let body = response.into_body().collect().await.expect("a whole body");
+    (started.elapsed(), body.to_bytes().len())
 }
 
 /// A thousand endpoints in ten pools, with all that has series for each of them.

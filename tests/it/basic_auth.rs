@@ -293,6 +293,7 @@ async fn a_flood_from_more_addresses_than_the_line_has_room_for_locks_nobody_out
                         401 => {}
                         503 => {
                             turned_away.fetch_add(1, Ordering::Relaxed);
+                            // Refusals come at once: without a rest they would take the whole machine.
                             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                         }
                         status => panic!("{status}"),

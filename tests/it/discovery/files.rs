@@ -1,4 +1,4 @@
-//! Files: a pool in a file of its own, which whatever knows the endpoints writes anew.
+//! Does a pool follow a file of its own, which whatever knows the endpoints writes anew?
 
 use super::*;
 

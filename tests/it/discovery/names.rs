@@ -1,4 +1,4 @@
-//! Host names: A and AAAA records, their TTLs, and the trouble with them.
+//! Does a pool follow host names: A and AAAA records, their TTLs, and the trouble with them?
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! SRV records: ports, weights and priorities.
+//! Does a pool follow SRV records: their ports, weights and priorities?
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! An endpoint that is as well as the test wants.
+//! How does a test have an endpoint that is as well as it wants?
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

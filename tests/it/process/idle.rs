@@ -40,6 +40,7 @@ async fn shortest_end(signal: rustix::process::Signal, clients: Idle) -> Duratio
                 break status;
             }
             assert!(started.elapsed() < PATIENCE, "it does not end");
+            // Often, as it is its time that counts.
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
         shortest = shortest.min(started.elapsed());

@@ -35,6 +35,7 @@ async fn with_a_stop_delay_it_is_not_ready_at_once_and_closes_its_doors_later() 
         let answer = raw.last_response().await;
         assert_eq!((answer.status, answer.closes()), (200, true), "{answer:?}");
         answered += 1;
+        // For three seconds on end somebody comes, and that is no flood.
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(answered > 0, "not ready only when nobody is let in");

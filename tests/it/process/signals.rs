@@ -123,6 +123,7 @@ async fn sighup_while_the_process_starts_does_not_kill_it() {
         let said = || std::fs::read_to_string(directory.path().join("err")).expect("a file");
         eventually("it is ready", async || {
             started.signal(Signal::HUP);
+            // As often as can be in half of the rounds, and each millisecond in the others: no moment of a start is missed.
             tokio::time::sleep(Duration::from_millis(round / 4)).await;
             let ended = started.0.try_wait().expect("a child");
             assert!(ended.is_none(), "round {round}: {ended:?}\n{}", said());

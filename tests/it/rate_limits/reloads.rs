@@ -24,6 +24,7 @@ async fn a_limit_holds_through_twenty_reloads() {
             asked += 1;
             match status(&mut client, "/own", &[]).await {
                 200 => passed += 1,
+                // A place becomes free each 50 ms: so often it asks that it misses none.
                 429 => tokio::time::sleep(Duration::from_millis(2)).await,
                 other => panic!("{other}"),
             }

@@ -62,6 +62,7 @@ impl Load {
                     }
                     took.push(began.elapsed());
                     asked.fetch_add(1, Ordering::Relaxed);
+                    // Without a rest, how long answers take would be told of the machine and not of the limit.
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
                 (passed, took)

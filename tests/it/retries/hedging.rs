@@ -168,6 +168,7 @@ async fn a_client_that_uploads_slowly_does_not_make_its_endpoint_s_answers_look_
         let head = "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
         let mut raw = Raw::sent(address, head).await;
         for _ in 0..3 {
+            // Far longer than an endpoint takes for an answer.
             tokio::time::sleep(Duration::from_secs(1)).await;
             raw.send("a").await;
         }

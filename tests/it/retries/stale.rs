@@ -23,6 +23,7 @@ async fn once() -> SocketAddr {
                         }
                     }
                     if answers {
+                        // So that requests of the same time have a connection each.
                         tokio::time::sleep(Duration::from_millis(200)).await;
                         // Who does not wait for it has no use for it.
                         let _ = stream.write_all(OK.as_bytes()).await;
