@@ -164,7 +164,7 @@ fn a_share_of_the_memory_is_told_in_bytes() {
 #[test]
 fn the_reference_is_a_configuration_that_could_run() {
     let printed = stdout(&portcullis(&folder(), &["reference"]));
-    assert_eq!(printed, include_str!("../../conf/reference.yaml"));
+    assert_eq!(printed, include_str!("../../../conf/reference.yaml"));
     let directory = tempfile::tempdir().expect("a temporary directory");
     let write = |name: &str, text: &str| {
         std::fs::write(directory.path().join(name), text).expect("writable")
