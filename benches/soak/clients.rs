@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::site::{NAME, Site};
+use crate::site::{LIMIT, NAME, Site};
 use crate::support::{Answer, Client, full, http1, http2, https1, https2, in_time, request};
 
 /// Requests on one connection before the client opens another.
@@ -20,9 +20,6 @@ const REQUESTS_PER_CONNECTION: u64 = 300;
 
 /// How many failures of one client are told.
 const TOLD: usize = 10;
-
-/// The limit of the limited route: so many a second, and as many at once.
-pub const LIMIT: u64 = 10;
 
 /// What became of the requests of one client.
 #[derive(Default)]

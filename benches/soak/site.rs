@@ -9,11 +9,13 @@ use origin::Origin;
 use rustls::RootCertStore;
 use tokio::sync::Mutex;
 
-use crate::clients::LIMIT;
 use crate::support::{Authority, Portcullis, eventually, eventually_some, origin};
 
 /// The name in the certificate.
 pub const NAME: &str = "soak.test";
+
+/// The limit of the limited route: so many a second, and as many at once.
+pub const LIMIT: u64 = 10;
 
 /// How long Portcullis keeps connections to endpoints that nobody uses.
 const KEPT: Duration = Duration::from_secs(2);
