@@ -3,28 +3,20 @@
 use std::time::Duration;
 
 /// Appends `number` in as many digits as it needs.
-pub(super) fn decimal(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = last_digit(number);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+pub(super) fn decimal(out: &mut Vec<u8>, number: u64) {
+    match u8::try_from(number) {
+        // Most numbers of a line: counts, and octets of private addresses.
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
     }
-    out.extend_from_slice(&digits[first..]);
 }
 
-/// Appends the last `N` digits of `number`, with zeros in front.
-pub(super) fn padded<const N: usize>(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit = last_digit(number);
-        number /= 10;
-    }
-    out.extend_from_slice(&digits);
+/// Appends the last `N` digits of `number`, with zeros in front. There are at most 18 of them.
+pub(super) fn padded<const N: usize>(out: &mut Vec<u8>, number: u64) {
+    // One digit more stands before them, and is cut off.
+    let one = const { 10_u64.pow(N as u32) };
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(&digits.format(one + number % one).as_bytes()[1..]);
 }
 
 /// Appends `duration` in seconds, cut to whole microseconds: `1.500250`.
@@ -32,10 +24,6 @@ pub(super) fn seconds(out: &mut Vec<u8>, duration: Duration) {
     decimal(out, duration.as_secs());
     out.push(b'.');
     padded::<6>(out, duration.subsec_micros().into());
-}
-
-fn last_digit(number: u64) -> u8 {
-    b'0' + (number % 10) as u8
 }
 
 #[cfg(test)]

@@ -11,35 +11,62 @@ use super::plain::all_plain;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// One object, written from `{` to `}` and the newline. A field without a value is left out.
+/// What a value is called.
+pub(super) trait Key {
+    /// Appends a comma, the name in quotes and a colon.
+    fn open(self, out: &mut Vec<u8>);
+}
+
+/// A name that needs no escaping.
+impl Key for &str {
+    #[inline]
+    fn open(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(self.as_bytes());
+        out.extend_from_slice(b"\":");
+    }
+}
+
+/// A name that was known before the program ran, with what stands around it: one copy instead of three.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening(pub(super) &'static str);
+
+impl Key for Opening {
+    #[inline]
+    fn open(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+    }
+}
+
+/// One object, written up to `}` and the newline. A field without a value is left out.
 pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
-    separator: u8,
+    /// Where it begins. The comma of its first field becomes its brace in the end.
+    start: usize,
 }
 
 impl<'a> Object<'a> {
     /// Starts an object at the end of `out`.
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
-        Self {
-            out,
-            separator: b'{',
-        }
+        let start = out.len();
+        Self { out, start }
     }
 
     /// Ends the object.
     pub(super) fn end(self) {
-        if self.separator == b'{' {
-            self.out.push(b'{');
+        match self.out.get_mut(self.start) {
+            Some(comma) => *comma = b'{',
+            None => self.out.push(b'{'),
         }
         self.out.push(b'}');
     }
 
     /// Ends the object and its line.
     pub(super) fn end_line(self) {
-        let Self { out, separator } = self;
+        let Self { out, start } = self;
         Object {
             out: &mut *out,
-            separator,
+            start,
         }
         .end();
         out.push(b'\n');
@@ -47,28 +74,43 @@ impl<'a> Object<'a> {
 
     /// A string.
     #[inline]
-    pub(super) fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: impl Key, value: &str) {
         self.quoted(key, |out| escape(out, value));
     }
 
     /// A string, if there is one.
     #[inline]
-    pub(super) fn text_if(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn text_if(&mut self, key: impl Key, value: Option<&str>) {
         if let Some(value) = value {
             self.text(key, value);
         }
     }
 
+    /// A string of our own that needs no escaping.
+    #[inline]
+    pub(super) fn word(&mut self, key: impl Key, value: &'static str) {
+        debug_assert!(all_plain(value.as_bytes()), "{value}");
+        self.quoted(key, |out| out.extend_from_slice(value.as_bytes()));
+    }
+
+    /// Such a string, if there is one.
+    #[inline]
+    pub(super) fn word_if(&mut self, key: impl Key, value: Option<&'static str>) {
+        if let Some(value) = value {
+            self.word(key, value);
+        }
+    }
+
     /// A string of any bytes: each sequence that is not UTF-8 becomes one U+FFFD.
     #[inline]
-    pub(super) fn bytes_if(&mut self, key: &str, value: Option<&[u8]>) {
+    pub(super) fn bytes_if(&mut self, key: impl Key, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.quoted(key, |out| escape_bytes(out, value));
         }
     }
 
     /// A string, as `value` displays itself.
-    pub(super) fn display(&mut self, key: &str, value: impl fmt::Display) {
+    pub(super) fn display(&mut self, key: impl Key, value: impl fmt::Display) {
         self.quoted(key, |out| {
             // Neither this writer nor a vector fails, so only `value` itself could: then its text ends there.
             let _ = fmt::write(&mut Escaping(out), format_args!("{value}"));
@@ -77,8 +119,8 @@ impl<'a> Object<'a> {
 
     /// A string that `write` appends, already escaped.
     #[inline]
-    pub(super) fn quoted(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.key(key);
+    pub(super) fn quoted(&mut self, key: impl Key, write: impl FnOnce(&mut Vec<u8>)) {
+        key.open(self.out);
         self.out.push(b'"');
         write(self.out);
         self.out.push(b'"');
@@ -86,34 +128,23 @@ impl<'a> Object<'a> {
 
     /// Anything that `write` appends, which must be JSON.
     #[inline]
-    pub(super) fn value(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.key(key);
+    pub(super) fn value(&mut self, key: impl Key, write: impl FnOnce(&mut Vec<u8>)) {
+        key.open(self.out);
         write(self.out);
     }
 
     /// A whole number.
     #[inline]
-    pub(super) fn number(&mut self, key: &str, value: u64) {
-        self.key(key);
-        digits::decimal(self.out, value);
+    pub(super) fn number(&mut self, key: impl Key, value: u64) {
+        self.value(key, |out| digits::decimal(out, value));
     }
 
     /// Seconds with six decimals, if there are any.
     #[inline]
-    pub(super) fn seconds_if(&mut self, key: &str, value: Option<Duration>) {
+    pub(super) fn seconds_if(&mut self, key: impl Key, value: Option<Duration>) {
         if let Some(value) = value {
-            self.key(key);
-            digits::seconds(self.out, value);
+            self.value(key, |out| digits::seconds(out, value));
         }
-    }
-
-    #[inline]
-    fn key(&mut self, key: &str) {
-        self.out.push(self.separator);
-        self.separator = b',';
-        self.out.push(b'"');
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
     }
 }
 

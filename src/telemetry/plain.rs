@@ -5,9 +5,22 @@ pub(super) const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// Whether that holds for all of `bytes`. It nearly always does, so the loop has no early exit: that lets the compiler
-/// look at many bytes at once.
+/// Whether that holds for all of `bytes`.
+///
+/// It nearly always does, so nothing looks for an early exit, and the compiler gets pieces of a fixed size, of which it
+/// looks at all bytes at once; the last piece may overlap the one before.
 pub(super) fn all_plain(bytes: &[u8]) -> bool {
+    let (pieces, _) = bytes.as_chunks::<16>();
+    let whole = pieces.iter().fold(true, |all, piece| all & is_piece(piece));
+    let last = match (bytes.last_chunk::<16>(), bytes.first_chunk::<8>()) {
+        (Some(last), _) => is_piece(last),
+        (None, Some(first)) => is_piece(first) & bytes.last_chunk::<8>().is_some_and(is_piece),
+        (None, None) => bytes.iter().fold(true, |all, &byte| all & is_plain(byte)),
+    };
+    whole & last
+}
+
+fn is_piece<const N: usize>(bytes: &[u8; N]) -> bool {
     bytes.iter().fold(true, |all, &byte| all & is_plain(byte))
 }
 
@@ -24,12 +37,14 @@ mod tests {
 
     #[test]
     fn one_byte_that_is_not_plain_is_found_wherever_it_stands() {
-        let mut bytes = [b'a'; 100];
-        assert!(all_plain(&bytes));
-        for at in 0..bytes.len() {
-            bytes[at] = b'\n';
-            assert!(!all_plain(&bytes));
-            bytes[at] = b'a';
+        for length in 0..=100 {
+            let mut bytes = vec![b'a'; length];
+            assert!(all_plain(&bytes));
+            for at in 0..length {
+                bytes[at] = b'\n';
+                assert!(!all_plain(&bytes), "{at} of {length}");
+                bytes[at] = b'a';
+            }
         }
     }
 }

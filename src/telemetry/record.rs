@@ -35,7 +35,7 @@ pub struct Record<'a> {
     /// The request's method.
     pub method: &'a str,
     /// `http` or `https`.
-    pub scheme: &'a str,
+    pub scheme: &'static str,
     /// The host of the request's authority, empty if it has none.
     pub host: &'a str,
     /// Path and query, as received; any bytes.
@@ -44,7 +44,7 @@ pub struct Record<'a> {
     /// request may go to another one than was meant, or come from a page of another one.
     pub secrets: &'a [Arc<str>],
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
-    pub protocol: &'a str,
+    pub protocol: &'static str,
     /// The status code of the response; 499 if the client went away before one was sent.
     pub status: u16,
     /// Why the request failed, if it did.
@@ -70,7 +70,7 @@ pub struct Record<'a> {
     /// The status code of the endpoint's response.
     pub upstream_status: Option<u16>,
     /// How the cache served it, if its route has one: a word of [`CacheResult`](crate::cache::CacheResult).
-    pub cache: Option<&'a str>,
+    pub cache: Option<&'static str>,
     /// The value of the request's id field, received or made here.
     pub request_id: &'a str,
     /// The `User-Agent` field; any bytes.
@@ -82,7 +82,7 @@ pub struct Record<'a> {
     /// The answer's fields.
     pub response_headers: Option<&'a HeaderMap>,
     /// The version of TLS between client and listener.
-    pub tls_version: Option<&'a str>,
+    pub tls_version: Option<&'static str>,
     /// The cipher suite between client and listener.
     pub tls_cipher: Option<&'a str>,
     /// The name in the client's TLS hello (RFC 6066 §3).

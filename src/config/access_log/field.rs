@@ -19,6 +19,11 @@ macro_rules! fields {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
+
+            /// What stands before its value in a line of JSON that has begun: `,"time":`.
+            pub const fn opening(self) -> &'static str {
+                match self { $(Self::$name => concat!(",\"", $word, "\":"),)* }
+            }
         }
     };
 }

@@ -5,7 +5,7 @@ use crate::error::{EndedBy, Phase, Reason};
 use crate::telemetry::access_log::headers::{self, Chosen};
 use crate::telemetry::access_log::mask::Mask;
 use crate::telemetry::access_log::sample::MILLION;
-use crate::telemetry::json::{Object, escape_bytes};
+use crate::telemetry::json::{Key, Object, Opening, escape_bytes};
 use crate::telemetry::record::{Attempt, Peer};
 use crate::telemetry::{Record, address, digits, timestamp};
 
@@ -65,7 +65,7 @@ pub(super) fn append(
 
 #[inline]
 fn append_field(line: &mut Object<'_>, field: Field, record: &Record<'_>, mask: &Mask) {
-    let word = field.as_str();
+    let word = Opening(field.opening());
     match field {
         Field::Time => line.quoted(word, |out| timestamp::rfc3339(out, record.time)),
         Field::Duration => line.seconds_if(word, Some(record.duration)),
@@ -81,22 +81,22 @@ fn append_field(line: &mut Object<'_>, field: Field, record: &Record<'_>, mask: 
         Field::User => line.text_if(word, record.user),
         Field::Peer => match record.peer {
             Some(Peer::Inet(peer)) => line.quoted(word, |out| address::socket(out, peer)),
-            Some(Peer::Unix) => line.text(word, Peer::UNIX),
+            Some(Peer::Unix) => line.word(word, Peer::UNIX),
             None => {}
         },
         // What was refused before it was a request may have anything in place of a method.
         Field::Method => append_address(line, word, record.method.as_bytes(), record, mask),
-        Field::Scheme => line.text(word, record.scheme),
+        Field::Scheme => line.word(word, record.scheme),
         Field::Host => line.text(word, record.host),
         Field::Target => append_address(line, word, record.target, record, mask),
         Field::Path => append_address(line, word, record.path(), record, mask),
-        Field::Protocol => line.text(word, record.protocol),
+        Field::Protocol => line.word(word, record.protocol),
         Field::Status => line.number(word, record.status.into()),
-        Field::Reason => line.text_if(word, record.reason.map(Reason::as_str)),
-        Field::Phase => line.text_if(word, record.phase.map(Phase::as_str)),
+        Field::Reason => line.word_if(word, record.reason.map(Reason::as_str)),
+        Field::Phase => line.word_if(word, record.phase.map(Phase::as_str)),
         Field::EndedBy => {
             let by = record.reason.map(Reason::ended_by);
-            line.text_if(word, by.map(EndedBy::as_str));
+            line.word_if(word, by.map(EndedBy::as_str));
         }
         Field::BytesReceived => line.number(word, record.bytes_received),
         Field::BytesSent => line.number(word, record.bytes_sent),
@@ -111,7 +111,7 @@ fn append_field(line: &mut Object<'_>, field: Field, record: &Record<'_>, mask: 
                 line.number(word, status.into());
             }
         }
-        Field::Cache => line.text_if(word, record.cache),
+        Field::Cache => line.word_if(word, record.cache),
         Field::RequestId => line.text(word, record.request_id),
         Field::UserAgent => line.bytes_if(word, record.user_agent),
         Field::Referer => {
@@ -119,7 +119,7 @@ fn append_field(line: &mut Object<'_>, field: Field, record: &Record<'_>, mask: 
                 append_address(line, word, referer, record, mask);
             }
         }
-        Field::TlsVersion => line.text_if(word, record.tls_version),
+        Field::TlsVersion => line.word_if(word, record.tls_version),
         Field::TlsCipher => line.text_if(word, record.tls_cipher),
         Field::Sni => line.text_if(word, record.sni),
     }
@@ -127,7 +127,7 @@ fn append_field(line: &mut Object<'_>, field: Field, record: &Record<'_>, mask: 
 
 fn append_address(
     line: &mut Object<'_>,
-    word: &str,
+    word: impl Key,
     value: &[u8],
     record: &Record<'_>,
     mask: &Mask,
@@ -137,7 +137,7 @@ fn append_address(
     });
 }
 
-fn append_attempts(line: &mut Object<'_>, word: &str, attempts: &[Attempt]) {
+fn append_attempts(line: &mut Object<'_>, word: impl Key, attempts: &[Attempt]) {
     if attempts.is_empty() {
         return;
     }
@@ -149,7 +149,7 @@ fn append_attempts(line: &mut Object<'_>, word: &str, attempts: &[Attempt]) {
             if let Some(status) = attempt.status {
                 one.number("status", status.into());
             }
-            one.text_if("reason", attempt.reason.map(Reason::as_str));
+            one.word_if("reason", attempt.reason.map(Reason::as_str));
             one.seconds_if("connect", attempt.connect);
             one.seconds_if("first_byte", attempt.first_byte);
             one.seconds_if("duration", Some(attempt.duration));
