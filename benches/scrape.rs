@@ -30,6 +30,9 @@ const SCRAPES: Duration = Duration::from_millis(250);
 /// What half of the plain scrapes do not exceed.
 const MOST: Duration = Duration::from_millis(50);
 
+/// How many times longer half of the requests may take beside scrapes than without.
+const DISTURBED: f64 = 1.25;
+
 /// The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,10 +49,11 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let plain = runtime.block_on(beside_requests(phase, rounds));
+    let (plain, times) = runtime.block_on(beside_requests(phase, rounds));
     // A time of one short run tells nothing.
     if !short {
         assert!(plain < MOST, "a plain scrape took {plain:.1?}");
+        assert!(times < DISTURBED, "requests took {times:.2} times as long");
     }
 }
 
@@ -99,8 +103,8 @@ fn address(number: usize, port: u16) -> SocketAddr {
     address.parse().expect("an address")
 }
 
-/// Gives what half of the plain scrapes took at most.
-async fn beside_requests(phase: Duration, rounds: usize) -> Duration {
+/// Gives what half of the plain scrapes took at most, and how many times longer half of the requests took beside scrapes.
+async fn beside_requests(phase: Duration, rounds: usize) -> (Duration, f64) {
     let builder = Origin::builder().listen("0.0.0.0:0");
     let origin = builder.start().await.expect("an origin");
     let port = origin.address().expect("an origin on TCP").port();
@@ -137,18 +141,19 @@ async fn beside_requests(phase: Duration, rounds: usize) -> Duration {
         );
     }
     for (taken, what) in [
-        (without, "without scrapes"),
-        (with, "with four scrapes a second"),
+        (&without, "without scrapes"),
+        (&with, "with four scrapes a second"),
     ] {
         println!(
             "requests {what}: {} of them, p50 {:.2?}, p99 {:.2?}, p99.9 {:.2?}",
             taken.len(),
-            at(&taken, 50),
-            at(&taken, 99),
+            at(taken, 50),
+            at(taken, 99),
             taken[taken.len() * 999 / 1000]
         );
     }
-    at(&scrapes[0], 50)
+    let times = at(&with, 50).as_secs_f64() / at(&without, 50).as_secs_f64();
+    (at(&scrapes[0], 50), times)
 }
 
 /// How long a scrape takes to its last byte, and how many those are.

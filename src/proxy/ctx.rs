@@ -131,7 +131,7 @@ pub struct RequestCtx {
     pub upgrade: bool,
     /// Told when it has become one; then silence is allowed.
     pub upgraded: Option<Arc<AtomicBool>>,
-    /// What its line needs should it be dropped in the middle; only there while a overtime may do that.
+    /// What its line needs should it be dropped in the middle; only there while an overtime may do that.
     pub asked: Option<Box<Asked>>,
 }
 

@@ -94,8 +94,8 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
     write(ctx, &ended);
 }
 
-/// As [`record`], for a request that a overtime, or a panic of Pingora's, dropped in the middle: no hook is called for it
-/// any more.
+/// As [`record`], for a request that an overtime, or a panic of Pingora's, dropped in the middle: no hook is called for
+/// it any more.
 pub fn dropped(ctx: &mut RequestCtx) {
     let Some(asked) = ctx.asked.take() else {
         return;

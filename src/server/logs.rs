@@ -1,8 +1,10 @@
 //! How are the two logs opened: that of requests, and that of the process itself?
 
+use std::sync::Arc;
+
 use crate::config::{Config, ProcessLogFormat};
 use crate::server::exit::StartError;
-use crate::telemetry::Metrics;
+use crate::state::State;
 use crate::telemetry::access_log::{self, AccessLog};
 use crate::telemetry::process_log::{self, ProcessLog};
 
@@ -13,13 +15,16 @@ use crate::telemetry::process_log::{self, ProcessLog};
 /// It can't be written.
 pub fn open_access_log(
     settings: Option<&access_log::Settings>,
-    metrics: &Metrics,
-) -> Result<Option<AccessLog>, StartError> {
+    state: &State,
+) -> Result<Option<Arc<AccessLog>>, StartError> {
     let Some(settings) = settings else {
         return Ok(None);
     };
-    match AccessLog::open(settings, metrics.access_log.clone()) {
-        Ok(log) => Ok(Some(log)),
+    match AccessLog::open(settings, state.metrics.access_log.clone()) {
+        Ok(log) => {
+            state.access_logs.add(&log);
+            Ok(Some(Arc::new(log)))
+        }
         Err(source) => Err(StartError::AccessLog {
             path: settings.destination.to_string(),
             source,

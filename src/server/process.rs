@@ -121,10 +121,9 @@ impl Process {
             .tell_workers(|| Task::KeepEndpoints(Arc::clone(&known)));
     }
 
-    /// Opens the access log anew, because it was moved away; those of processes before this one as well.
+    /// Opens the access log anew, because it was moved away; those of generations and processes before as well.
     pub fn reopen_logs(&self, who: &str) {
-        if let Some(log) = &self.snapshot.load().access_log {
-            log.reopen();
+        if self.state.access_logs.reopen() {
             log::info!("{who}: the access log is opened anew");
         }
         if let Some(former) = &*self.former.lock().unwrap_or_else(PoisonError::into_inner) {

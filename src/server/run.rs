@@ -115,8 +115,7 @@ fn start(
         log::warn!("{place}{}: {}", warning.key, warning.message);
     }
     snapshot.generation = generation;
-    snapshot.access_log =
-        logs::open_access_log(snapshot.access_log_settings.as_ref(), &state.metrics)?.map(Arc::new);
+    snapshot.access_log = logs::open_access_log(snapshot.access_log_settings.as_ref(), &state)?;
     let disk = state.cache.open_disk(&snapshot.cache, &state.metrics.disk);
     snapshot.disk = disk.map_err(StartError::CacheDisk)?;
     let state = Arc::new(state);
@@ -250,6 +249,9 @@ fn start(
     })
 }
 
+/// How long the last lines of the access logs may take.
+const LAST_LINES: Duration = Duration::from_secs(5);
+
 impl Started {
     /// Serves until a signal, or a successor, ends it.
     pub fn serve(self) {
@@ -257,9 +259,7 @@ impl Started {
         drop(self.listeners);
         self.server.run(self.run);
         self.process.remove_files();
-        if let Some(log) = &self.process.snapshot.load().access_log {
-            log.flush(Duration::from_secs(5));
-        }
+        self.process.state.access_logs.flush(LAST_LINES);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::pool::endpoint::EndpointKey;
 use crate::pool::sticky::ProcessSecret;
 use crate::pool::{EndpointState, PoolState};
 use crate::proxy::Flights;
+use crate::telemetry::access_log::OpenLogs;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Roots, SessionState};
 pub use names::{Names, Standing};
@@ -70,6 +71,8 @@ pub struct State {
     pub flights: Arc<Flights>,
     /// The memory that encoders have taken.
     pub encoders: Arc<Room>,
+    /// The access logs of all generations that still write.
+    pub access_logs: OpenLogs,
     /// Told when there is another generation, or a pool has other members.
     pub members_changed: Arc<Notify>,
     /// Told when a look-up has given a pool other members.
@@ -101,6 +104,7 @@ impl State {
             cache: Arc::new(Cache::new(0, SystemTime::now())),
             flights: Arc::default(),
             encoders,
+            access_logs: OpenLogs::default(),
             members_changed: Arc::default(),
             addresses_changed: Notify::new(),
         }

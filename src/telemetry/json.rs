@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::digits;
 use super::plain::all_plain;
+use crate::config::AccessLogField;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -27,14 +28,11 @@ impl Key for &str {
     }
 }
 
-/// A name that was known before the program ran, with what stands around it: one copy instead of three.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Opening(pub(super) &'static str);
-
-impl Key for Opening {
+/// One copy instead of three.
+impl Key for AccessLogField {
     #[inline]
     fn open(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.0.as_bytes());
+        out.extend_from_slice(self.opening().as_bytes());
     }
 }
 
@@ -55,7 +53,10 @@ impl<'a> Object<'a> {
     /// Ends the object.
     pub(super) fn end(self) {
         match self.out.get_mut(self.start) {
-            Some(comma) => *comma = b'{',
+            Some(comma) => {
+                debug_assert_eq!(*comma, b',');
+                *comma = b'{';
+            }
             None => self.out.push(b'{'),
         }
         self.out.push(b'}');

@@ -20,7 +20,7 @@ macro_rules! fields {
                 match self { $(Self::$name => $word,)* }
             }
 
-            /// What stands before its value in a line of JSON that has begun: `,"time":`.
+            /// What stands before its value in a line of JSON that has begun: a comma, its name in quotes and a colon.
             pub const fn opening(self) -> &'static str {
                 match self { $(Self::$name => concat!(",\"", $word, "\":"),)* }
             }

@@ -38,18 +38,17 @@ impl Reloader {
         let (lookups, state) = (&snapshot.lookups, &self.process.state);
         resolve_unknown(lookups, &snapshot.resolver, state, RESOLVE_LIMIT).await;
         fetch_unknown(&snapshot.key_fetches, &snapshot.resolver, RESOLVE_LIMIT).await;
-        let metrics = &self.process.state.metrics;
         let mut problems = Diagnostics::default();
         // What it masks depends on routes too.
         snapshot.access_log = if snapshot.access_log_settings == old.access_log_settings {
             old.access_log.clone()
         } else {
-            let opened = logs::open_access_log(snapshot.access_log_settings.as_ref(), metrics);
+            let opened = logs::open_access_log(snapshot.access_log_settings.as_ref(), state);
             let opened = opened.map_err(|error| {
                 let position = config.access_log.path.position.clone();
                 problems.push(Diagnostic::error("access_log.path", error.to_string()).at(position));
             });
-            opened.ok().flatten().map(Arc::new)
+            opened.ok().flatten()
         };
         let opened = {
             let (state, settings) = (Arc::clone(&self.process.state), snapshot.cache.clone());

@@ -7,6 +7,7 @@
 mod format;
 mod headers;
 mod mask;
+mod open;
 mod queue;
 mod sample;
 mod sink;
@@ -17,7 +18,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use super::Record;
 use super::metrics::AccessLogMetrics;
@@ -27,6 +27,7 @@ use sink::Sink;
 pub use format::{Format, Layout};
 pub use headers::Chosen;
 pub use mask::{Mask, Pattern};
+pub use open::OpenLogs;
 pub use sample::{Outcome, Sample};
 
 /// A line that needed a larger buffer than this gives it back: one huge request shall not hold memory for ever.
@@ -71,7 +72,7 @@ impl Settings {
 /// An open access log.
 ///
 /// Dropping it never waits: its thread writes what is queued and then closes the file. To change settings, open another
-/// log and drop this one; before the process exits, [`flush`](Self::flush) it.
+/// log and drop this one; before the process exits, [flush](OpenLogs::flush) all.
 pub struct AccessLog {
     format: Format,
     sample: Sample,
@@ -135,17 +136,8 @@ impl AccessLog {
         }
     }
 
-    /// Asks the log's thread to open its file anew by name, because it was moved away. Does not wait for it.
-    ///
-    /// If that fails, the failure is logged and the file that is open stays in use. The other destinations ignore this.
-    pub fn reopen(&self) {
-        self.queue.ask_to_reopen();
-    }
-
-    /// Waits until the lines queued so far are written (or lost to a write error), at most for `patience`.
-    ///
-    /// Returns false if the time was not enough.
-    pub fn flush(&self, patience: Duration) -> bool {
+    #[cfg(test)]
+    pub(crate) fn flush(&self, patience: std::time::Duration) -> bool {
         self.queue.wait_until_written(patience)
     }
 }

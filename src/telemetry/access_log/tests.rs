@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::telemetry::Metrics;
@@ -208,7 +208,7 @@ fn a_file_that_was_moved_away_is_opened_anew() {
     write(&log, &full());
     assert!(log.flush(PATIENCE));
     fs::rename(&path, &moved).expect("a rename");
-    log.reopen();
+    log.queue.ask_to_reopen();
     wait_for(|| path.exists());
     write(&log, &full());
     assert!(log.flush(PATIENCE));
@@ -225,7 +225,7 @@ fn a_reopen_that_fails_keeps_the_open_file() {
     let log = open(&path, &metrics());
     fs::rename(&path, &moved).expect("a rename");
     fs::create_dir(&path).expect("a directory can't be opened for writing");
-    log.reopen();
+    log.queue.ask_to_reopen();
     write(&log, &full());
     assert!(log.flush(PATIENCE));
     assert_eq!(fs::read_to_string(moved).expect("a log").lines().count(), 1);
@@ -235,4 +235,28 @@ fn a_reopen_that_fails_keeps_the_open_file() {
 fn a_file_that_cannot_be_opened_is_an_error_of_open() {
     let settings = settings(Destination::File("/nonexistent/access.log".into()));
     assert!(AccessLog::open(&settings, metrics()).is_err());
+}
+
+#[test]
+fn a_log_that_was_closed_is_known_until_its_last_line_is_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    let logs = OpenLogs::default();
+    assert!(!logs.reopen(), "there is none");
+    let metrics = metrics();
+    let former = open(&old, &metrics);
+    logs.add(&former);
+    let present = open(&new, &metrics);
+    logs.add(&present);
+    write(&former, &full());
+    write(&present, &full());
+    drop(former);
+    assert!(logs.flush(PATIENCE));
+    for path in [&old, &new] {
+        let text = fs::read_to_string(path).expect("a file");
+        assert_eq!(text.lines().count(), 1, "{}", path.display());
+    }
+    wait_for(|| logs.open().len() == 1);
+    drop(present);
+    wait_for(|| !logs.reopen());
 }

@@ -132,6 +132,35 @@ async fn sigusr1_opens_the_new_log_anew() {
 }
 
 #[tokio::test]
+async fn sigusr1_opens_the_log_of_a_former_generation_anew_as_well() {
+    let origin = origin().await;
+    let yaml = |fields: &str| {
+        let pool = pool("origin", origin.address());
+        let log = format!("access_log: {{path: a.log, fields: [{fields}]}}\n");
+        config(&[HTTP], &[&to("origin")], &[&pool]) + &log
+    };
+    let portcullis = Portcullis::start(&yaml("target")).await;
+    let address = portcullis.listener("http");
+    let running = tokio::spawn(async move { http1(address).await.get("/held").await });
+    let journal = origin.journal();
+    assert!(journal.becomes(PATIENCE, |one| one.in_flight() == 1).await);
+    portcullis.apply(&yaml("target, status")).await;
+    let path = |name: &str| portcullis.directory().join(name);
+    std::fs::rename(path("a.log"), path("a.log.1")).expect("renamed");
+    portcullis.signal("USR1");
+    eventually("nobody has the old file", async || {
+        let files = portcullis.descriptors();
+        files.keys().all(|file| !file.ends_with("a.log.1"))
+    })
+    .await;
+    origin.release();
+    running.await.expect("an answer");
+    let line = has_lines(&portcullis, "a.log", 1).await;
+    assert_eq!(line[0], r#"{"target":"/held"}"#);
+    assert!(lines(&portcullis, "a.log.1").is_empty());
+}
+
+#[tokio::test]
 async fn a_rejected_reload_leaves_the_log_where_it_is() {
     let portcullis = Portcullis::start(&with("access_log: {path: a.log}\n")).await;
     let mut client = http1(portcullis.listener("http")).await;

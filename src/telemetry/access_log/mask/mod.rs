@@ -10,10 +10,9 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::{memchr2, memmem, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 
 use crate::route::query_decoded;
 use pattern::letters;
@@ -50,12 +49,18 @@ impl Mask {
         mut put: impl FnMut(&'a [u8]),
     ) {
         let query = memchr2(b'?', b'#', address);
+        // Nearly every target: a path.
+        let path = match address {
+            [b'/', b'/', ..] => 0,
+            [b'/', ..] => query.unwrap_or(address.len()),
+            _ => 0,
+        };
         let mut shown = 0;
-        if let Some(user) = userinfo(&address[..query.unwrap_or(address.len())]) {
-            put(&address[..user.start]);
-            put(STARS);
-            shown = user.end;
+        if path > 0 {
+            put(&address[..path]);
+            shown = path;
         }
+        let mut put = |piece| without_users(piece, &mut put);
         let Some(query) = query.filter(|_| !self.names.is_empty() || !others.is_empty()) else {
             return put(&address[shown..]);
         };
@@ -78,7 +83,7 @@ impl Mask {
             if address[end] == b'=' && self.has(&address[at..end], others) {
                 put(&address[shown..=end]);
                 put(STARS);
-                let length = memchr::memchr(b'&', &address[end..]);
+                let length = memchr(b'&', &address[end..]);
                 shown = length.map_or(address.len(), |length| end + length);
                 at = shown + 1;
             } else if address[end] == b'=' {
@@ -122,15 +127,40 @@ impl Mask {
     }
 }
 
-/// Where in what stands before a query a user and a password are.
-fn userinfo(address: &[u8]) -> Option<Range<usize>> {
-    // Nearly every target: a path.
-    if address.first() == Some(&b'/') {
-        return None;
+/// Gives `piece` of an address to `put` without the user and password before a host.
+fn without_users<'a>(piece: &'a [u8], put: &mut impl FnMut(&'a [u8])) {
+    let mut shown = 0;
+    let mut host = match piece {
+        [b'/', b'/', ..] => Some(2),
+        _ => host_after(piece, 0),
+    };
+    while let Some(start) = host {
+        // What ends it by RFC 3986, what some take for a slash, and what stands around an address in a field.
+        let ends = |byte: &u8| {
+            matches!(
+                byte,
+                b'/' | b'\\' | b'?' | b'#' | b'<' | b'>' | b'"' | ..=b' '
+            )
+        };
+        let authority = piece[start..].split(ends).next().unwrap_or_default();
+        if let Some(length) = memrchr(b'@', authority) {
+            put(&piece[shown..start]);
+            put(STARS);
+            shown = start + length;
+        }
+        host = host_after(piece, start);
     }
-    let start = memmem::find(address, b"://")? + 3;
-    let authority = &address[start..];
-    let end = memchr2(b'/', b'\\', authority).unwrap_or(authority.len());
-    let length = memrchr(b'@', &authority[..end])?;
-    Some(start..start + length)
+    if shown < piece.len() {
+        put(&piece[shown..]);
+    }
+}
+
+/// Where the next host is, with a user before it or without.
+fn host_after(piece: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr(b':', &piece[at..])? + 1;
+        if piece[at..].starts_with(b"//") {
+            return Some(at + 2);
+        }
+    }
 }

@@ -113,6 +113,23 @@ fn user_and_password_before_a_host_are_masked() {
         ("http://a?b@c", "http://a?b@c"),
         ("/a://b@c", "/a://b@c"),
         ("a@b", "a@b"),
+        ("//u:hunter2@a/b", "//***@a/b"),
+        ("/a?b=http://u:hunter2@c/", "/a?b=http://***@c/"),
+        ("/a#http://u:hunter2@c", "/a#http://***@c"),
+        (
+            "http://a/?b=http://u:hunter2@c/",
+            "http://a/?b=http://***@c/",
+        ),
+        (
+            "<http://a/>, <http://u:hunter2@b/>",
+            "<http://a/>, <http://***@b/>",
+        ),
+        (
+            "<http://a>, <http://u:hunter2@b>",
+            "<http://a>, <http://***@b>",
+        ),
+        ("http://u:h,u;n&t@a/", "http://***@a/"),
+        ("http://a:b@c://u:hunter2@d", "http://***@c://***@d"),
     ] {
         assert_eq!(masked(&["token"], &[], address), shown);
         assert_eq!(masked(&[], &["token"], address), shown);
@@ -147,11 +164,30 @@ proptest! {
     }
 
     #[test]
+    fn no_place_in_an_address_shows_a_password(before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
+        for address in [
+            format!("/a?{before}://u:hunter2@{after}"),
+            format!("http://a/{before}://u:hunter2@{after}"),
+            format!("<{before}://u:hunter2@{after}"),
+        ] {
+            let shown = masked(&[], &[], &address);
+            prop_assert!(!shown.contains("hunter2"), "{} of {}", shown, address);
+        }
+    }
+
+    #[test]
     fn without_a_name_to_mask_an_address_stays_as_it_is(
-        // So short that no name in it is too long to be looked at.
-        mut address in prop::collection::vec(any::<u8>(), 0..=LONGEST_NAME),
+        // As many and as long names as are looked at, and no user.
+        names in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..=LONGEST_NAME), 0..=MOST_PARAMETERS),
+        separators in any::<[u8; 8]>(),
     ) {
-        address.insert(0, b'/');
+        let mut address = b"/".to_vec();
+        let mut separators = separators.iter().map(|which| b"?&;#=="[usize::from(which % 6)]).cycle();
+        for name in &names {
+            let plain = name.iter().map(|byte| if b"=:".contains(byte) { b'-' } else { *byte });
+            address.extend(plain);
+            address.extend(separators.next());
+        }
         let mut shown = Vec::new();
         Mask::new(["token\u{fffd}"]).address(&address, &[], |piece| shown.extend_from_slice(piece));
         prop_assert_eq!(shown, address);

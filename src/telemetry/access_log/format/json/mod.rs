@@ -5,7 +5,7 @@ use crate::error::{EndedBy, Phase, Reason};
 use crate::telemetry::access_log::headers::{self, Chosen};
 use crate::telemetry::access_log::mask::Mask;
 use crate::telemetry::access_log::sample::MILLION;
-use crate::telemetry::json::{Key, Object, Opening, escape_bytes};
+use crate::telemetry::json::{Key, Object, escape_bytes};
 use crate::telemetry::record::{Attempt, Peer};
 use crate::telemetry::{Record, address, digits, timestamp};
 
@@ -65,63 +65,62 @@ pub(super) fn append(
 
 #[inline]
 fn append_field(line: &mut Object<'_>, field: Field, record: &Record<'_>, mask: &Mask) {
-    let word = Opening(field.opening());
     match field {
-        Field::Time => line.quoted(word, |out| timestamp::rfc3339(out, record.time)),
-        Field::Duration => line.seconds_if(word, Some(record.duration)),
-        Field::Listener => line.text(word, record.listener),
-        Field::Route => line.text_if(word, record.route),
-        Field::Pool => line.text_if(word, record.pool),
-        Field::Endpoint => line.text_if(word, record.endpoint),
+        Field::Time => line.quoted(field, |out| timestamp::rfc3339(out, record.time)),
+        Field::Duration => line.seconds_if(field, Some(record.duration)),
+        Field::Listener => line.text(field, record.listener),
+        Field::Route => line.text_if(field, record.route),
+        Field::Pool => line.text_if(field, record.pool),
+        Field::Endpoint => line.text_if(field, record.endpoint),
         Field::Client => {
             if let Some(client) = record.client {
-                line.quoted(word, |out| address::ip(out, client));
+                line.quoted(field, |out| address::ip(out, client));
             }
         }
-        Field::User => line.text_if(word, record.user),
+        Field::User => line.text_if(field, record.user),
         Field::Peer => match record.peer {
-            Some(Peer::Inet(peer)) => line.quoted(word, |out| address::socket(out, peer)),
-            Some(Peer::Unix) => line.word(word, Peer::UNIX),
+            Some(Peer::Inet(peer)) => line.quoted(field, |out| address::socket(out, peer)),
+            Some(Peer::Unix) => line.word(field, Peer::UNIX),
             None => {}
         },
         // What was refused before it was a request may have anything in place of a method.
-        Field::Method => append_address(line, word, record.method.as_bytes(), record, mask),
-        Field::Scheme => line.word(word, record.scheme),
-        Field::Host => line.text(word, record.host),
-        Field::Target => append_address(line, word, record.target, record, mask),
-        Field::Path => append_address(line, word, record.path(), record, mask),
-        Field::Protocol => line.word(word, record.protocol),
-        Field::Status => line.number(word, record.status.into()),
-        Field::Reason => line.word_if(word, record.reason.map(Reason::as_str)),
-        Field::Phase => line.word_if(word, record.phase.map(Phase::as_str)),
+        Field::Method => append_address(line, field, record.method.as_bytes(), record, mask),
+        Field::Scheme => line.word(field, record.scheme),
+        Field::Host => line.text(field, record.host),
+        Field::Target => append_address(line, field, record.target, record, mask),
+        Field::Path => append_address(line, field, record.path(), record, mask),
+        Field::Protocol => line.word(field, record.protocol),
+        Field::Status => line.number(field, record.status.into()),
+        Field::Reason => line.word_if(field, record.reason.map(Reason::as_str)),
+        Field::Phase => line.word_if(field, record.phase.map(Phase::as_str)),
         Field::EndedBy => {
             let by = record.reason.map(Reason::ended_by);
-            line.word_if(word, by.map(EndedBy::as_str));
+            line.word_if(field, by.map(EndedBy::as_str));
         }
-        Field::BytesReceived => line.number(word, record.bytes_received),
-        Field::BytesSent => line.number(word, record.bytes_sent),
-        Field::Attempts => line.number(word, record.attempts.into()),
-        Field::Retries => line.number(word, record.retries.into()),
-        Field::Upstream => append_attempts(line, word, record.upstream),
-        Field::Queue => line.seconds_if(word, record.queue),
-        Field::Connect => line.seconds_if(word, record.connect),
-        Field::FirstByte => line.seconds_if(word, record.first_byte),
+        Field::BytesReceived => line.number(field, record.bytes_received),
+        Field::BytesSent => line.number(field, record.bytes_sent),
+        Field::Attempts => line.number(field, record.attempts.into()),
+        Field::Retries => line.number(field, record.retries.into()),
+        Field::Upstream => append_attempts(line, field, record.upstream),
+        Field::Queue => line.seconds_if(field, record.queue),
+        Field::Connect => line.seconds_if(field, record.connect),
+        Field::FirstByte => line.seconds_if(field, record.first_byte),
         Field::UpstreamStatus => {
             if let Some(status) = record.upstream_status {
-                line.number(word, status.into());
+                line.number(field, status.into());
             }
         }
-        Field::Cache => line.word_if(word, record.cache),
-        Field::RequestId => line.text(word, record.request_id),
-        Field::UserAgent => line.bytes_if(word, record.user_agent),
+        Field::Cache => line.word_if(field, record.cache),
+        Field::RequestId => line.text(field, record.request_id),
+        Field::UserAgent => line.bytes_if(field, record.user_agent),
         Field::Referer => {
             if let Some(referer) = record.referer {
-                append_address(line, word, referer, record, mask);
+                append_address(line, field, referer, record, mask);
             }
         }
-        Field::TlsVersion => line.word_if(word, record.tls_version),
-        Field::TlsCipher => line.text_if(word, record.tls_cipher),
-        Field::Sni => line.text_if(word, record.sni),
+        Field::TlsVersion => line.word_if(field, record.tls_version),
+        Field::TlsCipher => line.text_if(field, record.tls_cipher),
+        Field::Sni => line.text_if(field, record.sni),
     }
 }
 
