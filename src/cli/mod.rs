@@ -128,7 +128,8 @@ enum Command {
     Warm(warm::Warm),
     /// Replace the running process by a new one, which takes over its sockets.
     ///
-    /// Exit codes: 0 the new process serves, 1 it does not and the old one serves on, 3 no process was reached.
+    /// Exit codes: 0 the new process serves, 1 it does not and the old one serves on, 3 no process was reached, 64 a command
+    /// line that can't be read.
     Upgrade {
         /// The binary to start. Default: what the running process was started by.
         #[arg(long, value_name = "PATH")]

@@ -18,7 +18,7 @@ use edits::{Altered, Edit, bounded, word};
 use pairs::pairs;
 
 /// The settings that a process keeps from its start to its end, by their dotted keys: `section.key`.
-pub(super) const FIXED: [&str; 10] = [
+pub(crate) const FIXED: [&str; 10] = [
     "runtime.threads",
     "runtime.directory",
     "runtime.pid_file",

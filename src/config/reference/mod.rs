@@ -28,8 +28,8 @@ const SAMPLE: &str = include_str!("sample.yaml");
 /// What stands above everything.
 const HEAD: &str = "\
 Every key of a configuration, what it means, and its default: what `portcullis reference` prints. A value is the default unless
-`# example` stands beside it. A key behind a `#` is not set, and its value is an example. A configuration needs a listener, a route
-and a pool; whatever is left out is at its default.
+`# example` stands beside it. A key behind a `#` is not set, and its value is an example. A configuration needs a listener and
+nothing else; whatever is left out is at its default.
 
 How values are written:
 - Durations: 250ms, 30s, 5m, 1h, 1d, 1h30m.

@@ -65,12 +65,12 @@ pub struct Route {
     /// listener's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<ByteSize>,
-    /// The largest request header, in bytes (431 beyond): the target and all fields. It must be less than the
+    /// The largest request header, in bytes (431 beyond): the target and all fields. It may be at most the largest
     /// `limits.header` of its listeners. Default: the listener's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_header: Option<Spanned<ByteSize>>,
-    /// The most fields of a request's header (431 beyond): fewer than the `limits.fields` of its listeners. Default:
-    /// the listener's.
+    /// The most fields of a request's header (431 beyond): at most the largest `limits.fields` of its listeners.
+    /// Default: the listener's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_fields: Option<Spanned<u16>>,
     /// The id by which a request is found in every log on its way. Default: as with `{}`.

@@ -1,4 +1,11 @@
-//! How is it used? A page for each task; every command and every configuration in them is run by a test.
+//! How is it used? A page for each task.
+//!
+//! A test runs every block of commands and of configuration in them. Those that it does not run, at most six with those
+//! of the README and of the manual's other pages, say in the source of their page why.
+//!
+//! A page shows only the sections that it is about. What it leaves out, such as listeners or the pool that a route names,
+//! is as in the README's first configuration, but for the ports: commands go to a listener at `:8080`, or at `:8443` with
+//! TLS.
 //!
 //! | You want to | |
 //! |---|---|
@@ -60,6 +67,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::config::AccessLogField;
+    use crate::config::diff::FIXED;
     use crate::error::{EndedBy, Reason};
 
     #[test]
@@ -97,6 +105,27 @@ mod tests {
             EndedBy::Portcullis,
         ] {
             assert!(table.contains(&format!("`{}`", who.as_str())), "{who:?}");
+        }
+    }
+
+    #[test]
+    fn deploys_names_every_setting_that_takes_a_new_process_and_no_other() {
+        let page = include_str!("deploys.md");
+        let (_, list) = page
+            .split_once("Few settings take a new process (")
+            .expect("the sentence");
+        let (list, _) = list.split_once(')').expect("its list");
+        let named: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+        // A section stands for all that is in it.
+        let means = |name: &str, key: &str| {
+            let rest = key.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        for key in FIXED {
+            assert!(named.iter().any(|name| means(name, key)), "{key}");
+        }
+        for name in named {
+            assert!(FIXED.iter().any(|key| means(name, key)), "{name}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::policy::HeadLimits;
 
 impl One<'_> {
-    /// Its limits of the header. What is not less than all of its listeners allow would do nothing.
+    /// Its limits of the header. What is more than any of its listeners allows would do nothing.
     pub(super) fn head(&mut self, listeners: &[String], config: &Config) -> Option<HeadLimits> {
         let written = self.written;
         let own = config
