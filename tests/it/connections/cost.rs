@@ -72,26 +72,35 @@ async fn ten_thousand_refused_connections_cost_little_more_than_to_accept_them()
     let mut inside = http1(address).await;
     open(&portcullis, "http", 1).await;
     let count = count();
-    let (before, memory) = (cpu_of(portcullis.pid()), portcullis.rss());
-    let connecting = tokio::task::spawn_blocking(move || connect(address, count));
-    connecting.await.expect("no panic");
-    let (spent, more) = (
-        cpu_of(portcullis.pid()) - before,
-        portcullis.rss().saturating_sub(memory),
-    );
-    let bare = tokio::task::spawn_blocking(move || bare(count))
-        .await
-        .expect("no panic");
-    let (each, bare) = (spent / count, bare / count);
-    eprintln!(
-        "a refused connection costs {each:?} of CPU, accept and close alone {bare:?}; {more} bytes more are held"
-    );
-    assert_eq!(
-        refused(&portcullis, "http", "limit_listener").await,
-        f64::from(count)
-    );
+    let memory = portcullis.rss();
+    let mut costs = Vec::new();
+    // What others do on the machine makes it dearer, never cheaper: one of three is asked for.
+    for round in 1..=3 {
+        let before = cpu_of(portcullis.pid());
+        let connecting = tokio::task::spawn_blocking(move || connect(address, count));
+        connecting.await.expect("no panic");
+        let spent = cpu_of(portcullis.pid()) - before;
+        let bare = tokio::task::spawn_blocking(move || bare(count))
+            .await
+            .expect("no panic");
+        let (each, bare) = (spent / count, bare / count);
+        eprintln!("a refused connection costs {each:?} of CPU, accept and close alone {bare:?}");
+        assert_eq!(
+            refused(&portcullis, "http", "limit_listener").await,
+            f64::from(count * round)
+        );
+        costs.push((each, bare));
+        if each < bare * 5 {
+            break;
+        }
+    }
+    let more = portcullis.rss().saturating_sub(memory);
+    eprintln!("{more} bytes more are held");
     assert_eq!(inside.get("/").await.status, 200);
     // Three times as much without optimisation. A task for each of them, or TLS, would be more.
-    assert!(each < bare * 5, "{each:?}, {bare:?}");
+    assert!(
+        costs.iter().any(|(each, bare)| *each < *bare * 5),
+        "{costs:?}"
+    );
     assert!(more < 8 << 20, "{more}");
 }
