@@ -14,7 +14,7 @@ async fn gauge(portcullis: &Portcullis, endpoint: &str) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_under_load_loses_nothing_and_lets_nothing_new_in() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let portcullis = Portcullis::start(&yaml(&origins, 1)).await;
     let at = portcullis.listener("http");
     let clients = Ledger::builder(at)
@@ -101,7 +101,7 @@ async fn a_drain_under_load_loses_nothing_and_lets_nothing_new_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_stays_over_reloads_and_upgrades_until_it_is_taken_back() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let mut portcullis = Portcullis::start(&yaml(&origins, 1)).await;
     let (one, other) = (address(&origins[0]), address(&origins[1]));
     assert_eq!(portcullis.run(&words(&one, &[])).await.code, 0);

@@ -9,15 +9,6 @@ use serde_json::Value;
 
 use crate::support::*;
 
-async fn origins() -> Vec<Origin> {
-    let mut origins = Vec::new();
-    for name in ["a", "b", "c"] {
-        let origin = Origin::builder().name(name).start().await;
-        origins.push(origin.expect("an origin"));
-    }
-    origins
-}
-
 fn address(origin: &Origin) -> String {
     origin.address().expect("TCP").to_string()
 }

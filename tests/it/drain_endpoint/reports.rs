@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_asks_for_what_is_not_there_hears_what_is_and_browsers_hear_nothing() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let portcullis = Portcullis::start(&yaml(&origins, 1)).await;
     let (one, other) = (address(&origins[0]), address(&origins[1]));
     let post = async |path: &str, fields: &str| {
@@ -62,7 +62,7 @@ async fn who_asks_for_what_is_not_there_hears_what_is_and_browsers_hear_nothing(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_state_of_the_pools_is_told_in_json_and_in_a_table() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let more = ", {name: other, endpoints: [{address: \"10.0.0.1:80\", max_requests: 7}, {address: \"[::1]:80\", backup: true}]}]\n";
     let yaml = yaml(&origins, 2);
     let yaml = yaml.strip_suffix("]\n").expect("the pools' end").to_owned() + more;

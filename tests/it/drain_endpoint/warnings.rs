@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_drains_the_last_endpoint_of_a_pool_is_warned() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let [one, backup, spare] = [0, 1, 2].map(|index| address(&origins[index]));
     let yaml = format!(
         "listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\nroutes: [{{name: all, pool: app/p}}]\n\
@@ -67,7 +67,7 @@ async fn who_drains_the_last_endpoint_of_a_pool_is_warned() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_drains_the_last_endpoint_that_is_well_is_warned_unless_health_is_looked_past_then() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let (one, ill) = (address(&origins[0]), free_port());
     // One request that fails is enough to put the other endpoint of each pool out of use.
     let guards = [

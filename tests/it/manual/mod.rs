@@ -1,4 +1,5 @@
-//! Is what the manual and the README show true? Every command and every configuration in them is run.
+//! Is what the manual and the README show true? Every block of commands or configuration in them is run, but for
+//! a few that say why not.
 //!
 //! A page is followed from its beginning to its end on a stage of its own (see `stage.sh`): network, processes, `/etc`,
 //! `/run` and `/var/log` are the page's alone, so ports and paths are the ones that are written. What a fenced block is

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cookie_is_set_as_it_is_written_beside_those_of_the_application() {
     both_carriers(async |carrier| {
-        let (origins, authority) = (origins().await, Authority::new());
+        let (origins, authority) = (three_origins().await, Authority::new());
         let settings = "cookie: {name: stay, path: /headers, domain: a.test, same_site: strict, lifetime: 1h, \
                         secret: '${STICKY_SECRET}'}";
         let listener = ", tls: {certificates: [{certificate: a.crt, key: a.key}]}";
@@ -27,7 +27,7 @@ async fn the_cookie_is_set_as_it_is_written_beside_those_of_the_application() {
         assert_eq!(client.get("/own").await.header("set-cookie"), None);
     })
     .await;
-    let origins = origins().await;
+    let origins = three_origins().await;
     let portcullis = Portcullis::start(&yaml(
         &origins,
         "cookie: {http_only: false, same_site: none}",
@@ -52,7 +52,7 @@ async fn the_cookie_is_set_as_it_is_written_beside_those_of_the_application() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cookie_that_was_not_made_here_is_as_good_as_none() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let portcullis = Portcullis::start(&yaml(&origins, "cookie: {}")).await;
     let stranger = Portcullis::start(&yaml(&origins, "cookie: {}")).await;
     let foreign = regular(&stranger, "b").await.cookie.expect("a cookie");

@@ -6,7 +6,7 @@ use super::*;
 async fn a_drained_endpoint_loses_its_clients_unless_they_may_follow() {
     both_carriers(async |carrier| {
         for follow in [false, true] {
-            let origins = origins().await;
+            let origins = three_origins().await;
             let settings = format!("cookie: {{follow_drained: {follow}}}");
             let portcullis = Portcullis::builder(&yaml(&origins, &settings))
                 .carrier(carrier)
@@ -55,7 +55,7 @@ async fn a_drained_endpoint_loses_its_clients_unless_they_may_follow() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_an_open_breaker_goes_elsewhere_and_stays_there() {
     both_carriers(async |carrier| {
-        let origins = origins().await;
+        let origins = three_origins().await;
         let breaker = "breaker: {consecutive_failures: 2, open_for: 1h, max_open_for: 1h}";
         let yaml = yaml(&origins, "cookie: {}").replace("sticky:", &format!("{breaker}, sticky:"));
         let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
@@ -90,7 +90,7 @@ async fn who_finds_an_open_breaker_goes_elsewhere_and_stays_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_the_endpoint_gone_after_a_reload_goes_elsewhere_and_stays_there() {
     both_carriers(async |carrier| {
-        let origins = origins().await;
+        let origins = three_origins().await;
         let all = yaml(&origins, "cookie: {}") + &format!("runtime: {{carrier: {carrier}}}\n");
         let without_b = all.replace(&format!("\"{}\", ", address(&origins[1])), "");
         assert_ne!(without_b, all);
@@ -122,7 +122,7 @@ async fn who_finds_the_endpoint_gone_after_a_reload_goes_elsewhere_and_stays_the
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_no_room_goes_elsewhere_this_once() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let yaml = yaml(&origins, "cookie: {}");
     let address_of_b = format!("\"{}\"", address(&origins[1]));
     let limited = format!("{{address: {address_of_b}, max_requests: 1}}");

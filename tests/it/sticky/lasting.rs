@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_stay_over_reloads_and_upgrades_and_with_a_secret_over_restarts() {
     for secret in ["", "secret: 0123456789abcdef0123456789abcdef"] {
-        let origins = origins().await;
+        let origins = three_origins().await;
         let settings = format!("cookie: {{{secret}}}");
         let mut portcullis = Portcullis::start(&yaml(&origins, &settings)).await;
         let mut visitor = regular(&portcullis, "b").await;
@@ -47,7 +47,7 @@ async fn clients_stay_over_reloads_and_upgrades_and_with_a_secret_over_restarts(
 async fn a_secret_in_a_file_is_read_anew_and_the_former_one_still_counts() {
     const FIRST: &str = "0123456789abcdef0123456789abcdef";
     const SECOND: &str = "fedcba9876543210fedcba9876543210";
-    let origins = origins().await;
+    let origins = three_origins().await;
     let settings = |more: &str| {
         yaml(
             &origins,

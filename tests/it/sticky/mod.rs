@@ -9,16 +9,6 @@ use origin::Origin;
 
 use crate::support::*;
 
-/// Three app servers, called a, b and c.
-async fn origins() -> Vec<Origin> {
-    let mut origins = Vec::new();
-    for name in ["a", "b", "c"] {
-        let origin = Origin::builder().name(name).start().await;
-        origins.push(origin.expect("an origin"));
-    }
-    origins
-}
-
 fn address(origin: &Origin) -> String {
     origin.address().expect("TCP").to_string()
 }

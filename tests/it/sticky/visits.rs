@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_stay_where_they_are_over_requests_connections_and_versions() {
     both_carriers(async |carrier| {
-        let origins = origins().await;
+        let origins = three_origins().await;
         let portcullis = Portcullis::builder(&yaml(&origins, "cookie: {}"))
             .carrier(carrier)
             .start()
@@ -50,7 +50,7 @@ async fn clients_stay_where_they_are_over_requests_connections_and_versions() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uploads_and_websockets_go_to_the_same_endpoint() {
-    let origins = origins().await;
+    let origins = three_origins().await;
     let portcullis = Portcullis::start(&yaml(&origins, "cookie: {}")).await;
     let at = portcullis.listener("http");
     let mut visitor = regular(&portcullis, "b").await;
@@ -90,7 +90,7 @@ async fn a_value_of_the_application_s_goes_to_one_endpoint() {
             ("app_cookie: SESSION", "cookie"),
             ("header: X-Session", "x-session"),
         ] {
-            let origins = origins().await;
+            let origins = three_origins().await;
             let portcullis = Portcullis::builder(&yaml(&origins, settings))
                 .carrier(carrier)
                 .start()

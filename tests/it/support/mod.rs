@@ -46,7 +46,7 @@ pub use portcullis::{Former, Portcullis, Said};
 pub use ports::free_port;
 pub use raw::{Raw, RawResponse};
 pub use redis::Redis;
-pub use site::{Carrier, arrived, both_carriers, origin, site};
+pub use site::{Carrier, arrived, both_carriers, origin, site, three_origins};
 pub use skipped::skipped;
 pub use systemd::Systemd;
 pub use tls::{client_config, tls, tls_over};

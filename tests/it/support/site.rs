@@ -12,6 +12,16 @@ pub async fn origin() -> Origin {
     Origin::builder().start().await.expect("an origin")
 }
 
+/// Three app servers, called a, b and c.
+pub async fn three_origins() -> Vec<Origin> {
+    let mut origins = Vec::new();
+    for name in ["a", "b", "c"] {
+        let origin = Origin::builder().name(name).start().await;
+        origins.push(origin.expect("an origin"));
+    }
+    origins
+}
+
 /// Waits until so many requests are at the origin at once.
 pub async fn arrived(origin: &Origin, count: u64) {
     let arrived = origin
