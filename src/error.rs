@@ -170,6 +170,9 @@ reasons! {
     TotalTimeout = "total_timeout", 504, Portcullis, "http_response_timeout";
     /// The client wanted an answer from the cache only, and none can be used (RFC 9111 §5.2.1.7).
     NotCached = "not_cached", 504, Client, "http_request_denied";
+    /// The process ended before the request did: at the end of a grace, or because it was told to leave at once. Nobody is
+    /// told; the connection is closed.
+    ProcessEnded = "process_ended", 503, Portcullis, "proxy_internal_error";
     /// A fault of Portcullis itself.
     Internal = "internal", 500, Portcullis, "proxy_internal_error";
 }

@@ -122,6 +122,7 @@ impl Blame {
             | Reason::QueueTimeout
             | Reason::BreakerOpen
             | Reason::NotCached
+            | Reason::ProcessEnded
             | Reason::Internal => None,
         }
     }

@@ -420,6 +420,14 @@ pub fn stage(session: &Session) -> Stage {
     }
 }
 
+/// How far on the line the request came, the answer's body included.
+pub fn reached(session: &Session, ctx: &RequestCtx) -> Phase {
+    match stage(session) {
+        Stage::InBody => Phase::Body,
+        _ => ctx.reached(),
+    }
+}
+
 /// The error that makes Pingora drop an answer of which nothing has gone to the client.
 fn turned_down() -> pingora::BError {
     let mut dropped = Error::explain(ErrorType::Custom("TurnedDown"), "asked again");

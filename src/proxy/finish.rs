@@ -94,8 +94,8 @@ pub fn record(session: &Session, ctx: &mut RequestCtx) {
     write(ctx, &ended);
 }
 
-/// As [`record`], for a request that an overtime, or a panic of Pingora's, dropped in the middle: no hook is called for
-/// it any more.
+/// As [`record`], for a request that an overtime, a panic of Pingora's, or the end of the process dropped while Pingora's
+/// duplex had it: no hook is called for it any more.
 pub fn dropped(ctx: &mut RequestCtx) {
     let Some(asked) = ctx.asked.take() else {
         return;
@@ -119,8 +119,8 @@ pub fn dropped(ctx: &mut RequestCtx) {
     } else if ctx.deadline().is_some_and(|deadline| now >= deadline) {
         ProxyError::new(Reason::TotalTimeout, reached)
     } else {
-        // Its time was not over: the process ends.
-        return;
+        // Nobody else drops one whose time is not over.
+        ProxyError::new(Reason::ProcessEnded, reached)
     };
     let failure = ctx.failed(failure);
     if let Some(mut lease) = ctx.lease.take() {

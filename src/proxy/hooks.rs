@@ -19,6 +19,7 @@ use super::admit::{judge, settle};
 use super::answer;
 use super::cached::{self, Served, purge};
 use super::ctx::RequestCtx;
+use super::cut::UnderWay;
 use super::decide::{Next, Step, decide};
 use super::direct::{self, Broken};
 use super::duplex;
@@ -205,11 +206,16 @@ impl ProxyHttp for Gate {
         session: &mut Session,
         ctx: &mut Self::CTX,
     ) -> pingora::Result<bool> {
-        match unwind::catch(self.pass(session, ctx)).await {
+        let request = UnderWay::begin(session, ctx);
+        let passed = match unwind::catch(self.pass(request.session, request.ctx)).await {
             Ok(passed) => passed,
             // Boxed, so that what seldom happens takes no room in every request.
-            Err(panic) => Box::pin(give_up(session, ctx, panic)).await.map(|()| true),
-        }
+            Err(panic) => Box::pin(give_up(request.session, request.ctx, panic))
+                .await
+                .map(|()| true),
+        };
+        request.end();
+        passed
     }
 
     async fn upstream_peer(

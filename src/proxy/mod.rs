@@ -10,6 +10,7 @@ mod attempt;
 mod cached;
 mod coded;
 mod ctx;
+mod cut;
 mod decide;
 mod direct;
 mod duplex;

@@ -14,8 +14,7 @@ use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
 use super::duplex;
-use super::fail::Stage;
-use crate::error::{Phase, ProxyError, Reason};
+use crate::error::{ProxyError, Reason};
 use crate::telemetry::Metrics;
 
 /// A panic that was caught: its message.
@@ -73,11 +72,7 @@ pub fn step<T>(
 /// Notes that the request ended in a panic: that is its reason, whatever had failed before. The endpoint's lease goes
 /// back, and teaches nothing.
 pub fn failed(panic: &Panic, session: &mut Session, ctx: &mut RequestCtx) -> ProxyError {
-    let reached = match duplex::stage(session) {
-        Stage::InBody => Phase::Body,
-        _ => ctx.reached(),
-    };
-    let error = ProxyError::new(Reason::Internal, reached);
+    let error = ProxyError::new(Reason::Internal, duplex::reached(session, ctx));
     let id = ctx.request_id.as_ref().map(HeaderValue::to_str);
     log::error!(
         "request {} on route {}: panic in {}: {}",

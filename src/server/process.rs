@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -119,6 +120,19 @@ impl Process {
         let known = Arc::new(self.snapshot.load().peers());
         self.doors()
             .tell_workers(|| Task::KeepEndpoints(Arc::clone(&known)));
+    }
+
+    /// Ends the workers, and with them the requests that are under way. Who has not ended by then is left alone.
+    pub fn end_workers(&self, patience: Duration) {
+        let (ended, ending) = mpsc::channel();
+        self.doors().tell_workers(|| Task::End(ended.clone()));
+        drop(ended);
+        // Nothing is sent: it ends with the last of those who could.
+        if let Err(RecvTimeoutError::Timeout) = ending.recv_timeout(patience) {
+            log::warn!(
+                "a worker has not ended in {patience:?}: its requests have no line in the access log"
+            );
+        }
     }
 
     /// Opens the access log anew, because it was moved away; those of generations and processes before as well.

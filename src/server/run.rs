@@ -249,6 +249,9 @@ fn start(
     })
 }
 
+/// How long the workers may take to drop what is under way.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
 /// How long the last lines of the access logs may take.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
@@ -258,6 +261,7 @@ impl Started {
         // They are the first generation's, which ends with a reload.
         drop(self.listeners);
         self.server.run(self.run);
+        self.process.end_workers(LAST_WORK);
         self.process.remove_files();
         self.process.state.access_logs.flush(LAST_LINES);
     }

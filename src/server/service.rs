@@ -124,11 +124,15 @@ impl Edge {
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
-                    runtime.block_on(async {
+                    let ended = runtime.block_on(async {
                         let worker = Arc::new(Worker::new(number, &conf, snapshot, live, shortage));
                         drop(begun);
-                        worker.run(tasks).await;
+                        worker.run(tasks).await
                     });
+                    // Drops the requests that are under way, which write their lines. What reads a disk for them is not
+                    // waited for.
+                    runtime.shutdown_background();
+                    drop(ended);
                 })?;
         }
         drop(begun);

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -41,6 +42,8 @@ pub enum Task {
     KeepEndpoints(Arc<FxHashSet<PeerId>>),
     /// Say that the thread works.
     Answer(Beat),
+    /// End the thread, and drop this when it has ended.
+    End(Sender<()>),
 }
 
 /// What the connections of one thread share.
@@ -86,8 +89,11 @@ impl Worker {
         self.snapshot.load_full()
     }
 
-    /// Does what it is told for as long as the process runs.
-    pub async fn run(self: Arc<Self>, mut tasks: mpsc::UnboundedReceiver<Task>) {
+    /// Does what it is told until it is told to end; gives back whom that tells.
+    pub async fn run(
+        self: Arc<Self>,
+        mut tasks: mpsc::UnboundedReceiver<Task>,
+    ) -> Option<Sender<()>> {
         let mut tick = tokio::time::interval(IdlePool::SWEEP_EVERY);
         loop {
             let task = tokio::select! {
@@ -109,7 +115,8 @@ impl Worker {
                 }
                 Some(Task::KeepEndpoints(known)) => self.idle.keep_only(&known),
                 Some(Task::Answer(beat)) => beat.answer(),
-                None => return,
+                Some(Task::End(ended)) => return Some(ended),
+                None => return None,
             }
         }
     }

@@ -12,7 +12,7 @@ use pingora::http::RequestHeader;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::exchange::Exchange;
-use super::once::{Course, Question, Unanswered, put};
+use super::once::{Attempting, Course, Question, Unanswered, put};
 use super::{Asker, Limits};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Endpoint, Lease, Pool};
@@ -54,16 +54,17 @@ pub async fn ask(
     limits: &Limits,
     after: Duration,
 ) -> Result<Exchange, ProxyError> {
-    let (mut first_course, mut second_course) = (Course::default(), Course::default());
+    let asked = question(asker, ctx, idle, endpoint)?;
+    let mut attempting = Attempting::begin(ctx);
+    let mut second_course = Course::default();
     let mut other = None;
     let ended = {
-        let question = question(asker, ctx, idle, endpoint)?;
         let mut first = pin!(patiently(
             endpoint,
-            question,
+            asked,
             idle,
             limits,
-            &mut first_course
+            &mut attempting.course
         ));
         let early = {
             let early = pin!(fast_timeout(after, first.as_mut()));
@@ -72,7 +73,7 @@ pub async fn ask(
         match early {
             Err(gone) => Err(gone),
             Ok(Ok(answered)) => Ok((Some(answered), None)),
-            Ok(Err(_)) => match another(asker, ctx, idle, endpoint) {
+            Ok(Err(_)) => match another(asker, attempting.ctx, idle, endpoint) {
                 None => asker
                     .while_waited_for(first)
                     .await
@@ -87,6 +88,7 @@ pub async fn ask(
         }
         // Whoever was not waited for is dropped here, and its connection closed.
     };
+    let first_course = attempting.end();
     let (first, second) = match ended {
         Ok(ended) => ended,
         Err(Gone) => {

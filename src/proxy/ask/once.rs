@@ -97,15 +97,20 @@ async fn once(
         connection,
         until: attempt::until(ctx),
     };
-    let mut course = Course::default();
+    let mut attempting = Attempting::begin(ctx);
     let asked = {
-        let asked = pin!(put(endpoint, question, idle, limits, &mut course));
+        let asked = pin!(put(
+            endpoint,
+            question,
+            idle,
+            limits,
+            &mut attempting.course
+        ));
         asker.while_waited_for(asked).await
     };
-    course.note(ctx);
-    let answered = asked
-        .map_err(|Gone| client_gone(course.reached()).into())
-        .flatten();
+    let reached = attempting.course.reached();
+    drop(attempting);
+    let answered = asked.map_err(|Gone| client_gone(reached).into()).flatten();
     if let Err(Unanswered {
         unconnected: Some(error),
         ..
@@ -163,6 +168,33 @@ impl Course {
             (Some(_), None) => Phase::Request,
             (None, None) => Phase::Connect,
         }
+    }
+}
+
+/// The attempt at the leased endpoint. How far it came is noted when this is dropped, be it that the process ends.
+pub struct Attempting<'c> {
+    /// The request.
+    pub ctx: &'c mut RequestCtx,
+    /// How far it came.
+    pub course: Course,
+}
+
+impl<'c> Attempting<'c> {
+    /// It is, from now on.
+    pub fn begin(ctx: &'c mut RequestCtx) -> Self {
+        let course = Course::default();
+        Self { ctx, course }
+    }
+
+    /// How far it came, which is for others to note.
+    pub fn end(mut self) -> Course {
+        std::mem::take(&mut self.course)
+    }
+}
+
+impl Drop for Attempting<'_> {
+    fn drop(&mut self) {
+        self.course.note(self.ctx);
     }
 }
 

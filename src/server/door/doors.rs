@@ -197,7 +197,7 @@ impl Doors {
         }
         let is_open = |task: &Task| match task {
             Task::Accept(door, ..) => opened.iter().any(|open| Arc::ptr_eq(open, door)),
-            Task::KeepEndpoints(_) | Task::Answer(_) => true,
+            Task::KeepEndpoints(_) | Task::Answer(_) | Task::End(_) => true,
         };
         for (worker, task) in ajar.tasks.into_iter().filter(|(_, task)| is_open(task)) {
             // A worker ends only with the process.

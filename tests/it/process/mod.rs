@@ -2,6 +2,7 @@
 
 mod activation;
 mod admin;
+mod cut;
 mod demo;
 mod drain;
 mod farewell;
