@@ -111,6 +111,10 @@ pub struct RequestCtx {
     pub first_byte: Option<Duration>,
     /// The endpoint's status code.
     pub upstream_status: Option<u16>,
+    /// The status code of the answer that Pingora's duplex has begun to pass on.
+    pub answered: Option<u16>,
+    /// How much of its body the duplex has passed on.
+    pub sent_on: u64,
     /// How long until there may be an endpoint for it, if there is none now and that is known.
     pub retry_after: Option<Duration>,
     /// What it asks the cache for, until it is asked.
@@ -131,7 +135,7 @@ pub struct RequestCtx {
     pub upgrade: bool,
     /// Told when it has become one; then silence is allowed.
     pub upgraded: Option<Arc<AtomicBool>>,
-    /// What its line needs should it be dropped in the middle; only there while an overtime may do that.
+    /// What its line needs should it be dropped in the middle; only there while Pingora's duplex has it.
     pub asked: Option<Box<Asked>>,
 }
 
@@ -192,6 +196,8 @@ impl RequestCtx {
             sent: None,
             first_byte: None,
             upstream_status: None,
+            answered: None,
+            sent_on: 0,
             retry_after: None,
             wanted_object: None,
             changing: None,

@@ -281,6 +281,9 @@ pub fn response(
         }
     }
     attempt::response(header, ctx);
+    if !header.status.is_informational() || header.status.as_u16() == 101 {
+        ctx.answered = Some(header.status.as_u16());
+    }
     let bodiless = header.status.is_informational()
         || matches!(header.status.as_u16(), 204 | 304)
         || session.req_header().method == Method::HEAD;
@@ -297,7 +300,7 @@ pub fn response(
     Ok(())
 }
 
-/// Compresses a piece of the response's body.
+/// Counts a piece of the response's body, compressed if the client takes that.
 ///
 /// # Errors
 ///
@@ -307,7 +310,11 @@ pub fn response_body(
     end: bool,
     ctx: &mut RequestCtx,
 ) -> pingora::Result<()> {
-    coded::piece(body, end, ctx).map_err(|error| refuse(ctx, error))
+    if ctx.encoding.is_some() {
+        coded::piece(body, end, ctx).map_err(|error| refuse(ctx, error))?;
+    }
+    ctx.sent_on += body.as_ref().map_or(0, Bytes::len) as u64;
+    Ok(())
 }
 
 /// Notes why an exchange failed, and teaches the endpoint's memory.

@@ -101,22 +101,19 @@ pub fn dropped(ctx: &mut RequestCtx) {
         return;
     };
     let now = Instant::now();
-    let body_is_late = |overtime: &Overtime| overtime.body_is_late(now);
-    let reached = match ctx.upstream_status {
+    let reached = match ctx.answered {
         Some(_) => Phase::Body,
         None => ctx.reached(),
     };
+    let overtime = ctx.overtime.as_deref();
+    let is = |what: fn(&Overtime, Instant) -> bool| overtime.is_some_and(|one| what(one, now));
     let failure = if std::thread::panicking() {
         ProxyError::new(Reason::Internal, reached)
-    } else if ctx
-        .overtime
-        .as_deref()
-        .is_some_and(|overtime| overtime.body_is_slow(now))
-    {
+    } else if is(Overtime::body_is_slow) {
         ProxyError::new(Reason::BodyTooSlow, Phase::Request)
-    } else if ctx.overtime.as_deref().is_some_and(body_is_late) {
+    } else if is(Overtime::body_is_late) {
         ProxyError::new(Reason::BodyTimeout, Phase::Request)
-    } else if ctx.deadline().is_some_and(|deadline| now >= deadline) {
+    } else if is(Overtime::is_over) {
         ProxyError::new(Reason::TotalTimeout, reached)
     } else {
         // Nobody else drops one whose time is not over.
@@ -133,9 +130,9 @@ pub fn dropped(ctx: &mut RequestCtx) {
         referer: asked.referer.as_ref(),
         request_headers: &asked.headers,
         response_headers: None,
-        status: ctx.upstream_status,
+        status: ctx.answered,
         bytes_received: ctx.received,
-        bytes_sent: 0,
+        bytes_sent: ctx.sent_on,
     };
     write(ctx, &ended);
 }

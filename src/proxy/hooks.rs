@@ -294,9 +294,7 @@ impl ProxyHttp for Gate {
         end: bool,
         ctx: &mut Self::CTX,
     ) -> pingora::Result<Option<Duration>> {
-        if ctx.encoding.is_some() {
-            unwind::step(session, ctx, |_, ctx| duplex::response_body(body, end, ctx))?;
-        }
+        unwind::step(session, ctx, |_, ctx| duplex::response_body(body, end, ctx))?;
         Ok(None)
     }
 

@@ -74,6 +74,12 @@ impl Overtime {
         self.rate.store(self.millis(at), Ordering::Relaxed);
     }
 
+    /// Whether it is the request as a whole that took too long. One that has become a WebSocket never does.
+    pub fn is_over(&self, now: Instant) -> bool {
+        let total = self.total.load(Ordering::Relaxed);
+        total != 0 && self.millis(Some(now)) >= total
+    }
+
     /// Whether it is the body that came too slowly.
     pub fn body_is_slow(&self, now: Instant) -> bool {
         let rate = self.rate.load(Ordering::Relaxed);

@@ -24,6 +24,7 @@ pub mod descriptors;
 pub mod directory;
 pub mod door;
 pub mod exit;
+mod leave;
 mod logs;
 mod overload;
 mod pid_file;

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,11 +15,18 @@ use crate::server::door::Queue;
 use crate::server::door::doors::Doors;
 use crate::server::door::live::Live;
 use crate::server::door::shortage::Shortage;
+use crate::server::leave::{self, Leave};
 use crate::server::reload::watcher::Watched;
 use crate::server::upgrade::Former;
 use crate::server::worker::Task;
 use crate::snapshot::Snapshot;
 use crate::state::State;
+
+/// How long the workers may take to stop, and then to drop what is under way.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
+/// How long the last lines of the access logs may take.
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// A running process.
 pub struct Process {
@@ -122,16 +128,24 @@ impl Process {
             .tell_workers(|| Task::KeepEndpoints(Arc::clone(&known)));
     }
 
-    /// Ends the workers, and with them the requests that are under way. Who has not ended by then is left alone.
-    pub fn end_workers(&self, patience: Duration) {
-        let (ended, ending) = mpsc::channel();
-        self.doors().tell_workers(|| Task::End(ended.clone()));
-        drop(ended);
-        // Nothing is sent: it ends with the last of those who could.
-        if let Err(RecvTimeoutError::Timeout) = ending.recv_timeout(patience) {
+    /// Ends the workers, and with them the requests that are under way, whose lines are the last ones of the access logs.
+    pub fn end_work(&self) {
+        let lost = &self.state.metrics.access_log.dropped;
+        let lost_before = lost.get();
+        let tell = |order: &mut dyn FnMut() -> Leave| {
+            self.doors().tell_workers(|| Task::Leave(order()));
+        };
+        if !leave::all(tell, LAST_WORK) {
             log::warn!(
-                "a worker has not ended in {patience:?}: its requests have no line in the access log"
+                "a worker has not left in {LAST_WORK:?}: its requests may have no line in the access log"
             );
+        }
+        if !self.state.access_logs.flush(LAST_LINES) {
+            log::warn!("the access log was not written to its end in {LAST_LINES:?}");
+        }
+        let lost = lost.get() - lost_before;
+        if lost > 0 {
+            log::warn!("the access log has lost {lost} lines at the end");
         }
     }
 

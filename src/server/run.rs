@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
@@ -249,21 +249,14 @@ fn start(
     })
 }
 
-/// How long the workers may take to drop what is under way.
-const LAST_WORK: Duration = Duration::from_secs(2);
-
-/// How long the last lines of the access logs may take.
-const LAST_LINES: Duration = Duration::from_secs(5);
-
 impl Started {
     /// Serves until a signal, or a successor, ends it.
     pub fn serve(self) {
         // They are the first generation's, which ends with a reload.
         drop(self.listeners);
         self.server.run(self.run);
-        self.process.end_workers(LAST_WORK);
+        self.process.end_work();
         self.process.remove_files();
-        self.process.state.access_logs.flush(LAST_LINES);
     }
 }
 

@@ -124,15 +124,16 @@ impl Edge {
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
-                    let ended = runtime.block_on(async {
+                    let leave = runtime.block_on(async {
                         let worker = Arc::new(Worker::new(number, &conf, snapshot, live, shortage));
                         drop(begun);
                         worker.run(tasks).await
                     });
-                    // Drops the requests that are under way, which write their lines. What reads a disk for them is not
+                    // Drops the requests that are under way, which write their lines. What works off the thread is not
                     // waited for.
-                    runtime.shutdown_background();
-                    drop(ended);
+                    if let Some(leave) = leave {
+                        leave.with_others(|| runtime.shutdown_background());
+                    }
                 })?;
         }
         drop(begun);

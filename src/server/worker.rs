@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -25,6 +24,7 @@ use crate::server::door::live::{Alive, Live};
 use crate::server::door::shortage::{Paused, Shortage};
 use crate::server::door::stay::{LAST_CALL, Stay};
 use crate::server::door::{Door, Queue, admit};
+use crate::server::leave::Leave;
 use crate::server::watchdog::Beat;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::{OpenConnection, RefusedReason};
@@ -42,8 +42,8 @@ pub enum Task {
     KeepEndpoints(Arc<FxHashSet<PeerId>>),
     /// Say that the thread works.
     Answer(Beat),
-    /// End the thread, and drop this when it has ended.
-    End(Sender<()>),
+    /// End, as soon as the other workers do nothing any more either.
+    Leave(Leave),
 }
 
 /// What the connections of one thread share.
@@ -89,11 +89,8 @@ impl Worker {
         self.snapshot.load_full()
     }
 
-    /// Does what it is told until it is told to end; gives back whom that tells.
-    pub async fn run(
-        self: Arc<Self>,
-        mut tasks: mpsc::UnboundedReceiver<Task>,
-    ) -> Option<Sender<()>> {
+    /// Does what it is told until it is told to leave; `None` if nobody is there to say so.
+    pub async fn run(self: Arc<Self>, mut tasks: mpsc::UnboundedReceiver<Task>) -> Option<Leave> {
         let mut tick = tokio::time::interval(IdlePool::SWEEP_EVERY);
         loop {
             let task = tokio::select! {
@@ -115,7 +112,7 @@ impl Worker {
                 }
                 Some(Task::KeepEndpoints(known)) => self.idle.keep_only(&known),
                 Some(Task::Answer(beat)) => beat.answer(),
-                Some(Task::End(ended)) => return Some(ended),
+                Some(Task::Leave(leave)) => return Some(leave),
                 None => return None,
             }
         }

@@ -12,13 +12,13 @@ use pingora::http::RequestHeader;
 use pingora_timeout::fast_timeout::fast_timeout;
 
 use super::exchange::Exchange;
-use super::once::{Attempting, Course, Question, Unanswered, put};
+use super::once::{Course, Question, Unanswered, put};
 use super::{Asker, Limits};
 use crate::error::{Phase, ProxyError, Reason};
 use crate::pool::{Ending, Endpoint, Lease, Pool};
 use crate::proxy::attempt;
 use crate::proxy::ctx::RequestCtx;
-use crate::proxy::presence::{Gone, client_gone};
+use crate::proxy::presence::client_gone;
 use crate::telemetry::metrics::HedgeResult;
 use crate::telemetry::record::Attempt;
 use crate::upstream::idle::IdlePool;
@@ -55,17 +55,9 @@ pub async fn ask(
     after: Duration,
 ) -> Result<Exchange, ProxyError> {
     let asked = question(asker, ctx, idle, endpoint)?;
-    let mut attempting = Attempting::begin(ctx);
-    let mut second_course = Course::default();
-    let mut other = None;
+    let mut both = Both::begin(ctx);
     let ended = {
-        let mut first = pin!(patiently(
-            endpoint,
-            asked,
-            idle,
-            limits,
-            &mut attempting.course
-        ));
+        let mut first = pin!(patiently(endpoint, asked, idle, limits, &mut both.first));
         let early = {
             let early = pin!(fast_timeout(after, first.as_mut()));
             asker.while_waited_for(early).await
@@ -73,14 +65,14 @@ pub async fn ask(
         match early {
             Err(gone) => Err(gone),
             Ok(Ok(answered)) => Ok((Some(answered), None)),
-            Ok(Err(_)) => match another(asker, attempting.ctx, idle, endpoint) {
+            Ok(Err(_)) => match another(asker, both.ctx, idle, endpoint) {
                 None => asker
                     .while_waited_for(first)
                     .await
                     .map(|answered| (Some(answered), None)),
                 Some((lease, question)) => {
-                    let endpoint = other.insert(lease).endpoint();
-                    let second = patiently(endpoint, question, idle, limits, &mut second_course);
+                    let endpoint = both.other.insert(lease).endpoint();
+                    let second = patiently(endpoint, question, idle, limits, &mut both.second);
                     let second = pin!(second);
                     asker.while_waited_for(pin!(race(first, second))).await
                 }
@@ -88,23 +80,10 @@ pub async fn ask(
         }
         // Whoever was not waited for is dropped here, and its connection closed.
     };
-    let first_course = attempting.end();
-    let (first, second) = match ended {
-        Ok(ended) => ended,
-        Err(Gone) => {
-            first_course.note(ctx);
-            if let Some(lease) = other {
-                let hedge = Side {
-                    lease: Some(lease),
-                    course: second_course,
-                    answered: None,
-                    hedge: true,
-                };
-                hedge.note(ctx, Instant::now());
-            }
-            return Err(client_gone(first_course.reached()));
-        }
+    let Ok((first, second)) = ended else {
+        return Err(client_gone(both.first.reached()));
     };
+    let (first_course, second_course, other) = both.end();
     let first = Side {
         lease: ctx.lease.take(),
         course: first_course,
@@ -129,6 +108,58 @@ pub async fn ask(
     } else {
         second.loses(ctx, Ending::Untold);
         first.wins(ctx)
+    }
+}
+
+/// The attempts at both endpoints. If they come to no end, because the client leaves or the process ends, how far they came
+/// is noted when this is dropped.
+struct Both<'c> {
+    ctx: &'c mut RequestCtx,
+    first: Course,
+    second: Course,
+    /// The lease of the second one, once it is asked.
+    other: Option<Lease>,
+    over: bool,
+}
+
+impl<'c> Both<'c> {
+    fn begin(ctx: &'c mut RequestCtx) -> Self {
+        Self {
+            ctx,
+            first: Course::default(),
+            second: Course::default(),
+            other: None,
+            over: false,
+        }
+    }
+
+    /// One has come to its end, and what came of both is for others to note.
+    fn end(mut self) -> (Course, Course, Option<Lease>) {
+        self.over = true;
+        let (first, second) = (&mut self.first, &mut self.second);
+        (
+            std::mem::take(first),
+            std::mem::take(second),
+            self.other.take(),
+        )
+    }
+}
+
+impl Drop for Both<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        self.first.note(self.ctx);
+        if let Some(lease) = self.other.take() {
+            let hedge = Side {
+                lease: Some(lease),
+                course: std::mem::take(&mut self.second),
+                answered: None,
+                hedge: true,
+            };
+            hedge.note(self.ctx, Instant::now());
+        }
     }
 }
 

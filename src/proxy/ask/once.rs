@@ -185,11 +185,6 @@ impl<'c> Attempting<'c> {
         let course = Course::default();
         Self { ctx, course }
     }
-
-    /// How far it came, which is for others to note.
-    pub fn end(mut self) -> Course {
-        std::mem::take(&mut self.course)
-    }
 }
 
 impl Drop for Attempting<'_> {

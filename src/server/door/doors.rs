@@ -197,7 +197,7 @@ impl Doors {
         }
         let is_open = |task: &Task| match task {
             Task::Accept(door, ..) => opened.iter().any(|open| Arc::ptr_eq(open, door)),
-            Task::KeepEndpoints(_) | Task::Answer(_) | Task::End(_) => true,
+            Task::KeepEndpoints(_) | Task::Answer(_) | Task::Leave(_) => true,
         };
         for (worker, task) in ajar.tasks.into_iter().filter(|(_, task)| is_open(task)) {
             // A worker ends only with the process.
@@ -259,7 +259,7 @@ impl Doors {
     }
 
     /// Gives every worker something to do.
-    pub fn tell_workers(&self, task: impl Fn() -> Task) {
+    pub fn tell_workers(&self, mut task: impl FnMut() -> Task) {
         for worker in &self.workers {
             let _ = worker.send(task());
         }

@@ -2,8 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::support::*;
+
+/// A frame with `hello`, under a mask of zeros (RFC 6455 §5.3), and how long its echo is.
+const TEXT: &[u8] = b"\x81\x85\0\0\0\0hello";
+const ECHO: u64 = 7;
+
+/// How long a request to the pool `brief` may take, unless it has become a WebSocket.
+const BRIEF: Duration = Duration::from_millis(300);
 
 /// The pool `narrow` serves one request at a time; what the route `kept` gets is stored.
 fn yaml([endpoint, other]: [SocketAddr; 2], runtime: &str) -> String {
@@ -12,11 +20,13 @@ fn yaml([endpoint, other]: [SocketAddr; 2], runtime: &str) -> String {
          routes:\n\
          - {{name: narrow, match: {{hosts: [narrow.test]}}, pool: narrow}}\n\
          - {{name: hedged, match: {{hosts: [hedged.test]}}, pool: hedged}}\n\
+         - {{name: brief, match: {{hosts: [brief.test]}}, pool: brief}}\n\
          - {{name: kept, match: {{hosts: [kept.test]}}, pool: wide, cache: {{}}}}\n\
          - {{name: all, pool: wide}}\n\
          pools:\n\
          - {{name: narrow, endpoints: [\"{endpoint}\"], limits: {{requests: 1, queue: 4, queue_timeout: 1m}}}}\n\
          - {{name: hedged, endpoints: [\"{endpoint}\", \"{other}\"], hedging: {{after: 1ms, budget: 100}}}}\n\
+         - {{name: brief, endpoints: [\"{endpoint}\"], timeouts: {{total: {BRIEF:?}}}}}\n\
          - {{name: wide, endpoints: [\"{endpoint}\"]}}\n\
          runtime: {{{runtime}}}\n"
     )
@@ -35,6 +45,13 @@ async fn ends(portcullis: &mut Portcullis, signal: &str) -> BTreeMap<String, Vec
             word("ended_by") == "portcullis",
             "{line}"
         );
+        if word("target") == "/ws?talks" {
+            assert_eq!(line["bytes_sent"], ECHO, "{line}");
+        }
+        if word("target") == "/hang?hedged" {
+            let upstream = line["upstream"].as_array().map_or(1, Vec::len);
+            assert_eq!(line["attempts"], upstream, "{line}");
+        }
         let told = format!("{} {phase} {reason}", line["status"]);
         found.entry(word("target")).or_default().push(told);
     }
@@ -55,7 +72,7 @@ async fn each_has_one_line(runtime: &str, signal: &str) {
         "GET /hang?slot HTTP/1.1\r\nHost: narrow.test\r\n\r\n",
         "GET /hang?hedged HTTP/1.1\r\nHost: hedged.test\r\n\r\n",
         "GET /hang?fetched HTTP/1.1\r\nHost: kept.test\r\n\r\n",
-        "GET /ws?talks HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET /ws?talks HTTP/1.1\r\nHost: brief.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
     ];
     let mut raws = Vec::new();
@@ -63,10 +80,13 @@ async fn each_has_one_line(runtime: &str, signal: &str) {
         raws.push(Raw::sent(address, request).await);
     }
     let (mut one, mut two) = (http2(address).await, http2(address).await);
-    let streams =
-        tokio::spawn(
-            async move { tokio::join!(one.get("/hang?stream"), two.get("/hang-body?stream")) },
-        );
+    let stream = tokio::spawn(async move { one.get("/hang?stream").await });
+    let read = two.send(
+        request("GET", "/hang-body?stream")
+            .body(full(""))
+            .expect("a request"),
+    );
+    let _read = read.await.expect("a header");
     raws[1].until(b"\r\n\r\n").await;
     raws[6].until(b"\r\n\r\n").await;
     // The duplex asks one endpoint at a time.
@@ -76,6 +96,10 @@ async fn each_has_one_line(runtime: &str, signal: &str) {
         at.iter().sum::<u64>() == held.len() as u64 + 2 + hedges
     })
     .await;
+    raws[6].send(TEXT).await;
+    raws[6].until(b"hello").await;
+    // That limit is over, and does not hold for it.
+    tokio::time::sleep(BRIEF).await;
     let queued = "GET /hang?queued HTTP/1.1\r\nHost: narrow.test\r\n\r\n";
     raws.push(Raw::sent(address, queued).await);
     let waiting = "portcullis_pool_queue_length{pool=\"narrow\"}";
@@ -88,7 +112,7 @@ async fn each_has_one_line(runtime: &str, signal: &str) {
     raws.push(Raw::sent(address, "GET /?half HTTP/1.1\r\n").await);
 
     let found = ends(&mut portcullis, signal).await;
-    streams.abort();
+    stream.abort();
     let wanted = [
         ("/?done", "200 - -"),
         ("/hang-body?reads", "200 body process_ended"),
