@@ -310,7 +310,7 @@ async fn a_routes_times_go_before_its_pools() {
         let origin = origin().await;
         let routes = "
   - {name: impatient, match: {paths: [{prefix: /hang}]}, timeouts: {first_byte: 200ms}, pool: origin}
-  - {name: short, match: {paths: [{prefix: /delay}]}, timeouts: {total: 200ms}, pool: origin}
+  - {name: short, match: {paths: [{prefix: /delay}]}, timeouts: {total: 1s}, pool: origin}
   - {name: broken, match: {paths: [{prefix: /hang-body}]}, timeouts: {read: 200ms}, pool: origin}
   - {name: unlimited, match: {paths: [{prefix: /delay/300}]}, timeouts: {total: 0s, first_byte: 10s}, pool: origin}
 ";

@@ -199,10 +199,8 @@ async fn rfc6797_7_2_hsts_is_said_over_tls_only_and_on_every_answer() {
 async fn a_redirecting_listener_sends_every_request_to_the_same_address_over_https() {
     let origin = origin().await;
     let endpoint = origin.address();
-    // A port of its own, as Portcullis must know it before it listens.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
+    // Portcullis must know it before it listens.
+    let port = free_port();
     let with_tls =
         format!("{{name: https, address: \"127.0.0.1:{port}\", tls: {{certificates: [{ONE}]}}}}, ");
     let authority = Authority::new();

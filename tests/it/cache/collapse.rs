@@ -20,12 +20,16 @@ async fn crowd(portcullis: &Portcullis, count: usize, path: &str) -> Vec<Raw> {
     crowd
 }
 
-/// Waits until so many requests have come and are not answered yet.
+/// Waits until so many requests have come and are not answered yet. Each has come as far as it can: a worker that sleeps
+/// has nothing left to do for those that were counted.
 async fn in_flight(portcullis: &Portcullis, count: usize) {
     eventually(&format!("{count} requests wait"), async || {
         portcullis.metric("portcullis_requests_in_flight").await == count as f64
     })
     .await;
+    for worker in portcullis.threads("worker-") {
+        eventually("a worker sleeps", async || worker.sleeps()).await;
+    }
 }
 
 /// The answers of all, in the order they asked.
@@ -49,6 +53,7 @@ async fn a_hundred_clients_for_one_cold_object_make_one_fetch() {
     let body = "a body of some length ".repeat(10_000);
     origin.script("/a", [fresh().held("a").body(body.clone())]);
     let crowd = crowd(&portcullis, 100, "/a").await;
+    arrived(&origin, 1).await;
     assert_eq!(origin.count("/a"), 1);
     origin.release_one("a");
     let answers = answers(crowd).await;
@@ -143,6 +148,7 @@ async fn an_answer_that_cannot_be_stored_lets_the_others_go_at_once() {
     let first = mine.clone().held("a").body("of ").until("never").body("1");
     origin.script("/a", [first, mine.body("of its own")]);
     let mut crowd = crowd(&portcullis, 20, "/a").await;
+    arrived(&origin, 1).await;
     assert_eq!(origin.count("/a"), 1);
     let released = Instant::now();
     origin.release_one("a");
@@ -292,7 +298,7 @@ async fn an_endpoint_that_does_not_answer_is_asked_once_for_all() {
     let portcullis = Portcullis::start(&format!(
         "listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n\
          routes: [{{name: all, pool: origin, cache: {{collapse: 60s}}}}]\n\
-         pools: [{{name: origin, endpoints: [\"{endpoint}\"], timeouts: {{first_byte: 1s}}}}]\n"
+         pools: [{{name: origin, endpoints: [\"{endpoint}\"], timeouts: {{first_byte: 5s}}}}]\n"
     ))
     .await;
     origin.script("/a", [fresh().held("never")]);

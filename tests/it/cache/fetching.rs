@@ -96,7 +96,7 @@ async fn a_fetch_takes_no_longer_than_its_route_allows_and_its_part_is_not_store
     let part = || fresh().body("begun").until("never").body("ended");
     origin.script("/late", [Scripted::new(200).held("never")]);
     origin.script("/part", [part()]);
-    let timeouts = ", timeouts: {total: 300ms}, retries: {limit: 0}";
+    let timeouts = ", timeouts: {total: 3s}, retries: {limit: 0}";
     let (portcullis, mut raw) = started(&origin, "", timeouts).await;
     let late = ask(&mut raw, "GET /late", &[]).await;
     assert_eq!(late.status, 504, "{late:?}");

@@ -4,19 +4,16 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// The address of a service that is gone.
-async fn gone() -> SocketAddr {
-    let service = origin().await;
-    let address = service.address().expect("an origin on TCP");
-    service.stop().await;
-    address
+/// The address of a service that is not there.
+fn gone() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
 #[tokio::test]
 async fn nobody_comes_in_unasked_unless_the_route_says_so() {
     both_carriers(async |carrier| {
         let app = origin().await;
-        let service = gone().await;
+        let service = gone();
         for (settings, status, reason) in [
             ("", 503, Some("auth_unavailable")),
             ("status: 403", 403, Some("auth_unavailable_forbidden")),
@@ -209,7 +206,7 @@ async fn the_pools_breaker_opens_and_spares_the_service() {
 #[tokio::test]
 async fn another_endpoint_of_the_service_is_asked_when_one_is_gone() {
     let (app, auth) = (origin().await, service().await);
-    let (dead, alive) = (gone().await, auth.address());
+    let (dead, alive) = (gone(), auth.address());
     let config = guarded(&app, dead, "", "").replace(
         &format!("endpoints: ['{dead}']"),
         &format!("endpoints: ['{dead}', '{alive}']"),

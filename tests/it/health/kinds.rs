@@ -19,8 +19,8 @@ const FAST: &str = "interval: 50ms, timeout: 5s, fall: 2, rise: 2";
 #[tokio::test]
 async fn over_tcp_a_connection_is_enough() {
     // It accepts nobody: the system does.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let listener = std::net::TcpListener::bind(address).expect("a port");
     let health = format!("type: tcp, initial: unhealthy, {FAST}");
     let portcullis = Portcullis::start(&checked(&[address], &health)).await;
     becomes(&portcullis, address, true).await;

@@ -23,14 +23,13 @@ async fn counts(portcullis: &Portcullis) -> BTreeMap<String, u64> {
 /// How many threads it has for good, and how many that runtimes have started for work that would hold others up. A reload
 /// has two such jobs, one after the other, and the second may find the first one's thread free or not.
 fn threads(portcullis: &Portcullis) -> (usize, usize) {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", portcullis.pid()));
     let (mut own, mut lent) = (0, 0);
-    for thread in threads.expect("a process").flatten() {
-        match std::fs::read_to_string(thread.path().join("comm")).as_deref() {
-            Ok("tokio-rt-worker\n") => lent += 1,
-            // A reload's ends with it, or it has ended since it was listed.
-            Ok("reload\n") | Err(_) => {}
-            Ok(_) => own += 1,
+    for thread in portcullis.threads("") {
+        match &*thread.name {
+            "tokio-rt-worker" => lent += 1,
+            // A reload's ends with it.
+            "reload" => {}
+            _ => own += 1,
         }
     }
     (own, lent)

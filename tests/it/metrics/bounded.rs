@@ -135,10 +135,7 @@ async fn scrapes_go_one_after_the_other_whether_who_asked_is_still_there_or_not(
         .expect("a string takes everything");
     }
     let portcullis = Portcullis::start(&yaml).await;
-    let threads = || {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", portcullis.pid()));
-        tasks.expect("it runs").count()
-    };
+    let threads = || portcullis.threads("").len();
     scrape(&portcullis).await;
     let before = threads();
     for _ in 0..30 {

@@ -100,13 +100,9 @@ async fn a_process_that_was_stopped_does_not_say_it() {
     let (portcullis, systemd) = watched(&site("", origin().await.address()), 200).await;
     goes_on(&systemd, portcullis.pid()).await;
     portcullis.signal("STOP");
-    let threads = || std::fs::read_dir(format!("/proc/{}/task", portcullis.pid()));
     eventually("all its threads are stopped", async || {
-        let mut threads = threads().expect("threads").flatten();
-        threads.all(|thread| {
-            std::fs::read_to_string(thread.path().join("stat"))
-                .is_ok_and(|state| state.contains(") T "))
-        })
+        let threads = portcullis.threads("");
+        threads.iter().all(|thread| thread.state() == Some('T'))
     })
     .await;
     systemd.has_heard_all().await;
@@ -141,19 +137,9 @@ async fn who_is_not_asked_does_not_say_it() {
 }
 
 /// The number of the thread of this name.
-fn thread(pid: u32, name: &str) -> Pid {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("threads");
-    let mut threads = threads.map(|thread| thread.expect("a thread"));
-    let found = threads.find(|thread| {
-        std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
-    });
-    let number = found.expect("its thread").file_name();
-    Pid::from_raw(
-        number
-            .to_str()
-            .and_then(|number| number.parse().ok())
-            .expect("a number"),
-    )
+fn thread(portcullis: &Portcullis, name: &str) -> Pid {
+    let found = portcullis.threads(name);
+    Pid::from_raw(found.first().expect("its thread").number())
 }
 
 /// Holds a thread up until what is given is dropped; `None` where that is not permitted.
@@ -182,7 +168,7 @@ async fn one_worker_that_hangs_is_named_and_nothing_is_said_until_it_goes_on() {
     let yaml = site("", origin().await.address()) + "runtime: {threads: 2}\n";
     let (portcullis, systemd) = watched(&yaml, 1000).await;
     goes_on(&systemd, portcullis.pid()).await;
-    let Some(let_go) = hold_up(thread(portcullis.pid(), "worker-1")) else {
+    let Some(let_go) = hold_up(thread(&portcullis, "worker-1")) else {
         return eprintln!("skipped: no other process may be traced here (ptrace(2))");
     };
     portcullis

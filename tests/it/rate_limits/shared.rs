@@ -298,7 +298,7 @@ async fn a_redis_that_says_nothing_any_more_is_waited_for_by_few() {
     };
     // While it is away one of two machines lets half of it through.
     let limit = "rate: 60/h, burst: 40, key: path, while_away: 50";
-    let config = machine(&redis.address(), "timeout: 100ms", limit);
+    let config = machine(&redis.address(), "timeout: 200ms", limit);
     let portcullis = Portcullis::start(&config).await;
     let mut client = http1(portcullis.listener("http")).await;
     let mut ask = async |path: &str, times: usize| {
@@ -316,9 +316,9 @@ async fn a_redis_that_says_nothing_any_more_is_waited_for_by_few() {
         reachable(&portcullis).await == 0.0
     })
     .await;
-    portcullis.says("is away: no answer within 100ms").await;
+    portcullis.says("is away: no answer within 200ms").await;
     assert!(began.elapsed() < Duration::from_secs(10));
-    // Each of these would have waited 100 ms.
+    // Each of these would have waited 200 ms.
     let began = Instant::now();
     assert_eq!(ask("/c", 60).await, 20, "half of what may come at once");
     assert_eq!(ask("/a", 60).await, 10, "ten were had before");

@@ -2,6 +2,7 @@
 
 mod call;
 mod process;
+mod thread;
 mod upgrade;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,7 @@ pub(super) use process::signal;
 use process::{Process, end_all_in};
 
 pub use call::Said;
+pub use thread::Thread;
 pub use upgrade::Former;
 
 /// A Portcullis to be started. Its working directory is a temporary one, in which the configuration and its files lie;
@@ -338,6 +340,14 @@ impl Portcullis {
     /// Its process number.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Its threads whose names begin so.
+    pub fn threads(&self, name: &str) -> Vec<Thread> {
+        Thread::all(self.pid())
+            .into_iter()
+            .filter(|thread| thread.name.starts_with(name))
+            .collect()
     }
 
     /// How many bytes of memory it holds now.
