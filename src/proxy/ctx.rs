@@ -113,7 +113,7 @@ pub struct RequestCtx {
     pub upstream_status: Option<u16>,
     /// The status code of the answer that Pingora's duplex has begun to pass on.
     pub answered: Option<u16>,
-    /// How much of its body the duplex has passed on.
+    /// How much of its body the duplex has been given to pass on: of a request that is cut, the client may have a little less.
     pub sent_on: u64,
     /// How long until there may be an endpoint for it, if there is none now and that is known.
     pub retry_after: Option<Duration>,

@@ -4,6 +4,8 @@
 //! future of the hook that answers and carries requests notes it. What Pingora's duplex carries is noted when its context
 //! is dropped ([`finish::dropped`]).
 
+use std::cell::Cell;
+
 use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
@@ -11,6 +13,22 @@ use super::duplex;
 use super::finish;
 use super::unwind;
 use crate::error::{ProxyError, Reason};
+
+thread_local! {
+    static ALL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what drops all requests of this thread, for good.
+pub fn all(let_go: impl FnOnce()) {
+    ALL.set(true);
+    let_go();
+}
+
+/// Whether the requests of this thread are being cut. They may have stood still for a while before: what their time has come
+/// to says nothing about whom they waited for.
+pub fn are_all() -> bool {
+    ALL.get()
+}
 
 /// A request in the hook that answers or carries it.
 pub struct UnderWay<'r> {

@@ -12,7 +12,7 @@ use pingora::proxy::Session;
 
 use super::ctx::RequestCtx;
 use super::overtime::Overtime;
-use super::{About, attempt, trail};
+use super::{About, attempt, cut, trail};
 use crate::cache::CacheResult;
 use crate::error::{Phase, ProxyError, Reason};
 use crate::snapshot::{Listener, Snapshot};
@@ -109,6 +109,8 @@ pub fn dropped(ctx: &mut RequestCtx) {
     let is = |what: fn(&Overtime, Instant) -> bool| overtime.is_some_and(|one| what(one, now));
     let failure = if std::thread::panicking() {
         ProxyError::new(Reason::Internal, reached)
+    } else if cut::are_all() {
+        ProxyError::new(Reason::ProcessEnded, reached)
     } else if is(Overtime::body_is_slow) {
         ProxyError::new(Reason::BodyTooSlow, Phase::Request)
     } else if is(Overtime::body_is_late) {
@@ -116,8 +118,8 @@ pub fn dropped(ctx: &mut RequestCtx) {
     } else if is(Overtime::is_over) {
         ProxyError::new(Reason::TotalTimeout, reached)
     } else {
-        // Nobody else drops one whose time is not over.
-        ProxyError::new(Reason::ProcessEnded, reached)
+        // Nobody else drops one.
+        ProxyError::new(Reason::Internal, reached)
     };
     let failure = ctx.failed(failure);
     if let Some(mut lease) = ctx.lease.take() {

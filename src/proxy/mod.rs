@@ -34,6 +34,7 @@ mod unwind;
 pub use about::{About, TlsAbout};
 pub use answer::{ALLOWED_METHODS, error_body};
 pub use cached::Flights;
+pub use cut::all as cut_all;
 pub use finish::{Unread, unread_request};
 pub use hooks::Gate;
 pub use overtime::{Overtime, watch};

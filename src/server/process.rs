@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -22,8 +22,8 @@ use crate::server::worker::Task;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
-/// How long the workers may take to stop, and then to drop what is under way.
-const LAST_WORK: Duration = Duration::from_secs(2);
+/// How long the workers may take to stop, and to drop what is under way.
+const LAST_WORK: Duration = Duration::from_secs(3);
 
 /// How long the last lines of the access logs may take.
 const LAST_LINES: Duration = Duration::from_secs(5);
@@ -130,17 +130,23 @@ impl Process {
 
     /// Ends the workers, and with them the requests that are under way, whose lines are the last ones of the access logs.
     pub fn end_work(&self) {
-        let lost = &self.state.metrics.access_log.dropped;
-        let lost_before = lost.get();
+        let (logs, lost) = (
+            &self.state.access_logs,
+            &self.state.metrics.access_log.dropped,
+        );
+        let (until, lost_before) = (Instant::now() + LAST_WORK, lost.get());
+        // All of them come at once, and hold nobody up.
+        logs.wait_for_room(until);
         let tell = |order: &mut dyn FnMut() -> Leave| {
             self.doors().tell_workers(|| Task::Leave(order()));
         };
-        if !leave::all(tell, LAST_WORK) {
+        let behind = leave::all(tell, until);
+        if behind > 0 {
             log::warn!(
-                "a worker has not left in {LAST_WORK:?}: its requests may have no line in the access log"
+                "{behind} workers have not left in {LAST_WORK:?}: their requests may have no line in the access log"
             );
         }
-        if !self.state.access_logs.flush(LAST_LINES) {
+        if !logs.flush(LAST_LINES) {
             log::warn!("the access log was not written to its end in {LAST_LINES:?}");
         }
         let lost = lost.get() - lost_before;

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::admin::{AdminDoor, ControlSocket, OpenAdmin, View};
 use crate::pool::discovery::resolve_unknown;
+use crate::proxy::cut_all;
 use crate::server::checks::Checks;
 use crate::server::door::doors::{Ajar, NotBound};
 use crate::server::exit;
@@ -132,7 +133,7 @@ impl Edge {
                     // Drops the requests that are under way, which write their lines. What works off the thread is not
                     // waited for.
                     if let Some(leave) = leave {
-                        leave.with_others(|| runtime.shutdown_background());
+                        leave.with_others(|| cut_all(|| runtime.shutdown_background()));
                     }
                 })?;
         }

@@ -128,7 +128,7 @@ impl Signals {
                 _ = terminate.recv() => break self.asked("SIGTERM"),
                 _ = quit.recv() => break self.asked("SIGQUIT"),
                 _ = interrupt.recv() => {
-                    log::info!("SIGINT: leaving at once; {}", self.cut());
+                    log::info!("SIGINT: leaving at once; {}", self.open());
                     self.stop();
                     close_doors(&self.process);
                     return;
@@ -170,15 +170,15 @@ impl Signals {
             if cause == Cause::Asked || signal == "SIGINT" {
                 // In a hurry some may still be open.
                 close_doors(&self.process);
-                return log::warn!("{signal}: leaving at once; {}", self.cut());
+                return log::warn!("{signal}: leaving at once; {}", self.open());
             }
             cause = self.asked(signal);
         }
     }
 
-    /// What leaving at once does.
-    fn cut(&self) -> String {
-        format!("{} connections are cut", self.process.live.count())
+    /// Whom leaving at once concerns.
+    fn open(&self) -> String {
+        format!("{} connections are open", self.process.live.count())
     }
 
     fn asked(&self, signal: &str) -> Cause {

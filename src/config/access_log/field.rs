@@ -66,11 +66,12 @@ fields! {
     /// Where on its way it failed: `header`, `route`, `pool`, `connect`, `request`, `response` or `body`.
     Phase = "phase";
     /// Who ended it, if it failed: `client`, `operator` (a rule of the configuration), `endpoint` or `portcullis` (a limit
-    /// or a fault of its own).
+    /// or a fault of its own, or its end).
     EndedBy = "ended_by";
     /// Bytes of the request's body.
     BytesReceived = "bytes_received";
-    /// Bytes of the answer's body, as they were sent: compressed, and without chunks or frames around them.
+    /// Bytes of the answer's body, as they were sent: compressed, and without chunks or frames around them. Where the end
+    /// of the process or a timeout cut it, the last of them may not have gone out.
     BytesSent = "bytes_sent";
     /// How many attempts were made at endpoints, hedges among them.
     Attempts = "attempts";
@@ -78,7 +79,8 @@ fields! {
     Retries = "retries";
     /// Where there was more than one attempt: a list of them, in the order they ended, each with `endpoint`, `status` or
     /// `reason`, `connect`, `first_byte`, and `duration` up to the header of its answer or its failure, in seconds;
-    /// a hedge with `hedge: true`. An attempt with neither `status` nor `reason` was given up for the other one.
+    /// a hedge with `hedge: true`. An attempt with neither `status` nor `reason` was given up: for the other one, or with
+    /// the request.
     Upstream = "upstream";
     /// Seconds the request waited for a slot of its pool, if it had to.
     Queue = "queue";

@@ -32,6 +32,14 @@ impl OpenLogs {
         !open.is_empty()
     }
 
+    /// From now on, a line that has no room in its queue waits for it, at most until then. For the end of the process, when
+    /// many come at once and nobody is held up.
+    pub fn wait_for_room(&self, until: Instant) {
+        for queue in self.open() {
+            queue.wait_for_room(until);
+        }
+    }
+
     /// Waits until the lines queued so far are written (or lost to a write error), for all logs together at most for
     /// `patience`. Returns false if the time was not enough.
     pub fn flush(&self, patience: Duration) -> bool {

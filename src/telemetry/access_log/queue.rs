@@ -7,7 +7,7 @@
 
 use std::collections::TryReserveError;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the thread lets lines gather after the first one.
 const GATHER: Duration = Duration::from_millis(20);
@@ -48,7 +48,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// The thread waits here for something to do.
     work: Condvar,
-    /// Flushes wait here for the thread.
+    /// Flushes, and lines that wait for room, wait here for the thread.
     progress: Condvar,
 }
 
@@ -64,8 +64,10 @@ struct State {
     queued: u64,
     /// Lines the thread is done with.
     done: u64,
-    /// Someone waits for a flush: no time to gather more.
+    /// Someone waits for a flush, or for room: no time to gather more.
     hurry: bool,
+    /// Until then, a line that has no room waits for it.
+    waits_until: Option<Instant>,
     closed: bool,
 }
 
@@ -97,6 +99,7 @@ impl Queue {
                 queued: 0,
                 done: 0,
                 hurry: false,
+                waits_until: None,
                 closed: false,
             }),
             work: Condvar::new(),
@@ -108,9 +111,14 @@ impl Queue {
     /// Takes a copy of `line`. Returns false if it has no room.
     pub(super) fn push(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
-        let waiting = state.gathering.bytes.len() + state.writing;
-        if line.len() > self.capacity.saturating_sub(waiting) {
-            return false;
+        if !self.has_room(&state, line) {
+            let Some(until) = state.waits_until else {
+                return false;
+            };
+            state = self.room(state, line, until);
+            if !self.has_room(&state, line) {
+                return false;
+            }
         }
         state.gathering.bytes.extend_from_slice(line);
         state.gathering.lines += 1;
@@ -124,6 +132,31 @@ impl Queue {
             self.work.notify_one();
         }
         true
+    }
+
+    fn has_room(&self, state: &State, line: &[u8]) -> bool {
+        let waiting = state.gathering.bytes.len() + state.writing;
+        line.len() <= self.capacity.saturating_sub(waiting)
+    }
+
+    /// Waits for room.
+    #[cold]
+    fn room<'s>(
+        &self,
+        mut state: MutexGuard<'s, State>,
+        line: &[u8],
+        until: Instant,
+    ) -> MutexGuard<'s, State> {
+        state.hurry = true;
+        self.work.notify_one();
+        let left = until.saturating_duration_since(Instant::now());
+        let full = |state: &mut State| !self.has_room(state, line);
+        recover(self.progress.wait_timeout_while(state, left, full)).0
+    }
+
+    /// From now on, a line that has no room waits for it, at most until then. For threads that hold nobody up.
+    pub(super) fn wait_for_room(&self, until: Instant) {
+        self.lock().waits_until = Some(until);
     }
 
     /// Gives back the batch that was written and waits for the next. Returns false when there will be none.
@@ -220,6 +253,24 @@ mod tests {
         assert!(queue.push(b"123\n"));
         assert!(queue.next(&mut batch));
         assert!(queue.push(b"12345\n"));
+    }
+
+    #[test]
+    fn in_the_end_a_line_waits_for_room_as_long_as_it_may() {
+        let (queue, mut batch) = queue(10);
+        assert!(queue.push(b"1234567\n"));
+        queue.wait_for_room(Instant::now());
+        assert!(!queue.push(b"8901\n"), "the time is over");
+        queue.wait_for_room(Instant::now() + Duration::from_secs(30));
+        let queue = Arc::new(queue);
+        let late = Arc::clone(&queue);
+        let pushing = thread::spawn(move || late.push(b"8901\n"));
+        assert!(queue.next(&mut batch));
+        assert_eq!(batch.bytes, b"1234567\n");
+        // What is being written takes up room until it is.
+        assert!(queue.next(&mut batch));
+        assert_eq!(batch.bytes, b"8901\n");
+        assert!(pushing.join().expect("no panic"));
     }
 
     #[test]
