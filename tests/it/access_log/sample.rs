@@ -5,12 +5,12 @@ use super::*;
 #[tokio::test]
 async fn what_failed_or_took_long_is_logged_and_of_the_rest_a_share() {
     let origin = origin().await;
-    let portcullis = Portcullis::start(&logging(&origin, ", sample: 0%, slow: 300ms")).await;
+    let portcullis = Portcullis::start(&logging(&origin, ", sample: 0%, slow: 5s")).await;
     let mut client = http1(portcullis.listener("http")).await;
     for _ in 0..20 {
         assert_eq!(client.get("/plain").await.status, 200);
     }
-    for target in ["/status/404", "/status/500", "/delay/400"] {
+    for target in ["/status/404", "/status/500", "/delay/5100"] {
         client.get(target).await;
         let line = portcullis.logged(|line| line["target"] == target).await;
         assert_eq!(line["sample"], 1, "{line}");

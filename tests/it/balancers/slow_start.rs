@@ -9,7 +9,7 @@ use origin::{RawAnswer, RawOrigin};
 
 use super::*;
 
-const WINDOW: Duration = Duration::from_secs(3);
+const WINDOW: Duration = Duration::from_secs(8);
 
 /// A pool of these endpoints, with these settings beside a slow start of that window.
 fn yaml(endpoints: &str, settings: &str) -> String {
@@ -160,7 +160,7 @@ async fn shares(portcullis: &Portcullis) -> Vec<u64> {
 #[tokio::test]
 async fn an_endpoint_that_is_drained_no_more_begins_with_a_small_share() {
     let (a, b) = (named("a").await, named("b").await);
-    let yaml = yaml(&list(&[&a, &b]), "").replace("slow_start: 3000ms", "slow_start: 1h");
+    let yaml = yaml(&list(&[&a, &b]), "").replace("slow_start: 8000ms", "slow_start: 1h");
     let portcullis = Portcullis::start(&yaml).await;
     assert_eq!(shares(&portcullis).await, [100, 100]);
     for what in ["drain", "undrain"] {

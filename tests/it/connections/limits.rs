@@ -34,8 +34,7 @@ async fn who_is_over_the_limit_is_closed_at_once_and_one_that_goes_makes_room() 
     let _stays = is_served(more).await.expect("there is room");
     let more = TcpStream::connect(address).await;
     assert!(is_served(more).await.is_none());
-    let said = portcullis.stderr();
-    assert!(said.contains("is refused (limit_listener)"), "{said}");
+    portcullis.says("is refused (limit_listener)").await;
 }
 
 #[tokio::test]
@@ -55,6 +54,7 @@ async fn a_handshake_that_is_not_done_counts_and_who_is_refused_does_none() {
     assert_eq!(first.get("/").await.status, 200);
     let mut second = https2(address, "a.test", &roots).await;
     assert_eq!(second.get("/").await.status, 200);
+    open(&portcullis, "http", 3).await;
     let config = client_config(&roots, ALL_VERSIONS, &[]).into();
     let more = TcpStream::connect(address).await;
     assert!(is_served(more).await.is_none());

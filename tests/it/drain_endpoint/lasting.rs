@@ -23,7 +23,7 @@ async fn a_drain_under_load_loses_nothing_and_lets_nothing_new_in() {
     clients.settled().await;
     // One that has begun at each.
     let mut held = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..40 {
         let mut client = http1(at).await;
         held.push(tokio::spawn(async move { client.get("/held").await }));
     }

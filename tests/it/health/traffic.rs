@@ -29,6 +29,8 @@ async fn an_endpoint_that_is_ill_gets_no_requests_until_it_has_recovered() {
         ill.says(200, "");
         becomes(&portcullis, ill.address(), true).await;
         assert_eq!(answers(&portcullis, 3).await, ["ill"; 3]);
+        let well_again = format!("pool p: endpoint {} is healthy", ill.address());
+        portcullis.says(&well_again).await;
         let said = portcullis.stderr();
         let lines = |what: &str| {
             let line = format!("pool p: endpoint {} is {what}", ill.address());
@@ -99,7 +101,10 @@ async fn it_takes_fall_failures_in_a_row_and_rise_successes_in_a_row() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_the_death_of_one_of_three_is_known_no_request_fails() {
-    let (one, two, three) = (origin().await, origin().await, origin().await);
+    // Nobody else has its port while it is away.
+    let two = origin::Origin::builder().listen(format!("127.0.0.1:{}", free_port()));
+    let two = two.start().await.expect("an origin");
+    let (one, three) = (origin().await, origin().await);
     let addresses = [&one, &two, &three].map(|origin| origin.address().expect("TCP"));
     let health = "interval: 50ms, timeout: 5s, fall: 2, rise: 2";
     let portcullis = Portcullis::start(&checked(&addresses, health)).await;
@@ -132,9 +137,12 @@ async fn after_the_death_of_one_of_three_is_known_no_request_fails() {
     clients.stop().await.assert_clean();
 }
 
-/// A Portcullis in front of the origin: to another one it is an endpoint that is a process, and can be killed as one.
+/// A Portcullis in front of the origin: to another one it is an endpoint that is a process, and can be killed as one. Nobody
+/// else has its port when it is dead.
 async fn process(origin: &origin::Origin) -> Portcullis {
-    Portcullis::start(&site("", origin.address())).await
+    let yaml = site("", origin.address());
+    let address = format!("127.0.0.1:{}", free_port());
+    Portcullis::start(&yaml.replace("127.0.0.1:0", &address)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -260,7 +268,8 @@ async fn whether_health_is_looked_past_is_told_without_requests_as_well() {
 async fn a_new_endpoint_is_what_the_configuration_says() {
     for (initial, in_use) in [("healthy", true), ("unhealthy", false), ("checking", false)] {
         let (old, new) = (Patient::start("old").await, Patient::start("new").await);
-        let health = format!("path: /health, interval: 500ms, rise: 2, initial: {initial}");
+        let health =
+            format!("path: /health, interval: 500ms, timeout: 3s, rise: 2, initial: {initial}");
         let portcullis = Portcullis::start(&checked(&[old.address()], &health)).await;
         becomes(&portcullis, old.address(), true).await;
         new.hangs();

@@ -85,6 +85,16 @@ async fn nothing_that_a_client_sends_is_in_a_label_and_every_series_is_well_form
     frames.write(&frame(0xfe, 0, 0, b"mark")).await;
     becomes(&portcullis, "portcullis_http2_connections", 2.0).await;
 
+    // The last ones are counted after their answers, and by protocol after that.
+    eventually("all are counted", async || {
+        let counted = portcullis.metric("portcullis_requests_total").await;
+        let by_protocol = portcullis
+            .metric("portcullis_requests_by_protocol_total")
+            .await;
+        counted >= 13.0 && by_protocol == counted
+    })
+    .await;
+
     let after = scrape(&portcullis).await;
     for value in after.label_values() {
         let lower = value.to_lowercase();

@@ -99,6 +99,11 @@ async fn streams_of_http2_and_open_websockets_are_requests_like_others() {
         client.get("/echo").await.status == 200
     })
     .await;
+    // It is answered before it gives its place back.
+    eventually("nobody is in", async || {
+        portcullis.metric("portcullis_requests_in_flight").await == 0.0
+    })
+    .await;
     // A client that leaves makes room as well.
     let held = ask(address, "high");
     arrived(&origin, 1).await;

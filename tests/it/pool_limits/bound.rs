@@ -71,11 +71,11 @@ async fn a_reload_that_raises_the_limit_lets_in_who_waits() {
 async fn a_storm_never_gets_past_the_limit_and_every_request_has_its_end() {
     both_carriers(async |carrier| {
         let origin = origin().await;
-        let limits = "{requests: 10, queue: 30, queue_timeout: 300ms}";
-        let portcullis = Portcullis::builder(&limited(&origin, limits))
-            .carrier(carrier)
-            .start()
-            .await;
+        let limits = |queue_timeout: &str| {
+            let limits = format!("{{requests: 10, queue: 30, queue_timeout: {queue_timeout}}}");
+            limited(&origin, &limits) + &format!("runtime: {{carrier: {carrier}}}\n")
+        };
+        let portcullis = Portcullis::start(&limits("300ms")).await;
         let address = portcullis.listener("http");
         let mut storm = JoinSet::new();
         for number in 0..50 {
@@ -130,7 +130,8 @@ async fn a_storm_never_gets_past_the_limit_and_every_request_has_its_end() {
             portcullis.metric("portcullis_upstream_in_flight").await == 0.0
         })
         .await;
-        // What is left is the whole limit, and no more.
+        // What is left is the whole limit, and no more. Those that wait have time to be looked at.
+        portcullis.apply(&limits("1m")).await;
         let held: Vec<Asking> = (0..12).map(|_| ask(address, "/held")).collect();
         waiting(&portcullis, 2).await;
         arrived(&origin, 10).await;

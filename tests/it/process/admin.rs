@@ -82,9 +82,13 @@ async fn metrics_count_requests_bytes_times_connections_and_endpoints() {
         for path in ["/bytes/1000", "/bytes/500", "/status/404", "/status/503"] {
             client.get(path).await;
         }
-        // The last request is counted after its answer.
-        let requests = "portcullis_requests_total{code=\"5xx\",route=\"all\"}";
-        eventually("four requests", async || portcullis.metric(requests).await == 1.0).await;
+        // The last request is counted after its answer, and leaves after that.
+        let requests = "portcullis_request_duration_seconds_count{route=\"all\"}";
+        let in_flight = "portcullis_requests_in_flight{listener=\"http\"}";
+        eventually("four requests are over", async || {
+            portcullis.metric(requests).await == 4.0 && portcullis.metric(in_flight).await == 0.0
+        })
+        .await;
         let text = metrics(&portcullis).await;
         for line in [
             "portcullis_requests_total{code=\"2xx\",route=\"all\"} 2".to_owned(),

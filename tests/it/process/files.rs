@@ -106,9 +106,9 @@ async fn what_a_killed_process_leaves_does_not_stop_the_next_start() {
     );
     let place = tempfile::tempdir().expect("a directory");
     let yaml = yaml.replace("@dir@", &place.path().display().to_string());
-    // The first one's port is the kernel's choice, the next ones' is that very port.
-    let mut first = Portcullis::start(&yaml.replace("@port@", "0")).await;
-    let port = first.listener("tcp").port().to_string();
+    // The next ones come to the first one's port.
+    let yaml = yaml.replace("@port@", &free_port().to_string());
+    let mut first = Portcullis::start(&yaml).await;
     let mut client = http1(first.listener("tcp")).await;
     assert_eq!(client.get("/").await.text(), "hello");
     first.signal("KILL");
@@ -116,7 +116,7 @@ async fn what_a_killed_process_leaves_does_not_stop_the_next_start() {
     for name in ["edge.sock", "admin.sock", "pid", "own/control.sock"] {
         assert!(place.path().join(name).exists(), "{name} was to be left");
     }
-    let mut next = Portcullis::start(&yaml.replace("@port@", &port)).await;
+    let mut next = Portcullis::start(&yaml).await;
     assert_eq!(read(&place.path().join("pid")), format!("{}\n", next.pid()));
     assert_eq!(
         unix1(&place.path().join("edge.sock"))

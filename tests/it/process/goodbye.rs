@@ -50,7 +50,7 @@ async fn rfc6455_7_4_1_at_the_end_of_the_grace_websockets_are_told_that_the_proc
          - {{name: https, address: \"127.0.0.1:0\", tls: {{certificates: [{{certificate: a.crt, key: a.key}}]}}}}\n\
          routes: [{{name: all, pool: origin}}]\n\
          pools: [{{name: origin, endpoints: [\"{endpoint}\"]}}]\n\
-         runtime: {{grace: 700ms}}\n"
+         runtime: {{grace: 3s}}\n"
     );
     let builder = Portcullis::builder(&yaml).identity("a", &authority.issue(&["a.test"]));
     let mut portcullis = builder.start().await;
@@ -68,24 +68,26 @@ async fn rfc6455_7_4_1_at_the_end_of_the_grace_websockets_are_told_that_the_proc
     let mut sockets = [connected(plain).await, connected(secure).await];
     let told = Instant::now();
     portcullis.signal("TERM");
-    portcullis.says("have 700ms to end").await;
+    portcullis.says("have 3s to end").await;
     // They go on for as long as they may.
     for socket in &mut sockets {
         echo(socket, "still here").await;
     }
-    for socket in &mut sockets {
+    let farewell = async |socket: &mut Socket| {
         let Some(Message::Close(Some(frame))) = next(socket).await else {
             panic!("no close frame");
         };
         assert_eq!(frame.code, CloseCode::Away);
         assert!(
-            told.elapsed() >= Duration::from_millis(700),
+            told.elapsed() >= Duration::from_secs(3),
             "{:?}",
             told.elapsed()
         );
         // The answer to it is sent by reading on.
         assert_eq!(next(socket).await, None);
-    }
+    };
+    let [one, other] = &mut sockets;
+    tokio::join!(farewell(one), farewell(other));
     assert_eq!(portcullis.end().await.code(), Some(0));
     let cut = "the grace is over; 2 connections are cut";
     portcullis.says(cut).await;

@@ -111,5 +111,5 @@ async fn who_connects_and_says_nothing_does_not_hold_it_up() {
     assert_eq!(portcullis.stop().await.code(), Some(0));
     // The grace, and the time for a first byte, are 30 seconds.
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }

@@ -191,7 +191,9 @@ async fn after_goaway_streams_end_well_and_the_next_ones_go_elsewhere() {
     portcullis.signal("TERM");
     eventually("both connections are replaced", async || {
         let report = ledger.so_far();
-        report.reconnects.get(&Kind::Http2) == Some(&2) && !report.failures.is_empty()
+        let reconnects = report.reconnects.get(&Kind::Http2);
+        // One that is told before the doors close may come in once more.
+        reconnects.is_some_and(|count| *count >= 2) && !report.failures.is_empty()
     })
     .await;
     assert_eq!(portcullis.end().await.code(), Some(0));

@@ -168,12 +168,16 @@ async fn one_worker_that_hangs_is_named_and_nothing_is_said_until_it_goes_on() {
     let yaml = site("", origin().await.address()) + "runtime: {threads: 2}\n";
     let (portcullis, systemd) = watched(&yaml, 1000).await;
     goes_on(&systemd, portcullis.pid()).await;
+    let complaints = || {
+        let said = portcullis.stderr();
+        said.matches("worker-1 has not answered for").count()
+    };
+    // A busy machine may have held it up before.
+    let before = complaints();
     let Some(let_go) = hold_up(thread(&portcullis, "worker-1")) else {
         return eprintln!("skipped: no other process may be traced here (ptrace(2))");
     };
-    portcullis
-        .says("watchdog: worker-1 has not answered for ")
-        .await;
+    eventually("it is named", async || complaints() > before).await;
     systemd.has_heard_all().await;
     let said = beats(&systemd, portcullis.pid());
     // The others work, and so does who says it.
@@ -188,9 +192,12 @@ async fn one_worker_that_hangs_is_named_and_nothing_is_said_until_it_goes_on() {
     another_goes_on(1000).await;
     systemd.has_heard_all().await;
     assert_eq!(beats(&systemd, portcullis.pid()), said);
-    let complaints = portcullis.stderr().matches("has not answered for").count();
-    assert_eq!(complaints, 1, "{}", portcullis.stderr());
+    assert_eq!(complaints(), before + 1, "{}", portcullis.stderr());
     drop(let_go);
-    portcullis.says("watchdog: worker-1 answers again").await;
+    eventually("it is told that it answers again", async || {
+        let said = portcullis.stderr();
+        said.matches("watchdog: worker-1 answers again").count() > before
+    })
+    .await;
     goes_on(&systemd, portcullis.pid()).await;
 }

@@ -38,11 +38,9 @@ async fn a_changed_file_is_noticed() {
         portcullis.configure(&yaml(word));
         becomes(&portcullis, word).await;
     }
-    assert!(
-        portcullis
-            .stderr()
-            .contains("reload by a changed file: applied: generation 3")
-    );
+    portcullis
+        .says("reload by a changed file: applied: generation 3")
+        .await;
     // Written in place, as an editor may do.
     let path = portcullis.directory().join("portcullis.yaml");
     let text = std::fs::read_to_string(&path).expect("a file");

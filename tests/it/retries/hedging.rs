@@ -26,7 +26,7 @@ async fn the_first_answer_is_taken_and_the_other_endpoint_is_left_in_peace() {
     let (slow, fast) = (origin().await, origin().await);
     fast.release();
     let endpoints = [&slow, &fast].map(|one| one.address().expect("TCP"));
-    let portcullis = Portcullis::start(&hedging(&endpoints, "after: 50ms, budget: 100")).await;
+    let portcullis = Portcullis::start(&hedging(&endpoints, "after: 1s, budget: 100")).await;
     let address = portcullis.listener("http");
     let started = Instant::now();
     for mut client in [http1(address).await, http2(address).await] {
@@ -115,7 +115,12 @@ async fn only_a_share_of_the_requests_is_asked_twice() {
     }
     let sent = hedged(&portcullis, "sent").await;
     assert!((3.0..=6.0).contains(&sent), "{sent}");
-    assert_eq!((slow.requests() + fast.requests()) as f64, 60.0 + sent);
+    // One that is counted may come to nothing: the first one's answer was there before it was written.
+    let attempts = portcullis
+        .metric("portcullis_upstream_requests_total")
+        .await;
+    assert_eq!(attempts, 60.0 + sent);
+    assert!((slow.requests() + fast.requests()) as f64 <= attempts);
     assert!(hedged(&portcullis, "budget").await >= 20.0);
 }
 
@@ -196,10 +201,10 @@ async fn a_client_that_uploads_slowly_does_not_make_its_endpoint_s_answers_look_
 #[tokio::test]
 async fn a_failure_does_not_win_while_the_other_endpoint_is_at_work() {
     for failing in [RawAnswer::new().send(UNAVAILABLE), RawAnswer::new().close()] {
-        let slow = always(RawAnswer::new().pause(Duration::from_millis(400)).send(OK)).await;
+        let slow = always(RawAnswer::new().pause(Duration::from_secs(2)).send(OK)).await;
         let broken = always(failing).await;
         let endpoints = [slow.address(), broken.address()];
-        let portcullis = Portcullis::start(&hedging(&endpoints, "after: 50ms, budget: 100")).await;
+        let portcullis = Portcullis::start(&hedging(&endpoints, "after: 500ms, budget: 100")).await;
         let mut statuses = Vec::new();
         for _ in 0..4 {
             let answer = http1(portcullis.listener("http")).await.get("/").await;
@@ -251,8 +256,8 @@ async fn what_may_not_be_repeated_is_asked_once_and_a_client_that_leaves_ends_bo
 
 #[tokio::test]
 async fn where_both_endpoints_have_failed_the_retry_goes_to_neither() {
-    let resets = || RawAnswer::new().pause(Duration::from_millis(60)).reset();
-    let answers = RawAnswer::new().pause(Duration::from_millis(120)).send(OK);
+    let resets = || RawAnswer::new().pause(Duration::from_millis(1500)).reset();
+    let answers = RawAnswer::new().pause(Duration::from_secs(3)).send(OK);
     let origins = [
         always(resets()).await,
         always(resets()).await,

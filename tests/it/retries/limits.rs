@@ -101,7 +101,7 @@ async fn a_connection_that_does_not_open_in_time_is_tried_elsewhere() {
 async fn the_time_of_the_whole_request_bounds_all_attempts_and_waits() {
     both_carriers(async |carrier| {
         let silent = always(RawAnswer::new()).await;
-        let rules = ", timeouts: {total: 700ms}, retries: {limit: 10, on: [timeout], per_try_timeout: 200ms, \
+        let rules = ", timeouts: {total: 3500ms}, retries: {limit: 10, on: [timeout], per_try_timeout: 1s, \
                      backoff: {base: 1ms, max: 1ms}}";
         let portcullis = Portcullis::builder(&pool(&[silent.address()], rules, ""))
             .carrier(carrier)

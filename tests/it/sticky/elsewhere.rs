@@ -129,6 +129,18 @@ async fn who_finds_no_room_goes_elsewhere_this_once() {
     let portcullis = Portcullis::start(&yaml.replace(&address_of_b, &limited)).await;
     let at = portcullis.listener("http");
     let mut visitor = regular(&portcullis, "b").await;
+    let in_flight = format!(
+        "portcullis_upstream_in_flight{{endpoint=\"{}\"",
+        address(&origins[1])
+    );
+    // A place is given back after the answer.
+    let has_room = async || {
+        eventually("there is room", async || {
+            portcullis.metric(&in_flight).await == 0.0
+        })
+        .await;
+    };
+    has_room().await;
     let asked = request("GET", "/held").header("cookie", visitor.cookies());
     let mut busy = http1(at).await;
     let held =
@@ -141,13 +153,6 @@ async fn who_finds_no_room_goes_elsewhere_this_once() {
     assert_eq!(visitor.set, 1, "it keeps its place");
     origins[1].release();
     assert_eq!(held.await.expect("an answer").header("x-origin"), Some("b"));
-    let in_flight = format!(
-        "portcullis_upstream_in_flight{{endpoint=\"{}\"",
-        address(&origins[1])
-    );
-    eventually("there is room", async || {
-        portcullis.metric(&in_flight).await == 0.0
-    })
-    .await;
+    has_room().await;
     assert_eq!(visitor.visit(&mut client).await, "b");
 }

@@ -277,7 +277,7 @@ async fn ends_both(signal: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_stops_is_not_upgraded() {
     let origin = origin().await;
-    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1s}\n";
+    let yaml = site("", origin.address()) + "runtime: {stop_delay: 1h}\n";
     let mut portcullis = Portcullis::start(&yaml).await;
     portcullis.signal("TERM");
     eventually("it stops", async || {
@@ -289,6 +289,7 @@ async fn a_process_that_stops_is_not_upgraded() {
         said.code == 1 && said.text.contains("the process is stopping"),
         "{said:?}"
     );
+    portcullis.signal("TERM");
     assert_eq!(portcullis.end().await.code(), Some(0));
     assert!(portcullis.processes().is_empty());
 }

@@ -5,12 +5,14 @@ use super::*;
 async fn an_endpoint_hangs_and_answers_again(carrier: Carrier) {
     let origin = origin().await;
     let endpoint = origin.address().expect("TCP");
-    let yaml = guarded(
-        &[endpoint],
-        "timeouts: {first_byte: 200ms}, \
-         breaker: {consecutive_failures: 3, open_for: 3s, max_open_for: 3s, trials: 1}",
-    );
-    let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
+    let yaml = |first_byte: &str| {
+        let settings = format!(
+            "timeouts: {{first_byte: {first_byte}}}, \
+             breaker: {{consecutive_failures: 3, open_for: 3s, max_open_for: 3s, trials: 1}}"
+        );
+        guarded(&[endpoint], &settings) + &format!("\nruntime: {{carrier: {carrier}}}\n")
+    };
+    let portcullis = Portcullis::start(&yaml("200ms")).await;
     let address = portcullis.listener("http");
     let state = of_endpoint("breaker_state", endpoint);
 
@@ -38,7 +40,8 @@ async fn an_endpoint_hangs_and_answers_again(carrier: Carrier) {
         "{line}"
     );
 
-    // It answers again: the next trial closes the breaker.
+    // It answers again, and has time for it: the next trial closes the breaker.
+    portcullis.apply(&yaml("10s")).await;
     origin.release();
     eventually("a trial closes the breaker", async || {
         http1(address).await.get("/held").await.status == 200
@@ -72,7 +75,7 @@ async fn of_three_endpoints_one_that_hangs_catches_three_requests_and_the_others
         other.release();
         let yaml = guarded(
             &[&hangs, &one, &other].map(|origin| origin.address().expect("TCP")),
-            "timeouts: {first_byte: 500ms}, retries: {limit: 0}, \
+            "timeouts: {first_byte: 2s}, retries: {limit: 0}, \
              breaker: {consecutive_failures: 3, open_for: 1h, max_open_for: 1h}",
         );
         let portcullis = Portcullis::builder(&yaml).carrier(carrier).start().await;
