@@ -24,8 +24,8 @@ pub struct Metrics {
 pub struct Buckets {
     /// Of `portcullis_request_duration_seconds`: whole requests. The rules in `deploy/prometheus` count as slow what
     /// took more than 500ms: without that bound, `PortcullisLatencyUnseen` is the only alert on latency that can fire,
-    /// unless rules and alerts name another one of the list. Default: 1ms, 2500us, 5ms, 10ms, 25ms, 50ms, 100ms, 250ms, 500ms, 1s,
-    /// 2500ms, 5s, 10s, 30s, 60s.
+    /// unless rules and alerts name another one of the list. Default: 1ms, 2500us, 5ms, 10ms, 25ms, 50ms, 100ms, 250ms,
+    /// 500ms, 1s, 2500ms, 5s, 10s, 30s, 60s.
     pub request: Spanned<Vec<Spanned<Timespan>>>,
     /// Of `portcullis_upstream_connect_duration_seconds`: opening a connection to an endpoint. Default: 100us, 250us,
     /// 500us, 1ms, 2500us, 5ms, 10ms, 50ms, 100ms, 500ms, 1s, 5s, 30s, 60s.

@@ -112,7 +112,9 @@ impl Queue {
     pub(super) fn push(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
         if !self.has_room(&state, line) {
-            let Some(until) = state.waits_until else {
+            // There never is for one that is longer than the queue.
+            let may_fit = line.len() <= self.capacity;
+            let Some(until) = state.waits_until.filter(|_| may_fit) else {
                 return false;
             };
             state = self.room(state, line, until);
@@ -271,6 +273,7 @@ mod tests {
         assert!(queue.next(&mut batch));
         assert_eq!(batch.bytes, b"8901\n");
         assert!(pushing.join().expect("no panic"));
+        assert!(!queue.push(b"12345678901\n"), "longer than the queue");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
 
+use super::thread;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
 
 /// A process of a test.
@@ -96,10 +98,9 @@ impl Heir {
     }
 }
 
-/// What the process does: `R`, `S`, `Z`… (proc_pid_stat(5)); `None` if there is none.
+/// What the process does; `None` if there is none.
 fn state(number: u32) -> Option<char> {
-    let about = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-    about.rsplit_once(") ")?.1.chars().next()
+    thread::state(Path::new(&format!("/proc/{number}")))
 }
 
 /// The processes that came from this directory's Portcullis and still run: they work in the directory, and run the

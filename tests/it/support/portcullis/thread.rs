@@ -1,7 +1,7 @@
 //! What do the threads of a process do?
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A thread of a process.
 #[derive(Debug)]
@@ -37,9 +37,15 @@ impl Thread {
         self.state() == Some('S')
     }
 
-    /// What it does: `R`, `S`, `T`… (proc_pid_stat(5)); `None` if it has ended.
+    /// What it does; `None` if it has ended.
     pub fn state(&self) -> Option<char> {
-        let about = fs::read_to_string(self.place.join("stat")).ok()?;
-        about.rsplit_once(") ")?.1.chars().next()
+        state(&self.place)
     }
+}
+
+/// What the process or thread does that is told of in this directory: `R`, `S`, `Z`… (proc_pid_stat(5)); `None` if there is
+/// none.
+pub fn state(place: &Path) -> Option<char> {
+    let about = fs::read_to_string(place.join("stat")).ok()?;
+    about.rsplit_once(") ")?.1.chars().next()
 }
